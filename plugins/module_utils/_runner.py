@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""The one place that starts processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ._errors import CommandError
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+# coreutils timeout(1): 124 when the limit ended the command, 137 when it had to be killed after that.
+_TIMED_OUT = (124, 137)
+_KILL_AFTER_S = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Completed:
+    """What a finished command left behind. ``timed_out`` is true when its time limit ended it."""
+
+    argv: tuple[str, ...]
+    rc: int
+    stdout: str
+    stderr: str
+    timed_out: bool = False
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it said, standard error first: one line for a message."""
+        for text in (self.stderr, self.stdout):
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            if lines:
+                return " | ".join(lines[-3:])
+        return "it printed nothing"
+
+
+class Runner(t.Protocol):
+    """Runs a program by argv, never through a shell. It does not raise when the program fails."""
+
+    def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed: ...
+
+
+class ModuleRunner:
+    """A Runner over ``AnsibleModule.run_command``.
+
+    A command that is not installed gives rc 127, as in a shell. ``timeout_s`` bounds the run with timeout(1).
+    """
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+
+    def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
+        program = self._module.get_bin_path(argv[0])
+        if program is None:
+            return Completed(argv, 127, "", f"{argv[0]}: command not found")
+        bound = [] if timeout_s is None else ["timeout", "-k", str(_KILL_AFTER_S), str(timeout_s)]
+        rc, stdout, stderr = self._module.run_command(
+            [*bound, program, *argv[1:]],
+            data=stdin,
+            binary_data=True,
+            expand_user_and_vars=False,
+            environ_update={"LC_ALL": "C", "LANGUAGE": "C"},
+        )
+        return Completed(argv, rc, stdout, stderr, timed_out=timeout_s is not None and rc in _TIMED_OUT)
+
+
+def must(completed: Completed, what: str) -> Completed:
+    """Pass a command that succeeded through; raise CommandError with ``what`` (a clause such as
+    "the user mlops could not be created") for one that did not."""
+    if completed.timed_out:
+        raise CommandError(f"{what}: {completed.argv[0]} did not end in time", completed)
+    if completed.rc != 0:
+        raise CommandError(f"{what}: {completed.argv[0]} answered {completed.rc}: {completed.last_words}", completed)
+    return completed

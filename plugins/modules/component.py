@@ -1,0 +1,451 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: component
+short_description: Change everything that one component needs on a host as one transaction
+description:
+  - Compares repositories, packages, users, directories, files, links and units of one component with the host in one
+    round trip, and changes only what differs.
+  - New files are staged next to their place, validated by the program that will read them, and swapped in together. If
+    the component does not become ready afterwards, the earlier files come back and its units run again as before.
+  - A run that was killed is undone by the next one, or finished when it had already been committed.
+  - What a component no longer asks for is taken away again. A ledger under C(/var/lib/mlops.hosts) knows what it owns and
+    what was there before.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+options:
+  name:
+    description: Name of the component on the host. Letters, digits, C(_), C(-) and C(.).
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the host match the options.
+      - V(absent) takes away all that the component owns and gives back what was there before it.
+    type: str
+    choices: [present, absent]
+    default: present
+  repositories:
+    description: Package repositories, each with its signing key. Written before packages are installed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the repository; also the name of its files.
+        type: str
+        required: true
+      uris:
+        description: Addresses. For dnf, V(uris[0\]) is the base URL.
+        type: list
+        elements: str
+        required: true
+      suites:
+        description: Suites, apt only. A suite that ends in C(/) is a flat repository.
+        type: list
+        elements: str
+        default: []
+      components:
+        description: Components, apt only.
+        type: list
+        elements: str
+        default: []
+      architectures:
+        description: Architectures, apt only. Empty means those of the host.
+        type: list
+        elements: str
+        default: []
+      key:
+        description: The signing key, ASCII-armoured text. O(repositories[].key_src) is usually better.
+        type: str
+      key_src:
+        description: Name of the file that holds the signing key, looked up in the C(files) folder of the role.
+        type: str
+      fingerprint:
+        description: Fingerprint that the key must have, 40 or 64 hexadecimal digits; blanks are ignored.
+        type: str
+        required: true
+  packages:
+    description: Packages of the distribution's package manager. It starts no service while it installs.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the package.
+        type: str
+        required: true
+      state:
+        description: Whether the package is installed.
+        type: str
+        choices: [present, absent]
+        default: present
+      version:
+        description:
+          - Version or version pattern with C(*). An installed version that matches is left alone.
+          - Without it any installed version is right.
+        type: str
+      hold:
+        description: Lock the package with C(apt-mark hold) or C(dnf versionlock).
+        type: bool
+        default: false
+      on_change:
+        description: What the units of the component need when this package is installed or changes its version.
+        type: str
+        choices: [restart, none, reboot]
+        default: restart
+  users:
+    description: System users. A user that existed before is left when the component goes.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the user and of its primary group.
+        type: str
+        required: true
+      home:
+        description: Home directory. It is not created.
+        type: str
+        default: /nonexistent
+      shell:
+        description: Login shell.
+        type: str
+        default: /usr/sbin/nologin
+      groups:
+        description: Groups that the user must be in too. Other memberships are left alone. A missing group is an error.
+        type: list
+        elements: str
+        default: []
+  directories:
+    description: Directories, parents first. One that existed before, or is not empty, stays when the component goes.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: str
+        required: true
+      owner:
+        description: Owner.
+        type: str
+        default: root
+      group:
+        description: Group.
+        type: str
+        default: root
+      mode:
+        description: Permission bits as octal digits.
+        type: str
+        default: "0755"
+  files:
+    description: Files. Exactly one of O(files[].content), O(files[].template), O(files[].src) and O(files[].json_keys) is given.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path.
+        type: str
+        required: true
+      content:
+        description: The content.
+        type: str
+      template:
+        description: Name of a template, looked up in the C(templates) folder of the role and rendered on the controller.
+        type: str
+      src:
+        description: Name of a text file, looked up in the C(files) folder of the role and copied as it is.
+        type: str
+      json_keys:
+        description:
+          - Keys that this component owns in a JSON file which others use too. Dictionaries are merged, so that
+            V({"log-opts"{{':'}} {"max-size"{{':'}} "10m"}}) owns one key below C(log-opts).
+          - Everything else in the file keeps its bytes. When a key is no longer asked for, its earlier value comes back.
+        type: dict
+      owner:
+        description: Owner.
+        type: str
+        default: root
+      group:
+        description: Group.
+        type: str
+        default: root
+      mode:
+        description: Permission bits as octal digits.
+        type: str
+        default: "0644"
+      validate:
+        description:
+          - Command that must accept the new file before it is put in place. C({staged}) is replaced by its path.
+          - In check mode it is reported as C(after install) when the program is not there yet.
+        type: list
+        elements: str
+        default: []
+      validate_as:
+        description:
+          - File name that the staged copy must have for the validator, for one that reads only certain names.
+        type: str
+      apply:
+        description: Command that makes the running system read the file, such as V([sysctl, -p, /etc/sysctl.d/60-x.conf]).
+        type: list
+        elements: str
+        default: []
+      on_change:
+        description: What the units in O(files[].units) need when this file changes.
+        type: str
+        choices: [restart, reload, none, reboot]
+        default: restart
+      units:
+        description: Units that read this file. Without it, all units of the component.
+        type: list
+        elements: str
+      secret:
+        description: Keep the content out of diff, drift and logs.
+        type: bool
+        default: false
+  links:
+    description: Symbolic links.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Absolute path of the link.
+        type: str
+        required: true
+      target:
+        description: What it points to.
+        type: str
+        required: true
+      on_change:
+        description: What the units in O(links[].units) need when this link changes.
+        type: str
+        choices: [restart, reload, none, reboot]
+        default: restart
+      units:
+        description: Units that depend on this link. Without it, all units of the component.
+        type: list
+        elements: str
+  absent_paths:
+    description: Files and links that must not exist. What was there comes back when the component goes.
+    type: list
+    elements: str
+    default: []
+  units:
+    description: systemd units.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Full name, such as V(docker.service).
+        type: str
+        required: true
+      state:
+        description: Whether it runs. With V(unmanaged) only O(units[].enabled) counts.
+        type: str
+        choices: [started, stopped, unmanaged]
+        default: started
+      enabled:
+        description: Whether it starts at boot.
+        type: bool
+        default: true
+  ready:
+    description:
+      - What must hold after a change, before it is final. Exactly one of C(tcp), C(http), C(command) and C(inference) is
+        given, or none to ask for the unit alone.
+      - Nothing is asked on a host that is already right.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      unit:
+        description:
+          - Unit that must be active. The condition is only checked when this unit was started, restarted or reloaded.
+          - Without it, the condition is checked after every change, and all units of the component must be active.
+        type: str
+      tcp:
+        description: V(HOST:PORT) that must accept a connection.
+        type: str
+      http:
+        description: URL that must answer with status 200 to 299.
+        type: str
+      command:
+        description: Command that must end with 0.
+        type: list
+        elements: str
+      inference:
+        description: A model server that must answer a request with at least one token.
+        type: dict
+        suboptions:
+          url:
+            description: Address of the server up to, and not with, C(/v1), such as V(http://127.0.0.1:8001).
+            type: str
+            required: true
+          model:
+            description: Model name to send. Without it, the first one that the server lists.
+            type: str
+          prompt:
+            description: What to ask.
+            type: str
+            default: Hello
+          max_tokens:
+            description: How many tokens to ask for.
+            type: int
+            default: 8
+          api_key_file:
+            description: File on the host that holds the API key. Its first line is sent as bearer token.
+            type: str
+          expect:
+            description: Text that the answer must contain.
+            type: str
+      timeout_s:
+        description: How long to wait, in seconds.
+        type: int
+        default: 60
+  settle_s:
+    description: How many seconds a started unit must keep running after it is ready. It catches the one that dies at once.
+    type: int
+    default: 5
+  lock_timeout_s:
+    description: How long to wait for another run on the same host, in seconds.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description: Check mode reports the plan. A validator that is not installed yet is reported as C(after install).
+    support: full
+  diff_mode:
+    description: The diff is the plan. Files marked O(files[].secret) are shown without their content.
+    support: full
+  platform:
+    description: Linux with systemd, and apt or dnf when packages are asked for.
+    platforms: linux
+    support: full
+notes:
+  - Packages are installed by M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), called by the action
+    plugin of the same name. Without the action plugin this module does nothing useful.
+  - Packages that came as dependencies stay when the component goes.
+"""
+
+EXAMPLES = r"""
+- name: Container runtime with keys of its own in a shared file
+  mlops.hosts.component:
+    name: docker
+    packages:
+      - name: docker.io
+        version: "26.1.*"
+    files:
+      - path: /etc/docker/daemon.json
+        json_keys: {live-restore: true, log-driver: journald}
+        validate: [dockerd, --validate, --config-file, "{staged}"]
+    units:
+      - name: docker.service
+    ready:
+      - command: [docker, info]
+
+- name: A model server that is up when it has answered
+  mlops.hosts.component:
+    name: chat
+    files:
+      - path: /etc/systemd/system/chat.service
+        template: chat.service.j2
+    units:
+      - name: chat.service
+    ready:
+      - unit: chat.service
+        inference: {url: "http://127.0.0.1:8001"}
+        timeout_s: 900
+
+- name: Take it away again
+  mlops.hosts.component:
+    name: chat
+    state: absent
+"""
+
+RETURN = r"""
+component:
+  description: Name of the component.
+  type: str
+  returned: always
+drift:
+  description: Every difference that was found, before anything was changed.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    kind:
+      description: C(repository), C(package), C(user), C(directory), C(file), C(json_key), C(link), C(path) or C(unit).
+      type: str
+    item:
+      description: Name or path; for a JSON key, the path of the file and the key.
+      type: str
+    attribute:
+      description: What differs, such as V(content), V(mode), V(version) or V(state).
+      type: str
+    want:
+      description: What was asked for. Null when the item should not be there.
+      type: raw
+    have:
+      description: What was found. Null when it was not there.
+      type: raw
+started:
+  description: Units that were started.
+  type: list
+  elements: str
+  returned: always
+restarted:
+  description: Units that were restarted.
+  type: list
+  elements: str
+  returned: always
+reloaded:
+  description: Units that were reloaded.
+  type: list
+  elements: str
+  returned: always
+stopped:
+  description: Units that were stopped.
+  type: list
+  elements: str
+  returned: always
+rolled_back:
+  description: Whether a change failed and the host was brought back to what it was.
+  type: bool
+  returned: always
+recovered:
+  description: What was done about an earlier run that was killed, V(none), V(undone) or V(finished).
+  type: str
+  returned: always
+reboot_required:
+  description: Whether a change takes effect only after a reboot.
+  type: bool
+  returned: always
+after_install:
+  description: Validators that could not run in check mode since their program is not installed yet.
+  type: list
+  elements: str
+  returned: always
+ready:
+  description: How each readiness condition was met.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    condition:
+      description: The condition in words.
+      type: str
+    waited_s:
+      description: How long it took, in seconds.
+      type: float
+    stage:
+      description: How far it came, V(process), V(port), V(loading) or V(answers).
+      type: str
+"""
