@@ -9,10 +9,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
+import socket
+import ssl
 import typing as t
 import urllib.error
+import urllib.parse
 
 from ._errors import HostError
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# What ends a body early. socket.timeout is TimeoutError only since Python 3.10.
+_BROKE_OFF = (socket.timeout, TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Fetch(t.Protocol):
 
 
 class ModuleFetch:
-    """A Fetch over Ansible's ``open_url``: proxies from the environment, certificates verified.
+    """A Fetch over Ansible's ``open_url``: proxies from the environment, except to this host, certificates verified.
 
     ``ca_path`` names a PEM file to trust instead of the host's own store.
     """
@@ -76,6 +83,10 @@ class ModuleFetch:
                 timeout=timeout_s,
                 ca_path=self._ca_path,
                 unredirected_headers=["authorization"],
+                # A proxy in a host's environment seldom comes with the no_proxy that would keep loopback out of it.
+                use_proxy=urllib.parse.urlsplit(url).hostname not in _LOOPBACK,
+                # open_url lets an entry in ~/.netrc win over the header.
+                use_netrc=not any(name.lower() == "authorization" for name in headers or {}),
                 http_agent="mlops.hosts",
                 follow_redirects="all" if method in ("GET", "HEAD") else "none",
             )
@@ -88,5 +99,5 @@ class ModuleFetch:
             found = {name.lower(): value for name, value in answer.headers.items()}
             try:
                 yield Response(int(answer.status), found, t.cast(t.BinaryIO, answer))
-            except (TimeoutError, ConnectionError, http.client.HTTPException) as exc:
-                raise Unreachable(f"{url} broke off: {exc or type(exc).__name__}", url=url) from exc
+            except _BROKE_OFF as exc:
+                raise Unreachable(f"{url} broke off: {str(exc) or type(exc).__name__}", url=url) from exc
