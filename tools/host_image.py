@@ -1,0 +1,254 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images of bare Debian hosts: pulled from a registry where there is one, else made from this machine's apt mirror."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import ssl
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import certifi
+import docker
+import requests
+from apt_mirror import KEYRING, Mirror, machine_mirror
+from docker.errors import DockerException, ImageNotFound
+from docker_engine import BUILD, Problem, need, only_one, say
+
+SUITES = ("bookworm", "trixie", "forky")
+PULL_LIMIT_S = 15
+USER = "ansible"
+
+_CLEAN_BASE = """\
+FROM {base}
+COPY files/ /
+# What images for containers add is not on a real host: a policy that keeps services from starting, and files left out.
+RUN rm -f /usr/sbin/policy-rc.d /etc/apt/apt.conf.d/docker-* /etc/dpkg/dpkg.cfg.d/docker*
+RUN export DEBIAN_FRONTEND=noninteractive \\
+ && apt-get update -qq && apt-get dist-upgrade -y -qq && apt-get install -y -qq --no-install-recommends {packages} \\
+ && apt-get clean
+"""
+# The package lists stay: check mode on a fresh host needs them, as on a real one.
+_HOST = (
+    _CLEAN_BASE
+    + """\
+RUN update-ca-certificates \\
+ && systemctl mask systemd-modules-load.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \\
+ && useradd --create-home --shell /bin/bash {user} \\
+ && echo '{user} ALL=(ALL:ALL) NOPASSWD:ALL' > /etc/sudoers.d/{user} && chmod 0440 /etc/sudoers.d/{user} \\
+ && rm -f /etc/ssh/ssh_host_* && : > /etc/machine-id
+STOPSIGNAL SIGRTMIN+3
+CMD ["/lib/systemd/systemd"]
+"""
+)
+_HOST_PACKAGES = [
+    *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "procps", "cron"),
+    *("python3", "python3-apt", "sudo", "openssh-server", "iproute2", "ca-certificates"),
+]
+# Each host makes its own keys before its first sshd, as after an installation.
+_SSH_KEYS = """\
+[Service]
+ExecStartPre=
+ExecStartPre=/usr/bin/ssh-keygen -A
+ExecStartPre=/usr/sbin/sshd -t
+"""
+# Packages are fetched once for all hosts. Their names hold their version, so that a cached one never gets old; lists
+# are passed through. The lock makes hosts that ask at the same time wait for the first one's download.
+_CACHE_NGINX = """\
+user www-data;
+worker_processes 2;
+events {}
+http {
+  access_log off;
+  error_log stderr warn;
+  proxy_cache_path /var/cache/packages levels=1:2 keys_zone=packages:20m max_size=8g inactive=90d use_temp_path=off;
+  resolver 127.0.0.11 valid=60s ipv6=off;
+  server {
+    listen 3142;
+    proxy_max_temp_file_size 4096m;
+    proxy_read_timeout 120s;
+    proxy_http_version 1.1;
+    location / { proxy_pass http://$http_host$request_uri; }
+    location ~ (\\.deb$|/by-hash/) {
+      proxy_pass http://$http_host$request_uri;
+      proxy_cache packages;
+      proxy_cache_key $http_host$uri;
+      proxy_cache_valid 200 90d;
+      proxy_cache_lock on;
+      proxy_cache_lock_age 600s;
+      proxy_cache_lock_timeout 600s;
+      proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;
+      proxy_force_ranges on;
+    }
+  }
+}
+"""
+
+
+def ensure(client: docker.DockerClient, suites: Iterable[str]) -> dict[str, str]:
+    """The image of each suite, made where it is missing; several at once."""
+    wanted = sorted(set(suites))
+    unknown = [suite for suite in wanted if suite not in SUITES]
+    if unknown:
+        raise Problem(f"there is no image of {', '.join(unknown)}; suites are {', '.join(SUITES)}")
+    mirror = machine_mirror()
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return dict(zip(wanted, pool.map(lambda suite: _host(client, suite, mirror), wanted)))
+
+
+def ensure_cache(client: docker.DockerClient) -> str:
+    """The image of the package cache that test hosts share."""
+    mirror = machine_mirror()
+    files = {"etc/package-cache.conf": _CACHE_NGINX}
+    dockerfile = (
+        _CLEAN_BASE
+        + 'RUN mkdir -p /var/cache/packages\nCMD ["nginx", "-c", "/etc/package-cache.conf", "-g", "daemon off;"]\n'
+    )
+    return _image(client, "mlops-hosts-cache", "trixie", dockerfile, ["nginx"], files, mirror)
+
+
+def _host(client: docker.DockerClient, suite: str, mirror: Mirror | None) -> str:
+    files = {
+        **{f"usr/local/share/ca-certificates/machine-{name}.crt": pem for name, pem in _machine_certificates().items()},
+        "etc/systemd/system/ssh.service.d/keys.conf": _SSH_KEYS,
+    }
+    return _image(client, f"mlops-hosts-{suite}", suite, _HOST, _HOST_PACKAGES, files, mirror)
+
+
+def _apt_files(suite: str, mirror: Mirror | None) -> dict[str, str]:
+    if mirror is None:
+        return {}
+    return {
+        "etc/apt/sources.list": "",
+        "etc/apt/sources.list.d/debian.sources": mirror.stanzas(suite),
+        "etc/apt/apt.conf.d/10mirror": "".join(f"{line}\n" for line in (*mirror.settings, 'Acquire::Retries "3";')),
+    }
+
+
+def _image(
+    client: docker.DockerClient,
+    name: str,
+    suite: str,
+    dockerfile: str,
+    packages: list[str],
+    files: dict[str, str],
+    mirror: Mirror | None,
+) -> str:
+    inputs = (dockerfile, packages, sorted(files.items()), mirror)
+    recipe = hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
+    tag = f"{name}:{recipe}"
+    with only_one(name):
+        if _exists(client, tag):
+            return tag
+        begun = time.monotonic()
+        text = dockerfile.format(base=_base(client, suite, mirror), packages=" ".join(packages), user=USER)
+        say(f"{name}: building the image")
+        _build(client, tag, text, {**files, **_apt_files(suite, mirror)})
+        say(f"{name}: built in {time.monotonic() - begun:.0f} s")
+        for old in {old for image in client.images.list(name) for old in image.tags} - {tag}:
+            with contextlib.suppress(DockerException):  # a host may still run from it
+                client.images.remove(old)
+    return tag
+
+
+def _build(client: docker.DockerClient, tag: str, dockerfile: str, files: dict[str, str]) -> None:
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for path, text in {"Dockerfile": dockerfile, **{f"files/{path}": text for path, text in files.items()}}.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(text.encode()), 0o644
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    context.seek(0)
+    said: list[str] = []
+    for step in client.api.build(
+        fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True, timeout=1200
+    ):
+        said.append(step.get("stream", "").rstrip())
+        if "error" in step:
+            tail = "\n".join(line for line in said if line)[-2500:]
+            raise Problem(f"the image {tag} cannot be built: {step['error']}\n{tail}")
+
+
+def _base(client: docker.DockerClient, suite: str, mirror: Mirror | None) -> str:
+    """A minimal system of the suite."""
+    with only_one(f"base-{suite}"):
+        for known in (f"mlops-hosts-base:{suite}", f"debian:{suite}"):
+            if _exists(client, known):
+                return known
+        try:
+            quick = docker.from_env(timeout=PULL_LIMIT_S)
+            quick.images.pull("debian", tag=suite)
+            say(f"{suite}: pulled debian:{suite}")
+            return f"debian:{suite}"
+        except (DockerException, requests.RequestException):
+            say(f"{suite}: no registry answers; making the base with debootstrap")
+        if mirror is None:
+            raise Problem(
+                f"debian:{suite} cannot be pulled, and this machine is no Debian whose mirror could be used instead"
+            )
+        _debootstrap(client, suite, mirror)
+        return f"mlops-hosts-base:{suite}"
+
+
+def _debootstrap(client: docker.DockerClient, suite: str, mirror: Mirror) -> None:
+    if os.geteuid() != 0:
+        raise Problem("debootstrap needs root: run this as root, or make debian images available to Docker")
+    with only_one("packages"):
+        need({"debootstrap": "debootstrap"})
+    target = BUILD / f"debootstrap-{suite}"
+    shutil.rmtree(target, ignore_errors=True)
+    argv = [
+        "debootstrap",
+        "--variant=minbase",
+        "--include=ca-certificates",
+        f"--keyring={KEYRING}",
+        suite,
+        str(target),
+        mirror.main,
+    ]
+    scripts = Path("/usr/share/debootstrap/scripts")
+    if not (scripts / suite).exists():
+        argv.append(str(scripts / "sid"))
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode:
+        raise Problem(f"debootstrap of {suite} failed: {(done.stdout + done.stderr).strip()[-1500:]}")
+    with subprocess.Popen(["tar", "-C", str(target), "-c", "."], stdout=subprocess.PIPE) as tar:
+        client.api.import_image(src=tar.stdout, repository="mlops-hosts-base", tag=suite)
+    shutil.rmtree(target)
+
+
+def _exists(client: docker.DockerClient, tag: str) -> bool:
+    try:
+        client.images.get(tag)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _machine_certificates() -> dict[str, str]:
+    """Authorities that this machine trusts and the public list does not have, by a short name."""
+    bundle = (
+        os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+    )
+    if not Path(bundle).exists():
+        return {}
+    public = set(_certificates(certifi.contents()))
+    own = [pem for pem in _certificates(Path(bundle).read_text()) if pem not in public]
+    return {hashlib.sha256(pem.encode()).hexdigest()[:8]: pem for pem in own}
+
+
+def _certificates(text: str) -> list[str]:
+    """Each certificate of a bundle in one spelling, so that two bundles can be compared."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    parts = [part.partition(end)[0] for part in text.split(begin)[1:]]
+    return [ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(f"{begin}{part}{end}")) for part in parts]
