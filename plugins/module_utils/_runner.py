@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
 # coreutils timeout(1): 124 when the limit ended the command, 137 when it had to be killed after that.
 _TIMED_OUT = (124, 137)
 _KILL_AFTER_S = 5
+# What a shell answers for a program that is not there; the runners do too.
+NOT_FOUND = 127
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ class ModuleRunner:
     def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
         program = self._module.get_bin_path(argv[0])
         if program is None:
-            return Completed(argv, 127, "", f"{argv[0]}: command not found")
+            return Completed(argv, NOT_FOUND, "", f"{argv[0]}: command not found")
         bound = [] if timeout_s is None else ["timeout", "-k", str(_KILL_AFTER_S), str(timeout_s)]
         rc, stdout, stderr = self._module.run_command(
             [*bound, program, *argv[1:]],

@@ -13,8 +13,8 @@ description:
   - New files are staged next to their place, validated by the program that will read them, and swapped in together. If
     the component does not become ready afterwards, the earlier files come back and its units run again as before.
   - A run that was killed is undone by the next one, or finished when it had already been committed.
-  - What a component no longer asks for is taken away again. A ledger under C(/var/lib/mlops.hosts) knows what it owns and
-    what was there before.
+  - What a component no longer asks for is taken away again. A ledger under C(/var/lib/mlops.hosts) knows what it owns
+    and what was there before.
 version_added: 0.1.0
 author:
   - The mlops.hosts founders (@mlops-hosts)
@@ -145,7 +145,8 @@ options:
         type: str
         default: "0755"
   files:
-    description: Files. Exactly one of O(files[].content), O(files[].template), O(files[].src) and O(files[].json_keys) is given.
+    description:
+      - Files. Exactly one of O(files[].content), O(files[].template), O(files[].src) and O(files[].json_keys) is given.
     type: list
     elements: dict
     default: []
@@ -158,16 +159,21 @@ options:
         description: The content.
         type: str
       template:
-        description: Name of a template, looked up in the C(templates) folder of the role and rendered on the controller.
+        description: Name of a template in the C(templates) folder of the role, rendered on the controller.
         type: str
+      template_vars:
+        description: Variables for O(files[].template), besides those of the task.
+        type: dict
+        default: {}
       src:
         description: Name of a text file, looked up in the C(files) folder of the role and copied as it is.
         type: str
       json_keys:
         description:
-          - Keys that this component owns in a JSON file which others use too. Dictionaries are merged, so that
-            V({"log-opts"{{':'}} {"max-size"{{':'}} "10m"}}) owns one key below C(log-opts).
-          - Everything else in the file keeps its bytes. When a key is no longer asked for, its earlier value comes back.
+          - Keys that this component owns in a JSON file which others use too. Dictionaries are merged, so that a
+            dictionary with one key owns just this key of it.
+          - Everything else in the file keeps its bytes. When a key is no longer asked for, its earlier value comes
+            back.
         type: dict
       owner:
         description: Owner.
@@ -193,7 +199,7 @@ options:
           - File name that the staged copy must have for the validator, for one that reads only certain names.
         type: str
       apply:
-        description: Command that makes the running system read the file, such as V([sysctl, -p, /etc/sysctl.d/60-x.conf]).
+        description: Command that makes the running system read the file, such as V([udevadm, control, --reload]).
         type: list
         elements: str
         default: []
@@ -259,8 +265,8 @@ options:
         default: true
   ready:
     description:
-      - What must hold after a change, before it is final. Exactly one of C(tcp), C(http), C(command) and C(inference) is
-        given, or none to ask for the unit alone.
+      - What must hold after a change, before it is final. At most one of C(tcp), C(http), C(command) and C(inference)
+        is given; with none of them the unit alone is asked for.
       - Nothing is asked on a host that is already right.
     type: list
     elements: dict
@@ -311,7 +317,7 @@ options:
         type: int
         default: 60
   settle_s:
-    description: How many seconds a started unit must keep running after it is ready. It catches the one that dies at once.
+    description: How many seconds a started unit must keep running after it is ready, to catch one that dies at once.
     type: int
     default: 5
   lock_timeout_s:
@@ -330,8 +336,8 @@ attributes:
     platforms: linux
     support: full
 notes:
-  - Packages are installed by M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), called by the action
-    plugin of the same name. Without the action plugin this module does nothing useful.
+  - Packages are installed by M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), called by the
+    action plugin of the same name. Without the action plugin this module does nothing useful.
   - Packages that came as dependencies stay when the component goes.
 """
 
@@ -449,3 +455,145 @@ ready:
       description: How far it came, V(process), V(port), V(loading) or V(answers).
       type: str
 """
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._component import engine
+from ..module_utils._component.ready import Tools
+from ..module_utils._component.store import Store
+from ..module_utils._component.wanted import STATE_DIR, parse
+from ..module_utils._errors import HostError
+from ..module_utils._http import ModuleFetch
+from ..module_utils._runner import ModuleRunner
+
+
+def _text(**more: t.Any) -> dict[str, t.Any]:
+    return {"type": "str", **more}
+
+
+def _items(**more: t.Any) -> dict[str, t.Any]:
+    return {"type": "list", "elements": "str", **more}
+
+
+def _dicts(**options: t.Any) -> dict[str, t.Any]:
+    return {"type": "list", "elements": "dict", "default": [], "options": options}
+
+
+_OWNER = {"owner": _text(default="root"), "group": _text(default="root")}
+_EFFECT = {
+    "on_change": _text(choices=["restart", "reload", "none", "reboot"], default="restart"),
+    "units": _items(),
+}
+
+SPEC = {
+    "name": _text(required=True),
+    "state": _text(choices=["present", "absent"], default="present"),
+    "repositories": _dicts(
+        name=_text(required=True),
+        uris=_items(required=True),
+        suites=_items(default=[]),
+        components=_items(default=[]),
+        architectures=_items(default=[]),
+        key=_text(no_log=False),
+        key_src=_text(no_log=False),
+        fingerprint=_text(required=True),
+    ),
+    "packages": _dicts(
+        name=_text(required=True),
+        state=_text(choices=["present", "absent"], default="present"),
+        version=_text(),
+        hold={"type": "bool", "default": False},
+        on_change=_text(choices=["restart", "none", "reboot"], default="restart"),
+    ),
+    "users": _dicts(
+        name=_text(required=True),
+        home=_text(default="/nonexistent"),
+        shell=_text(default="/usr/sbin/nologin"),
+        groups=_items(default=[]),
+    ),
+    "directories": _dicts(path=_text(required=True), **_OWNER, mode=_text(default="0755")),
+    "files": _dicts(
+        path=_text(required=True),
+        content=_text(),
+        template=_text(),
+        template_vars={"type": "dict", "default": {}},
+        src=_text(),
+        json_keys={"type": "dict", "no_log": False},
+        **_OWNER,
+        mode=_text(default="0644"),
+        validate=_items(default=[]),
+        validate_as=_text(),
+        apply=_items(default=[]),
+        **_EFFECT,
+        secret={"type": "bool", "default": False, "no_log": False},
+    ),
+    "links": _dicts(path=_text(required=True), target=_text(required=True), **_EFFECT),
+    "absent_paths": _items(default=[]),
+    "units": _dicts(
+        name=_text(required=True),
+        state=_text(choices=["started", "stopped", "unmanaged"], default="started"),
+        enabled={"type": "bool", "default": True},
+    ),
+    "ready": _dicts(
+        unit=_text(),
+        tcp=_text(),
+        http=_text(),
+        command=_items(),
+        inference={
+            "type": "dict",
+            "options": {
+                "url": _text(required=True),
+                "model": _text(),
+                "prompt": _text(default="Hello"),
+                "max_tokens": {"type": "int", "default": 8, "no_log": False},
+                "api_key_file": _text(no_log=False),
+                "expect": _text(),
+            },
+        },
+        timeout_s={"type": "int", "default": 60},
+    ),
+    "settle_s": {"type": "int", "default": 5},
+    "lock_timeout_s": {"type": "int", "default": 120},
+}
+# What the action plugin adds. Contents of secret files travel apart, where Ansible masks them.
+INTERNAL = {
+    "_run": _text(default=""),
+    "_controller": _text(default="somewhere"),
+    "_work_error": _text(),
+    "_secrets": {"type": "dict", "default": {}, "no_log": True},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={**SPEC, **INTERNAL}, supports_check_mode=True)
+    params = module.params
+    # The whole request does not travel back with every answer.
+    invocation = {"module_args": {"name": params["name"], "state": params["state"]}}
+    for file in params["files"]:
+        if file["secret"] and file["path"] in params["_secrets"]:
+            file["content"] = params["_secrets"][file["path"]]
+    try:
+        result = engine.ensure(
+            engine.Request(
+                component=parse(params),
+                run=params["_run"] or f"pid-{os.getpid()}",
+                controller=params["_controller"],
+                check_mode=module.check_mode,
+                lock_timeout_s=params["lock_timeout_s"],
+                work_error=params["_work_error"],
+            ),
+            Store(STATE_DIR),
+            Tools(run=ModuleRunner(module), fetch=ModuleFetch()),
+        )
+    except HostError as exc:
+        module.fail_json(msg=str(exc), invocation=invocation, **exc.details)
+    if not module._diff:
+        result.pop("diff", None)
+    module.exit_json(invocation=invocation, **{"changed": False, **result})
+
+
+if __name__ == "__main__":
+    main()

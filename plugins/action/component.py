@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renders what a component needs on the controller, asks the host, and lets the package manager work when told to."""
+
+from __future__ import annotations
+
+import os.path
+import platform
+import typing as t
+import uuid
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core 2.18, where every string is a template
+    trust_as_template = None
+
+MODULE = "mlops.hosts.component"
+# A transaction needs up to four calls; recovery of an earlier one as many before it.
+_MOST_CALLS = 10
+_LOCK_TIMEOUT_S = 300
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Controller side of M(mlops.hosts.component)."""
+
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        args = self._rendered(dict(self._task.args), task_vars)
+        args["_run"] = uuid.uuid4().hex
+        args["_controller"] = platform.node()
+        for _call in range(_MOST_CALLS):
+            result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+            if result.get("failed") or not result.get("work"):
+                return t.cast("dict[str, t.Any]", result)
+            args["_work_error"] = self._work(result["manager"], result["work"], task_vars)
+        raise AnsibleActionFail(
+            f"component {args.get('name')!r} did not come to an end in {_MOST_CALLS} calls; "
+            "another run keeps undoing it"
+        )
+
+    def _work(self, manager: str, work: list[dict[str, t.Any]], task_vars: dict[str, t.Any]) -> str | None:
+        """Let the package manager work. Returns what it said when it failed."""
+        for part in work:
+            display.vv(f"{MODULE}: {manager} makes {' '.join(part['names'])} {part['state']}")
+            arguments = {"name": part["names"], "state": part["state"], "lock_timeout": _LOCK_TIMEOUT_S}
+            if manager == "apt":
+                # 101: nothing may be started; a service first runs with the configuration that is still to come.
+                arguments.update(policy_rc_d=101, install_recommends=False)
+            if part["state"] == "present":
+                arguments["allow_downgrade"] = True
+                arguments["update_cache"] = True
+                if manager == "apt" and not part["refresh"]:
+                    arguments["cache_valid_time"] = 3600
+            done = self._execute_module(
+                module_name=f"ansible.builtin.{manager}", module_args=arguments, task_vars=task_vars
+            )
+            if done.get("failed"):
+                return str(done.get("msg") or done.get("stderr") or "it did not say why").strip()
+        return None
+
+    def _rendered(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The arguments with every ``template``, ``src`` and ``key_src`` read, and secret contents set apart."""
+        hidden: dict[str, str] = {}
+        args["files"] = [self._file(dict(file), task_vars, hidden) for file in args.get("files") or ()]
+        args["repositories"] = [self._repository(dict(item)) for item in args.get("repositories") or ()]
+        args["_secrets"] = hidden
+        return args
+
+    def _file(self, file: dict[str, t.Any], task_vars: dict[str, t.Any], hidden: dict[str, str]) -> dict[str, t.Any]:
+        given = [key for key in ("content", "template", "src", "json_keys") if file.get(key) is not None]
+        if len(given) != 1:
+            raise AnsibleActionFail(
+                f"file {file.get('path')!r} needs exactly one of content, template, src and json_keys, "
+                f"it has {' and '.join(given) or 'none'}"
+            )
+        if file.get("template") is not None:
+            file["content"] = self._template(
+                str(file.pop("template")), file.pop("template_vars", None) or {}, task_vars
+            )
+        elif file.get("src") is not None:
+            file["content"] = self._read("files", str(file.pop("src")))
+        if file.get("secret") and file.get("content") is not None:
+            hidden[file["path"]] = str(file.pop("content"))
+            # Something must stand in its place until the host puts the two together again.
+            file["content"] = ""
+        return file
+
+    def _repository(self, repository: dict[str, t.Any]) -> dict[str, t.Any]:
+        if repository.get("key_src") is not None:
+            repository["key"] = self._read("files", str(repository.pop("key_src")))
+        return repository
+
+    def _template(self, name: str, more: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
+        path = self._find_needle("templates", name)
+        text = self._loader.get_text_file_contents(path)
+        variables = {"ansible_managed": "Ansible managed", **task_vars, **more}
+        templar = self._templar.copy_with_new_env(searchpath=[os.path.dirname(path)], available_variables=variables)
+        overrides = {"trim_blocks": True}
+        if trust_as_template is None:
+            return str(templar.do_template(text, escape_backslashes=False, overrides=overrides))
+        return str(templar.template(trust_as_template(text), escape_backslashes=False, overrides=overrides))
+
+    def _read(self, folder: str, name: str) -> str:
+        try:
+            return str(self._loader.get_text_file_contents(self._find_needle(folder, name)))
+        except AnsibleError as exc:
+            raise AnsibleActionFail(f"{name} was not found in the {folder} folder: {exc}") from exc

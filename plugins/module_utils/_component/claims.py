@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Who owns what: the claims in the ledgers, and how two components get along."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import HostError
+from . import json_keys
+from .node import Node
+from .store import Ledger
+from .wanted import Effect
+
+PathKind = t.Literal["file", "link", "directory", "absent", "json"]
+
+
+def path_claim(
+    kind: PathKind,
+    original: Node | t.Mapping[str, t.Any],
+    effect: Effect,
+    keys: json_keys.Claims | None = None,
+    wrote: str | None = None,
+) -> dict[str, t.Any]:
+    """A claim on a path as the ledger has it. A Node as ``original`` is packed when the ledger is written."""
+    claim: dict[str, t.Any] = {"kind": kind, "original": original}
+    if kind != "directory":
+        claim["effect"] = {"impact": effect.impact, "units": None if effect.units is None else list(effect.units)}
+    if kind == "json":
+        claim.update(keys=keys, wrote=wrote)
+    return claim
+
+
+def effect_of(claim: t.Mapping[str, t.Any]) -> Effect:
+    """What the units need when this path is given back."""
+    stored = claim["effect"]
+    return Effect(stored["impact"], None if stored["units"] is None else tuple(stored["units"]))
+
+
+def refuse_foreign(
+    component: str, path: str, kind: PathKind, others: t.Sequence[Ledger], pointers: t.Sequence[str] = ()
+) -> None:
+    """HostError when another component owns the path. Directories are shared, and so are JSON files by their keys."""
+    for other in others:
+        theirs = other.paths.get(path)
+        if theirs is None or kind == theirs["kind"] == "directory":
+            continue
+        what = path
+        if kind == theirs["kind"] == "json":
+            pointer = json_keys.conflict(pointers, theirs["keys"])
+            if pointer is None:
+                continue
+            what = f"key {pointer} in {path}"
+        raise HostError(
+            f"component {component!r} wants {what}, which component {other.component!r} owns; "
+            "take it out of one of them",
+            path=path,
+            owner=other.component,
+        )
+
+
+def inherited_original(path: str, others: t.Sequence[Ledger]) -> t.Mapping[str, t.Any] | None:
+    """What was there before the first component that shares this path."""
+    return next((other.paths[path]["original"] for other in others if path in other.paths), None)
+
+
+def inherited_user(name: str, others: t.Sequence[Ledger]) -> t.Mapping[str, t.Any] | None:
+    return next((other.users[name] for other in others if name in other.users), None)
+
+
+def inherited_unit(name: str, others: t.Sequence[Ledger]) -> t.Mapping[str, t.Any] | None:
+    return next((other.units[name] for other in others if name in other.units), None)
+
+
+def inherited_package(name: str, others: t.Sequence[Ledger]) -> t.Mapping[str, t.Any] | None:
+    return next((other.packages[name] for other in others if name in other.packages), None)
+
+
+def claimed(path: str, others: t.Sequence[Ledger]) -> bool:
+    return any(path in other.paths for other in others)

@@ -1,0 +1,327 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""One call on the host: what the action plugin's loop talks to.
+
+The controller and the host share one transaction in up to four calls. The host keeps all state in its journal; the
+controller only asks, lets the package manager work when the answer holds ``work``, and asks again::
+
+    call 1   nothing differs → done.   No package differs → change, done.   Else: repositories in place, ``work``
+    call 2   the packages are there → change, done (or ``work`` with packages to remove).   They failed → undo
+    call 3   the removals are done → clean up, done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import secrets
+import time
+import typing as t
+
+from .._errors import HostError
+from . import journal as journals
+from . import lock, observe, plan, transaction
+from .journal import Journal
+from .packages import Work, set_hold
+from .plan import Plan
+from .ready import Tools
+from .store import Ledger, Store
+from .transaction import Reach
+from .wanted import Component
+
+_POLL_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """``run`` is the controller's name for this run, the same in all its calls; ``work_error`` what the package manager
+    said when it failed."""
+
+    component: Component
+    run: str
+    controller: str
+    check_mode: bool
+    lock_timeout_s: float
+    work_error: str | None = None
+
+
+class RolledBack(HostError):
+    """A change failed and was taken back."""
+
+
+def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda step: None) -> dict[str, t.Any]:
+    """Bring the host one step towards the component.
+
+    Returns the module's return values, or ``{"work", "manager"}`` when the package manager has to work first.
+    """
+    if request.check_mode:
+        return _check(request, store, tools)
+    store.prepare()
+    with _turn(request, store) as journal:
+        return _Call(request, store, tools, reach).proceed(journal)
+
+
+def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
+    journal = journals.load(store)
+    planned = _plan(request.component, store, tools, None)
+    later = transaction.rehearse(planned.paths, tools.run)
+    result = _result(planned, after_install=later)
+    if journal is not None:
+        result["recovered"] = "finished" if _committed(journal, store) else "undone"
+    return result
+
+
+@contextlib.contextmanager
+def _turn(request: Request, store: Store) -> t.Iterator[Journal | None]:
+    """Hold the lock when no other run is in the middle of a transaction; the journal is what is left of one, if any."""
+    end = time.monotonic() + request.lock_timeout_s
+    whoami = {"component": request.component.name, "controller": request.controller, "pid": os.getpid()}
+    while True:
+        with lock.exclusive(store.lock_path, whoami=whoami, timeout_s=max(0.0, end - time.monotonic())):
+            journal = journals.load(store)
+            if journal is None or journal.run == request.run or not journal.alive:
+                yield journal
+                return
+        if time.monotonic() >= end:
+            raise HostError(
+                f"component {journal.component!r} is being changed by another run, from {journal.controller}, "
+                "which waits for the package manager; try again when it has ended"
+            )
+        time.sleep(_POLL_S)
+
+
+class _Call:
+    def __init__(self, request: Request, store: Store, tools: Tools, reach: Reach) -> None:
+        self.request, self.store, self.tools, self.reach = request, store, tools, reach
+
+    def proceed(self, journal: Journal | None) -> dict[str, t.Any]:
+        if journal is None:
+            return self._begin("none")
+        mine = journal.run == self.request.run
+        if _committed(journal, self.store):
+            return self._finish(journal, mine=mine)
+        if mine and journal.stage == "packages":
+            return self._continue(journal)
+        if mine and journal.stage == "restoring":
+            return self._restored(journal)
+        return self._undo(journal)
+
+    def _begin(self, recovered: str) -> dict[str, t.Any]:
+        planned = _plan(self.request.component, self.store, self.tools, None)
+        result = {**_result(planned), "recovered": recovered}
+        if planned.empty:
+            self._adopt(planned)
+            return result
+        journal = Journal(
+            txn=secrets.token_hex(8),
+            run=self.request.run,
+            component=self.request.component.name,
+            controller=self.request.controller,
+        )
+        self._remember_host(journal)
+        journal.result = result
+        if not planned.work:
+            return self._change(planned, journal)
+        try:
+            transaction.swap_repositories(planned, journal, self.store)
+            self._release_holds(planned, journal)
+        except Exception as exc:
+            return self._fail(journal, exc)
+        return {"work": [dataclasses.asdict(work) for work in planned.work], "manager": journal.manager}
+
+    def _continue(self, journal: Journal) -> dict[str, t.Any]:
+        """The package manager has been at work."""
+        if self.request.work_error is not None:
+            return self._fail(journal, HostError(f"the packages could not be changed: {self.request.work_error}"))
+        try:
+            planned = _plan(self.request.component, self.store, self.tools, journal)
+            if planned.work:
+                names = [name for work in planned.work for name in work.names]
+                raise HostError(f"the package manager reported success, but did not bring about {', '.join(names)}")
+        except Exception as exc:
+            return self._fail(journal, exc)
+        first = journal.result or {}
+        journal.result = {**_result(planned), "drift": first["drift"], "diff": first["diff"], "changed": True}
+        journal.result["recovered"] = first["recovered"]
+        return self._change(planned, journal)
+
+    def _change(self, planned: Plan, journal: Journal) -> dict[str, t.Any]:
+        result = journal.result or {}
+        try:
+            result["ready"] = transaction.change(planned, journal, self.store, self.tools, self.reach)
+        except Exception as exc:
+            return self._fail(journal, exc)
+        if planned.removals:
+            return self._ask_for_removals(journal)
+        return self._clean(journal)
+
+    def _ask_for_removals(self, journal: Journal) -> dict[str, t.Any]:
+        work = Work("absent", tuple(journal.removals))
+        return {"work": [dataclasses.asdict(work)], "manager": journal.manager}
+
+    def _clean(self, journal: Journal) -> dict[str, t.Any]:
+        self.reach("clean")
+        transaction.clean(journal, self.store, self.tools.run)
+        return journal.result or {}
+
+    def _finish(self, journal: Journal, *, mine: bool) -> dict[str, t.Any]:
+        """Past the commit: remove the packages that nobody needs any more, then clean up."""
+        if mine:
+            if self.request.work_error is not None:
+                raise HostError(
+                    f"the component is changed, but its packages could not be removed: {self.request.work_error}; "
+                    "the next run tries again"
+                )
+            if journal.component == self.request.component.name and journal.result is not None:
+                return self._clean(journal)
+        if journal.removals and not mine:
+            journal.run, journal.result = self.request.run, None
+            journal.save(self.store)
+            return self._ask_for_removals(journal)
+        self._clean(journal)
+        return self._begin("finished")
+
+    def _fail(self, journal: Journal, exc: Exception) -> dict[str, t.Any]:
+        """Note why, and take everything back."""
+        if isinstance(exc, HostError):
+            journal.failure = {"message": str(exc), "details": exc.details}
+        elif isinstance(exc, OSError):
+            where = f" {exc.filename}" if exc.filename else ""
+            journal.failure = {"message": f"the host refused{where}: {exc.strerror or exc}", "details": {}}
+        else:
+            journal.failure = {"message": f"this is a defect in mlops.hosts: {exc!r}", "details": {}}
+        return self._undo(journal)
+
+    def _undo(self, journal: Journal) -> dict[str, t.Any]:
+        journal.run = self.request.run
+        try:
+            transaction.undo_paths(journal, self.store, self.tools.run)
+            works = transaction.packages_to_restore(journal, self.tools.run)
+            if works:
+                journal.stage = "restoring"
+                journal.save(self.store)
+                return {"work": [dataclasses.asdict(work) for work in works], "manager": journal.manager}
+        except (HostError, OSError) as exc:
+            raise self._stuck(journal, str(exc)) from exc
+        return self._resume(journal)
+
+    def _restored(self, journal: Journal) -> dict[str, t.Any]:
+        if self.request.work_error is not None:
+            raise self._stuck(journal, f"the packages could not be put back: {self.request.work_error}")
+        return self._resume(journal)
+
+    def _resume(self, journal: Journal) -> dict[str, t.Any]:
+        """Files and packages are as before: let the old state run, then say why the new one did not."""
+        old = self.store.read_ledgers().get(journal.component, Ledger(journal.component))
+        trouble = None
+        try:
+            transaction.resume_units(journal, old, self.tools)
+        except (HostError, OSError) as exc:
+            trouble = str(exc)
+        transaction.close(self.store)
+        if journal.failure is None:
+            if trouble is not None:
+                raise RolledBack(
+                    f"an interrupted change of component {journal.component!r} was taken back, "
+                    f"but the earlier state does not become ready: {trouble}",
+                    rolled_back=True,
+                )
+            return self._begin("undone")
+        message = f"{journal.failure['message']}. The host is as it was before"
+        if trouble is not None:
+            message += f", but its earlier state does not become ready either: {trouble}"
+        result = journal.result or {}
+        raise RolledBack(
+            message,
+            **{**journal.failure["details"], "drift": result.get("drift", []), "rolled_back": True},
+        )
+
+    def _stuck(self, journal: Journal, why: str) -> HostError:
+        """The way back is blocked. The journal stays, so that the next run tries again."""
+        first = f"{journal.failure['message']}. " if journal.failure else ""
+        return HostError(
+            f"{first}The earlier state could not be brought back yet: {why}; mend that and run again",
+            rolled_back=False,
+        )
+
+    def _remember_host(self, journal: Journal) -> None:
+        """Packages and units as they are before anything moves."""
+        component = self.request.component
+        owned = self.store.read_ledgers().get(component.name, Ledger(component.name))
+        seen = observe.observe(component, owned, self.store, self.tools.run)
+        journal.manager = seen.manager
+        journal.packages_before = {
+            name: {"version": found.version, "held": found.held} for name, found in seen.packages.items()
+        }
+        journal.units_before = {
+            name: {"active": found.running, "enabled": found.starts_at_boot} for name, found in seen.units.items()
+        }
+
+    def _release_holds(self, planned: Plan, journal: Journal) -> None:
+        """A held package cannot change; the hold comes back with the rest of the plan."""
+        journal.packages_changed = list(planned.packages_changed)
+        journal.save(self.store)
+        for name in planned.packages_changed:
+            if journal.packages_before[name]["held"]:
+                set_hold(name, held=False, manager=t.cast(t.Any, journal.manager), run=self.tools.run)
+
+    def _adopt(self, planned: Plan) -> None:
+        """Nothing differs, but what is there may not be ours yet."""
+        ledger = planned.ledger
+        old = self.store.read_ledgers().get(ledger.component)
+        if ledger.empty:
+            if old is not None:
+                self.store.remove_ledger(ledger.component)
+        elif old is None or dataclasses.replace(ledger, txn=old.txn) != old:
+            self.store.write_ledger(transaction.packed(ledger, self.store, txn=secrets.token_hex(8)))
+
+
+def _plan(component: Component, store: Store, tools: Tools, journal: Journal | None) -> Plan:
+    ledgers = store.read_ledgers()
+    owned = ledgers.pop(component.name, Ledger(component.name))
+    seen = observe.observe(component, owned, store, tools.run)
+    return plan.make(component, owned, list(ledgers.values()), seen, journal)
+
+
+def _committed(journal: Journal, store: Store) -> bool:
+    ledger = store.read_ledgers().get(journal.component)
+    return ledger is not None and ledger.txn == journal.txn
+
+
+def _result(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """The module's return values for a plan that is carried out, or would be."""
+    return {
+        "changed": not planned.empty,
+        "component": planned.ledger.component,
+        "drift": [dataclasses.asdict(item) for item in planned.drift],
+        "diff": [_diff(change) for change in (*planned.repositories, *planned.paths)],
+        "stopped": list(planned.units.stop),
+        "started": list(planned.units.start),
+        "restarted": list(planned.units.restart),
+        "reloaded": list(planned.units.reload),
+        "rolled_back": False,
+        "recovered": "none",
+        "reboot_required": planned.reboot_required,
+        "after_install": list(after_install),
+        "ready": [],
+    }
+
+
+def _diff(change: plan.PathChange) -> dict[str, str]:
+    return {
+        "before_header": change.path,
+        "after_header": change.path,
+        "before": _shown(change.before, secret=change.secret),
+        "after": _shown(change.after, secret=change.secret),
+    }
+
+
+def _shown(found: t.Any, *, secret: bool) -> str:
+    if found.kind == "link":
+        return f"-> {found.target}\n"
+    if found.kind != "file":
+        return f"{found.kind}\n" if found.kind != "absent" else ""
+    return "(not shown)\n" if secret else (found.content or b"").decode("utf-8", "replace")

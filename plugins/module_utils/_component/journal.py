@@ -1,0 +1,78 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""A transaction that has not ended, written down so that any later run can undo or finish it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import typing as t
+
+from .lock import package_manager_pid
+from .store import Store, read_json, write_json
+
+Stage = t.Literal["packages", "changing", "restoring", "committed"]
+# A run that waits for the package manager comes back within seconds of its end; after this it is taken for dead.
+_PATIENCE_S = 60
+
+
+@dataclasses.dataclass
+class Journal:
+    """Everything is JSON-native. ``result`` is kept for the call that ends the transaction.
+
+    Stages: ``packages`` (the controller lets the package manager install), ``changing`` (this host changes files and
+    units), ``restoring`` (the controller lets the package manager put versions back), ``committed`` (only cleaning up
+    is left). Before ``committed`` a journal is undone, from then on it is finished.
+    """
+
+    txn: str
+    run: str
+    component: str
+    controller: str
+    manager: str | None = None
+    stage: Stage = "packages"
+    beat: list[t.Any] = dataclasses.field(default_factory=list)
+    paths: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    commands: list[list[str]] = dataclasses.field(default_factory=list)
+    users: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    packages_before: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    packages_changed: list[str] = dataclasses.field(default_factory=list)
+    units_before: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
+    units_touched: bool = False
+    failure: dict[str, t.Any] | None = None
+    removals: list[str] = dataclasses.field(default_factory=list)
+    users_gone: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    directories_gone: list[str] = dataclasses.field(default_factory=list)
+    begun: list[str] = dataclasses.field(default_factory=list)
+    result: dict[str, t.Any] | None = None
+
+    def save(self, store: Store) -> None:
+        self.beat = _now()
+        write_json(store.journal_path, dataclasses.asdict(self))
+
+    def blobs(self) -> set[str]:
+        return {entry["before"]["blob"] for entry in self.paths if entry["before"].get("blob")}
+
+    @property
+    def alive(self) -> bool:
+        """Whether the run that wrote it may still come back: it waits for the package manager, or did a moment ago."""
+        if self.stage not in ("packages", "restoring"):
+            return False  # these stages hold the host's lock, and the lock is ours
+        boot, then = self.beat
+        now_boot, now = _now()
+        return bool(boot == now_boot and now - then < _PATIENCE_S) or package_manager_pid() is not None
+
+
+def load(store: Store) -> Journal | None:
+    if not os.path.exists(store.journal_path):
+        return None
+    return Journal(**read_json(store.journal_path))
+
+
+def _now() -> list[t.Any]:
+    """Boot id and seconds since that boot: a wall clock can be set back."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as source:
+        return [source.read().strip(), time.monotonic()]

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What there is on the host of all that a component asks for or owns: everything the plan looks at."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from .._runner import Runner
+from . import node, packages, repositories, units, users
+from .node import Node
+from .packages import Installed
+from .repositories import Manager
+from .store import Ledger, Store, unpack
+from .units import Unit
+from .users import User
+from .wanted import Component, WantedFile
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    """``nodes`` by path; ``entries``: what lies in each directory that may have to go; ``originals``: what the ledger
+    kept of the paths that may have to be given back."""
+
+    manager: Manager | None
+    nodes: t.Mapping[str, Node]
+    entries: t.Mapping[str, t.Sequence[str]]
+    originals: t.Mapping[str, Node]
+    packages: t.Mapping[str, Installed]
+    users: t.Mapping[str, User | None]
+    missing_groups: t.Mapping[str, t.Sequence[str]]
+    units: t.Mapping[str, Unit]
+    repository_files: tuple[WantedFile, ...]
+
+
+def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> Observed:
+    """Read the host; at most one process for all packages and one for all units."""
+    manager = packages.find_manager() if component.packages or component.repositories or owned.packages else None
+    repository_files: tuple[WantedFile, ...] = ()
+    if manager is not None:
+        repository_files = tuple(
+            file for repository in component.repositories for file in repositories.files(repository, manager)
+        )
+    wanted_paths = {
+        *(item.path for item in repository_files),
+        *(item.path for item in component.directories),
+        *(item.path for item in component.files),
+        *(item.path for item in component.links),
+        *component.absent_paths,
+    }
+    package_names = sorted({item.name for item in component.packages} | set(owned.packages))
+    user_names = {item.name for item in component.users} | set(owned.users)
+    unit_names = sorted({item.name for item in component.units} | set(owned.units))
+    released = set(owned.paths) - wanted_paths
+    return Observed(
+        manager=manager,
+        nodes={path: node.read(path) for path in wanted_paths | set(owned.paths)},
+        entries={path: _entries(path) for path in released if owned.paths[path]["kind"] == "directory"},
+        originals={
+            path: unpack(claim["original"], store)
+            for path, claim in owned.paths.items()
+            if path in released or claim["kind"] == "json"
+        },
+        packages={} if manager is None else packages.observe(package_names, manager, run),
+        users={name: users.observe(name) for name in user_names},
+        missing_groups={item.name: users.missing_groups(item) for item in component.users if item.groups},
+        units=units.observe(unit_names, run),
+        repository_files=repository_files,
+    )
+
+
+def _entries(path: str) -> list[str]:
+    try:
+        return [os.path.join(path, name) for name in os.listdir(path)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Package repositories are files: a source list and its key, named after the repository."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .wanted import Effect, Repository, WantedFile
+
+Manager = t.Literal["apt", "dnf", "dnf5"]
+_NOTHING = Effect("none")
+
+
+def files(repository: Repository, manager: Manager) -> tuple[WantedFile, WantedFile]:
+    """The key, then the source list that trusts only this key."""
+    if manager == "apt":
+        key_path = f"/etc/apt/keyrings/{repository.name}.asc"
+        list_path, text = f"/etc/apt/sources.list.d/{repository.name}.sources", _deb822(repository, key_path)
+    else:
+        key_path = f"/etc/pki/rpm-gpg/RPM-GPG-KEY-{repository.name}"
+        list_path, text = f"/etc/yum.repos.d/{repository.name}.repo", _yum(repository, key_path)
+    return (
+        WantedFile(key_path, repository.key.encode(), effect=_NOTHING, kind="repository"),
+        WantedFile(list_path, text.encode(), effect=_NOTHING, kind="repository"),
+    )
+
+
+def _deb822(repository: Repository, key_path: str) -> str:
+    fields = {
+        "Types": "deb",
+        "URIs": " ".join(repository.uris),
+        "Suites": " ".join(repository.suites),
+        "Components": " ".join(repository.components),
+        "Architectures": " ".join(repository.architectures),
+        "Signed-By": key_path,
+    }
+    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
+
+
+def _yum(repository: Repository, key_path: str) -> str:
+    return (
+        f"[{repository.name}]\nname={repository.name}\nbaseurl={' '.join(repository.uris)}\n"
+        f"enabled=1\ngpgcheck=1\nrepo_gpgcheck=0\ngpgkey=file://{key_path}\n"
+    )

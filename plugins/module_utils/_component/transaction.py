@@ -1,0 +1,330 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Runs a plan as one transaction, and takes one back."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import typing as t
+
+from .._errors import HostError
+from .._runner import NOT_FOUND, Runner, must
+from . import node, packages, ready, units, users
+from .journal import Journal
+from .node import Node
+from .plan import PathChange, Plan, UserChange
+from .ready import Tools
+from .repositories import Manager
+from .store import Ledger, Store, pack, unpack
+
+Step = t.Literal[
+    "journal",
+    "hold",
+    "users",
+    "directories",
+    "stage",
+    "validate",
+    "stop",
+    "swap",
+    "apply",
+    "reread",
+    "enable",
+    "begin",
+    "ready",
+    "commit",
+    "clean",
+]
+STEPS: tuple[Step, ...] = t.get_args(Step)
+Reach = t.Callable[[Step], None]
+
+_VALIDATE_TIMEOUT_S = 60
+_APPLY_TIMEOUT_S = 120
+
+
+class _NotInstalled(HostError):
+    """The program that validates is not there."""
+
+
+def swap_repositories(plan: Plan, journal: Journal, store: Store) -> None:
+    """Put the repositories in place before the package manager is asked. They are undone with the rest."""
+    _remember_paths(plan.repositories, journal, store)
+    journal.save(store)
+    for change in plan.repositories:
+        _ensure_parent(change.path)
+        _put(change)
+
+
+def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reach) -> list[dict[str, t.Any]]:
+    """Everything after the packages, up to the commit. Returns how each readiness condition was met.
+
+    Whatever is raised here leaves the host half changed: the caller undoes the journal.
+    """
+    run = tools.run
+    reach("journal")
+    _remember(plan, journal, store)
+    reach("hold")
+    for name, held in plan.holds:
+        packages.set_hold(name, held=held, manager=t.cast(Manager, journal.manager), run=run)
+    reach("users")
+    for user in plan.users:
+        _change_user(user, run)
+    directories = [change for change in plan.paths if change.after.kind == "directory"]
+    others = [change for change in plan.paths if change.after.kind != "directory"]
+    reach("directories")
+    for change in directories:
+        node.make_directory(change.path, _resolved(change))
+    reach("stage")
+    for change in others:
+        if change.after.kind != "absent":
+            _stage(change)
+    reach("validate")
+    for change in others:
+        validate(change, run)
+    reach("stop")
+    if plan.units.stop or plan.units.disable:
+        _touch_units(journal, store)
+    units.stop(plan.units.stop, run)
+    units.set_enabled(plan.units.disable, enabled=False, run=run)
+    reach("swap")
+    for change in others:
+        node.swap_in(change.path, change.after)
+    reach("apply")
+    for change in others:
+        if change.effect.command:
+            must(run(*change.effect.command, timeout_s=_APPLY_TIMEOUT_S), f"{change.path} could not be applied")
+    reach("reread")
+    if plan.units.reread:
+        units.daemon_reload(run)
+    reach("enable")
+    units.unmask(plan.units.unmask, run)
+    units.set_enabled(plan.units.enable, enabled=True, run=run)
+    reach("begin")
+    if plan.units.begun:
+        _touch_units(journal, store)
+    units.begin("start", plan.units.start, run)
+    units.begin("restart", plan.units.restart, run)
+    units.begin("reload-or-restart", plan.units.reload, run)
+    reach("ready")
+    reports = ready.wait(plan.ready, plan.units.begun, settle_s=plan.ledger.settle_s, tools=tools)
+    reach("commit")
+    commit(plan, journal, store)
+    return reports
+
+
+def commit(plan: Plan, journal: Journal, store: Store) -> None:
+    """Write the ledger: from this rename on the new state counts."""
+    journal.removals = list(plan.removals)
+    journal.users_gone = list(plan.users_gone)
+    journal.directories_gone = list(plan.directories_gone)
+    journal.save(store)
+    store.write_ledger(packed(plan.ledger, store, txn=journal.txn))
+
+
+def packed(ledger: Ledger, store: Store, *, txn: str) -> Ledger:
+    """The ledger with every original in the store."""
+    paths = {
+        path: {**claim, "original": pack(claim["original"], store)} if isinstance(claim["original"], Node) else claim
+        for path, claim in ledger.paths.items()
+    }
+    return dataclasses.replace(ledger, paths=paths, txn=txn)
+
+
+def clean(journal: Journal, store: Store, run: Runner) -> None:
+    """What is left after the commit and after the package manager: it can be done any number of times."""
+    for path in journal.directories_gone:
+        node.remove_if_empty(path)
+    for user in journal.users_gone:
+        if user["created"]:
+            users.remove(user["name"], run)
+        else:
+            users.take_from_groups(user["name"], user["groups"], run)
+    ledgers = store.read_ledgers()
+    if journal.component in ledgers and ledgers[journal.component].empty:
+        store.remove_ledger(journal.component)
+    close(store)
+
+
+def close(store: Store) -> None:
+    """Forget the journal, and the contents that no ledger needs."""
+    node.discard(store.journal_path)
+    node.sync_directory(store.directory)
+    store.forget_unused(set().union(*(ledger.blobs() for ledger in store.read_ledgers().values())))
+
+
+def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
+    """Bring files, links, directories and users back to what the journal remembers. Units that did not run stop first,
+    while their files are still there."""
+    if journal.units_touched:
+        units.stop([name for name, before in journal.units_before.items() if not before["active"]], run)
+    for entry in reversed(journal.paths):
+        node.discard(node.staged_path(entry["path"]))
+        before = unpack(entry["before"], store)
+        if before.kind == "absent" and entry["directory"]:
+            node.remove_if_empty(entry["path"])
+        elif node.read(entry["path"]) != before:
+            node.put(entry["path"], before)
+    for command in journal.commands:
+        must(run(*command, timeout_s=_APPLY_TIMEOUT_S), "the earlier file could not be applied")
+    for user in journal.users:
+        if user["created"]:
+            users.remove(user["name"], run)
+        else:
+            users.take_from_groups(user["name"], user["groups"], run)
+
+
+def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, ...]:
+    """What the package manager has to do to bring the journal's packages back."""
+    if not journal.packages_before:
+        return ()
+    manager = t.cast(Manager, journal.manager)
+    now = packages.observe(sorted(journal.packages_before), manager, run)
+    remove = tuple(
+        name
+        for name, before in journal.packages_before.items()
+        if before["version"] is None and now[name].version is not None
+    )
+    install = tuple(
+        packages.exact_name(name, before["version"], manager)
+        for name, before in journal.packages_before.items()
+        if before["version"] is not None and now[name].version != before["version"]
+    )
+    works = (packages.Work("absent", remove), packages.Work("present", install))
+    return tuple(work for work in works if work.names)
+
+
+def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
+    """After files and packages are back: holds and units as before, and the old state ready again."""
+    run = tools.run
+    if journal.packages_before:
+        now = packages.observe(sorted(journal.packages_before), t.cast(Manager, journal.manager), run)
+        for name, before in journal.packages_before.items():
+            if now[name].held != before["held"] and now[name].version is not None:
+                packages.set_hold(name, held=before["held"], manager=t.cast(Manager, journal.manager), run=run)
+    if any(units.is_unit_file(entry["path"]) for entry in journal.paths):
+        units.daemon_reload(run)
+    seen = units.observe(sorted(journal.units_before), run)
+    again: list[str] = []
+    start: list[str] = []
+    for name, before in journal.units_before.items():
+        if before["enabled"] != seen[name].starts_at_boot and seen[name].exists:
+            units.set_enabled([name], enabled=before["enabled"], run=run)
+        if before["active"]:
+            (again if journal.units_touched and name in journal.begun else start).append(name)
+    start = [name for name in start if not seen[name].running]
+    units.begin("restart", again, run)
+    units.begin("start", start, run)
+    begun = [*again, *start]
+    if begun:
+        conditions = [item for item in old.ready if item.get("unit") in (None, *begun)]
+        ready.wait(conditions, begun, settle_s=old.settle_s, tools=tools)
+
+
+def validate(change: PathChange, run: Runner) -> None:
+    """Let the program that will read a staged file accept it."""
+    if change.validate and change.after.kind == "file":
+        _validate(change, node.staged_path(change.path), run)
+
+
+def rehearse(changes: t.Iterable[PathChange], run: Runner) -> list[str]:
+    """Validate in check mode, on copies outside the host's places. Returns validators that are not installed yet."""
+    later = []
+    for change in changes:
+        if change.validate and change.after.kind == "file":
+            with tempfile.TemporaryDirectory(prefix="mlops.hosts-") as directory:
+                copy = os.path.join(directory, change.validate_as or os.path.basename(change.path))
+                with open(copy, "wb") as out:
+                    os.fchmod(out.fileno(), 0o600)
+                    out.write(change.after.content or b"")
+                try:
+                    _run_validator(change, copy, run)
+                except _NotInstalled:
+                    later.append(f"{change.path}: {change.validate[0]}")
+    return later
+
+
+def _validate(change: PathChange, staged: str, run: Runner) -> None:
+    if change.validate_as is None:
+        _run_validator(change, staged, run)
+        return
+    with tempfile.TemporaryDirectory(prefix=".mlops-", dir=os.path.dirname(change.path)) as directory:
+        copy = os.path.join(directory, change.validate_as)
+        os.link(staged, copy)
+        _run_validator(change, copy, run)
+
+
+def _run_validator(change: PathChange, path: str, run: Runner) -> None:
+    argv = [part.replace("{staged}", path) for part in change.validate]
+    done = run(*argv, timeout_s=_VALIDATE_TIMEOUT_S)
+    if done.rc == NOT_FOUND:
+        raise _NotInstalled(f"{change.path} cannot be validated: {argv[0]} is not installed")
+    if change.secret and done.rc != 0:
+        raise HostError(f"{change.path} is refused by {argv[0]} (answer {done.rc}); its words are kept back: secret")
+    must(done, f"the new {change.path} is refused, the old one stays")
+
+
+def _remember(plan: Plan, journal: Journal, store: Store) -> None:
+    journal.stage = "changing"
+    _remember_paths(plan.paths, journal, store)
+    journal.commands += [
+        list(change.effect.command) for change in plan.paths if change.effect.command and change.before.kind == "file"
+    ]
+    journal.users += [
+        {"name": user.wanted.name, "created": user.create, "groups": list(user.add_groups)} for user in plan.users
+    ]
+    journal.begun = list(plan.units.begun)
+    journal.save(store)
+
+
+def _touch_units(journal: Journal, store: Store) -> None:
+    journal.units_touched = True
+    journal.save(store)
+
+
+def _remember_paths(changes: t.Iterable[PathChange], journal: Journal, store: Store) -> None:
+    known = {entry["path"] for entry in journal.paths}
+    journal.paths += [
+        {
+            "path": change.path,
+            "before": pack(change.before, store),
+            "directory": change.after.kind == "directory",
+        }
+        for change in changes
+        if change.path not in known
+    ]
+
+
+def _change_user(user: UserChange, run: Runner) -> None:
+    found = users.observe(user.wanted.name)
+    if found is None:
+        users.create(user.wanted, run)
+    else:
+        users.change(user.wanted, found, run)
+    users.add_to_groups(user.wanted.name, user.add_groups, run)
+
+
+def _resolved(change: PathChange) -> Node:
+    return dataclasses.replace(
+        change.after,
+        uid=node.uid_of(change.owner, change.path),
+        gid=node.gid_of(change.group, change.path),
+    )
+
+
+def _stage(change: PathChange) -> None:
+    parent = os.path.dirname(change.path)
+    if not os.path.isdir(parent):
+        raise HostError(f"{change.path} needs the directory {parent}, which does not exist; add it to directories")
+    node.stage(change.path, _resolved(change))
+
+
+def _ensure_parent(path: str) -> None:
+    """Directories of the package manager's own layout, missing on a minimal system."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+
+
+def _put(change: PathChange) -> None:
+    node.put(change.path, change.after if change.after.kind == "absent" else _resolved(change))

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""System users."""
+
+from __future__ import annotations
+
+import grp
+import pwd
+import typing as t
+
+from .._errors import HostError
+from .._runner import Runner, must
+from .wanted import WantedUser
+
+_NO_SUCH_USER = 6
+
+
+class User(t.NamedTuple):
+    home: str
+    shell: str
+    groups: frozenset[str]
+
+
+def observe(name: str) -> User | None:
+    """A user with the groups it is listed in besides its primary one; None when there is none."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    groups = frozenset(group.gr_name for group in grp.getgrall() if name in group.gr_mem)
+    return User(entry.pw_dir, entry.pw_shell, groups)
+
+
+def create(wanted: WantedUser, run: Runner) -> None:
+    must(
+        run(
+            "useradd",
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--home-dir",
+            wanted.home,
+            "--shell",
+            wanted.shell,
+            wanted.name,
+        ),
+        f"user {wanted.name} could not be created",
+    )
+
+
+def change(wanted: WantedUser, found: User, run: Runner) -> None:
+    if (found.home, found.shell) != (wanted.home, wanted.shell):
+        must(
+            run("usermod", "--home", wanted.home, "--shell", wanted.shell, wanted.name),
+            f"user {wanted.name} could not be changed",
+        )
+
+
+def add_to_groups(name: str, groups: t.Iterable[str], run: Runner) -> None:
+    for group in groups:
+        must(run("gpasswd", "--add", name, group), f"user {name} could not be added to group {group}")
+
+
+def take_from_groups(name: str, groups: t.Iterable[str], run: Runner) -> None:
+    for group in groups:
+        run("gpasswd", "--delete", name, group)  # it fails when the membership is already gone, which is the aim
+
+
+def remove(name: str, run: Runner) -> None:
+    """Remove a user and its group; one that is already gone is fine."""
+    removed = run("userdel", name)
+    if removed.rc not in (0, _NO_SUCH_USER):
+        raise HostError(f"user {name} could not be removed: {removed.last_words}")
+
+
+def missing_groups(wanted: WantedUser) -> list[str]:
+    existing = {group.gr_name for group in grp.getgrall()}
+    return [group for group in wanted.groups if group not in existing]

@@ -1,0 +1,253 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What a component asks for: the module's options as checked, frozen data."""
+
+from __future__ import annotations
+
+import dataclasses
+import os.path
+import re
+import typing as t
+
+from .._errors import HostError
+from . import openpgp
+
+Impact = t.Literal["restart", "reload", "none", "reboot"]
+STATE_DIR = "/var/lib/mlops.hosts"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """What a change asks of the running system. ``units`` None means all units of the component."""
+
+    impact: Impact = "restart"
+    units: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedFile:
+    """Exactly one of ``content`` and ``json_keys`` is not None. ``kind`` is the word that drift uses."""
+
+    path: str
+    content: bytes | None
+    json_keys: t.Mapping[str, t.Any] | None = None
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+    validate: tuple[str, ...] = ()
+    validate_as: str | None = None
+    effect: Effect = Effect()
+    secret: bool = False
+    kind: str = "file"
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedDirectory:
+    path: str
+    owner: str
+    group: str
+    mode: int
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedLink:
+    path: str
+    target: str
+    effect: Effect
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedPackage:
+    name: str
+    present: bool
+    version: str | None
+    hold: bool
+    effect: Effect
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedUser:
+    name: str
+    home: str
+    shell: str
+    groups: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedUnit:
+    name: str
+    state: t.Literal["started", "stopped", "unmanaged"]
+    enabled: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Repository:
+    name: str
+    uris: tuple[str, ...]
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    architectures: tuple[str, ...]
+    key: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+    """``ready`` stays plain data: it is stored in the ledger and read back by another run."""
+
+    name: str
+    present: bool
+    repositories: tuple[Repository, ...] = ()
+    packages: tuple[WantedPackage, ...] = ()
+    users: tuple[WantedUser, ...] = ()
+    directories: tuple[WantedDirectory, ...] = ()
+    files: tuple[WantedFile, ...] = ()
+    links: tuple[WantedLink, ...] = ()
+    absent_paths: tuple[str, ...] = ()
+    units: tuple[WantedUnit, ...] = ()
+    ready: tuple[t.Mapping[str, t.Any], ...] = ()
+    settle_s: int = 5
+
+
+def parse(params: t.Mapping[str, t.Any]) -> Component:
+    """Turn module options into a Component; raise HostError with one sentence for a request that cannot be meant.
+
+    With ``state: absent`` everything but the name is dropped: the ledger knows what there is to take away.
+    """
+    name = params["name"]
+    if not _NAME.match(name):
+        raise HostError(f"component name {name!r} may hold only letters, digits, '_', '-' and '.'")
+    if params["state"] == "absent":
+        return Component(name=name, present=False, settle_s=params["settle_s"])
+    component = Component(
+        name=name,
+        present=True,
+        repositories=tuple(_repository(item) for item in params["repositories"]),
+        packages=tuple(_package(item) for item in params["packages"]),
+        users=tuple(_user(item) for item in params["users"]),
+        directories=tuple(_directory(item) for item in params["directories"]),
+        files=tuple(_file(item) for item in params["files"]),
+        links=tuple(_link(item) for item in params["links"]),
+        absent_paths=tuple(_path(path) for path in params["absent_paths"]),
+        units=tuple(WantedUnit(item["name"], item["state"], item["enabled"]) for item in params["units"]),
+        ready=tuple(_ready(item) for item in params["ready"]),
+        settle_s=params["settle_s"],
+    )
+    _refuse_contradictions(component)
+    return component
+
+
+def _repository(item: t.Mapping[str, t.Any]) -> Repository:
+    if not item.get("key"):
+        raise HostError(f"repository {item['name']!r} has no signing key; give key_src or key")
+    openpgp.require_fingerprint(item["key"], item["fingerprint"], f"repository {item['name']!r}")
+    return Repository(
+        item["name"],
+        tuple(item["uris"]),
+        tuple(item["suites"]),
+        tuple(item["components"]),
+        tuple(item["architectures"]),
+        item["key"],
+    )
+
+
+def _package(item: t.Mapping[str, t.Any]) -> WantedPackage:
+    present = item["state"] == "present"
+    if not present and (item["version"] or item["hold"]):
+        raise HostError(f"package {item['name']!r} is to be absent, so it cannot have a version or a hold")
+    return WantedPackage(item["name"], present, item["version"], item["hold"], Effect(item["on_change"]))
+
+
+def _user(item: t.Mapping[str, t.Any]) -> WantedUser:
+    return WantedUser(item["name"], item["home"], item["shell"], tuple(item["groups"]))
+
+
+def _directory(item: t.Mapping[str, t.Any]) -> WantedDirectory:
+    return WantedDirectory(_path(item["path"]), item["owner"], item["group"], _mode(item))
+
+
+def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
+    path = _path(item["path"])
+    content, json_keys = item["content"], item["json_keys"]
+    if (content is None) == (json_keys is None):
+        raise HostError(f"file {path} needs exactly one of content, template, src and json_keys")
+    return WantedFile(
+        path=path,
+        content=None if content is None else content.encode("utf-8", "surrogateescape"),
+        json_keys=json_keys,
+        owner=item["owner"],
+        group=item["group"],
+        mode=_mode(item),
+        validate=tuple(item["validate"]),
+        validate_as=item["validate_as"],
+        effect=_effect(item, tuple(item["apply"])),
+        secret=item["secret"],
+    )
+
+
+def _link(item: t.Mapping[str, t.Any]) -> WantedLink:
+    return WantedLink(_path(item["path"]), item["target"], _effect(item))
+
+
+def _ready(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    given = [kind for kind in ("tcp", "http", "command", "inference") if item.get(kind)]
+    if len(given) > 1:
+        raise HostError(f"a ready condition is one of tcp, http, command and inference, not {' and '.join(given)}")
+    if not given and not item["unit"]:
+        raise HostError("a ready condition needs a unit, or one of tcp, http, command and inference")
+    return {key: value for key, value in item.items() if value is not None}
+
+
+def _effect(item: t.Mapping[str, t.Any], command: tuple[str, ...] = ()) -> Effect:
+    units = item["units"]
+    return Effect(item["on_change"], None if units is None else tuple(units), command)
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/") or os.path.normpath(path) != path:
+        raise HostError(f"path {path!r} must be absolute and in its shortest form")
+    if path == STATE_DIR or path.startswith(STATE_DIR + "/"):
+        raise HostError(f"path {path} lies in {STATE_DIR}, where the collection keeps its own state")
+    return path
+
+
+def _mode(item: t.Mapping[str, t.Any]) -> int:
+    if not re.fullmatch(r"[0-7]{3,4}", item["mode"]):
+        raise HostError(f"mode {item['mode']!r} of {item['path']} must be three or four octal digits in quotes")
+    return int(item["mode"], 8)
+
+
+def _refuse_contradictions(component: Component) -> None:
+    paths = [
+        *(item.path for item in component.directories),
+        *(item.path for item in component.files),
+        *(item.path for item in component.links),
+        *component.absent_paths,
+    ]
+    named = [
+        ("path", paths),
+        ("package", [item.name for item in component.packages]),
+        ("user", [item.name for item in component.users]),
+        ("unit", [item.name for item in component.units]),
+        ("repository", [item.name for item in component.repositories]),
+    ]
+    for kind, names in named:
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise HostError(f"component {component.name!r} asks twice for {kind} {', '.join(twice)}")
+    units = {unit.name for unit in component.units}
+    effects = [(item.path, item.effect) for item in component.files]
+    effects += [(item.path, item.effect) for item in component.links]
+    for path, effect in effects:
+        for unit in effect.units or ():
+            if unit not in units:
+                raise HostError(f"{path} names unit {unit}, which component {component.name!r} does not have")
+    for condition in component.ready:
+        if condition.get("unit") and condition["unit"] not in units:
+            raise HostError(
+                f"a ready condition names unit {condition['unit']}, which component {component.name!r} does not have"
+            )
