@@ -90,6 +90,13 @@ class Question:
         port = f"port {parts.port or {'http': 80, 'https': 443}[parts.scheme]}"
         return port if parts.hostname in ("127.0.0.1", "localhost", "::1") else f"{port} of {parts.hostname}"
 
+    def redacted(self, text: str) -> str:
+        """Without the key: servers repeat it in what they say and log. To be done before a text is cut."""
+        if self.api_key:
+            for form in (self.api_key, json.dumps(self.api_key)[1:-1], repr(self.api_key)[1:-1]):
+                text = text.replace(form, "***")
+        return text
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -178,20 +185,24 @@ def wait_for_answer(
                 raise
             last = exc
         else:
-            _must_live(alive, question, None)
+            _must_live(alive, question, answered=True)
             return answer, clock() - started
         sleep(max(0.0, min(pause_s, deadline_s - (clock() - started))))
         pause_s = min(pause_s * 2, _PAUSE_MOST_S)
 
 
-def _must_live(alive: t.Callable[[], str | None], question: Question, last: NotAnswering | None) -> None:
+def _must_live(
+    alive: t.Callable[[], str | None], question: Question, last: NotAnswering | None = None, *, answered: bool = False
+) -> None:
     why = alive()
     if why is None:
         return
-    said = f"{why} (before that, {last})" if last is not None and last.stage != "process" else why
-    raise NotAnswering(
-        f"the server for {question.where} does not run, so waiting is of no use", said, stage="process", curable=False
-    )
+    situation = f"the server for {question.where} does not run"
+    if answered:
+        situation += ", another process answered there"
+    elif last is not None and last.stage != "process":
+        why = f"{why} (before that, {last})"
+    raise NotAnswering(situation, question.redacted(why), stage="process", curable=False)
 
 
 @dataclasses.dataclass
@@ -365,7 +376,7 @@ class _Attempt:
         return reply
 
     def _event(self, text: str) -> t.Mapping[str, t.Any]:
-        shown = repr(self._redacted(text).strip()[:80])
+        shown = repr(self._question.redacted(text).strip()[:80])
         try:
             event = json.loads(text)
         except ValueError:
@@ -386,7 +397,7 @@ class _Attempt:
         if self._question.expect is not None and self._question.expect not in text:
             raise self._not(
                 f"the server on {self._question.where} answered without {self._question.expect!r}",
-                f"{_short(self._redacted(text))!r} ({why})",
+                f"{_short(self._question.redacted(text))!r} ({why})",
                 stage="answers",
                 curable=False,
             )
@@ -438,19 +449,11 @@ class _Attempt:
             message = _message_in(json.loads(text))
         except ValueError:
             message = "" if text.startswith("<") else text
-        return self._redacted(f"{status} {message or http.client.responses.get(status, '')}".strip())
-
-    def _redacted(self, text: str) -> str:
-        """Without the key: servers repeat it in what they say about it. To be done before a text is cut."""
-        key = self._question.api_key
-        if key:
-            for form in (key, json.dumps(key)[1:-1], repr(key)[1:-1]):
-                text = text.replace(form, "***")
-        return text
+        return self._question.redacted(f"{status} {message or http.client.responses.get(status, '')}".strip())
 
     def _not(self, situation: str, said: str, *, stage: Stage, curable: bool = True, **details: t.Any) -> NotAnswering:
-        said = _short(self._redacted(said))
-        return NotAnswering(self._redacted(situation), said, stage=stage, curable=curable, **details)
+        said = _short(self._question.redacted(said))
+        return NotAnswering(self._question.redacted(situation), said, stage=stage, curable=curable, **details)
 
     def _unanswered(self, said: str) -> NotAnswering:
         return self._not(
@@ -509,12 +512,14 @@ class _Attempt:
 
 
 def _events(chunks: t.Iterable[bytes]) -> t.Iterator[str]:
-    """The data of server-sent events. ``error`` is a field of its own in older llama.cpp servers."""
+    """The data of server-sent events."""
     data: list[str] = []
     for line in _lines(chunks):
         field, _colon, value = line.partition(":")
-        if field in ("data", "error"):
+        if field == "data":
             data.append(value[1:] if value.startswith(" ") else value)
+        elif field == "error":  # older llama.cpp servers
+            data.append(f'{{"error": {value}}}')
         elif not line and data:
             yield "\n".join(data)
             data = []
@@ -549,6 +554,8 @@ def _message_in(document: t.Any) -> str:
 def _reason(exc: BaseException) -> str:
     if isinstance(exc, TimeoutError) or str(exc) == "timed out":  # Python 3.9: socket.timeout is no TimeoutError
         return "timed out"
+    if isinstance(exc, http.client.IncompleteRead):
+        return "the connection was closed"
     return getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
 
 

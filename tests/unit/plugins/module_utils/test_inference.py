@@ -1,0 +1,673 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import contextlib
+import http.server
+import io
+import json
+import socket
+import struct
+import threading
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._http import ModuleFetch, Response, Unreachable
+from ansible_collections.mlops.hosts.plugins.module_utils._inference import (
+    NotAnswering,
+    Question,
+    ask,
+    read_api_key,
+    wait_for_answer,
+)
+
+KEY = 'sk-"secret\\key'
+CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
+
+
+class StandInHandler(http.server.BaseHTTPRequestHandler):
+    """Plays what the test wrote for the route; the last reply of a route is repeated."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self._play(None)
+
+    def do_POST(self):
+        self._play(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _play(self, asked):
+        self.close_connection = True
+        self.server.requests.append((self.path, asked, self.headers))
+        replies = self.server.routes.get(self.path, [status(404, {"detail": "Not Found"})])
+        (replies.pop(0) if len(replies) > 1 else replies[0])(self)
+
+    def log_message(self, *args):
+        pass
+
+
+class StandIn(http.server.ThreadingHTTPServer):
+    """A stand-in for a model server, on loopback."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), StandInHandler)
+        self.routes = {MODELS: [status(200, {"object": "list", "data": [{"id": "tiny"}]})]}
+        self.requests = []
+        self.released = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def asked(self):
+        return [path for path, _body, _headers in self.requests]
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+def status(code, document, **headers):
+    def play(handler):
+        raw = document.encode() if isinstance(document, str) else json.dumps(document).encode()
+        handler.send_response(code)
+        for name, value in {"Content-Type": "application/json", "Content-Length": len(raw), **headers}.items():
+            handler.send_header(name, str(value))
+        handler.end_headers()
+        handler.wfile.write(raw)
+
+    return play
+
+
+def piece(text=None, finish_reason=None, key="content", **more):
+    delta = {} if text is None else {key: text}
+    return {"model": "tiny", "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}], **more}
+
+
+def usage(tokens):
+    return {"model": "tiny", "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": tokens}}
+
+
+def stream(*events, end="done"):
+    """Server-sent events, chunked. ``end``: done, close (no terminator), cut (mid-chunk), reset or hang."""
+
+    def play(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for event in (*events, "[DONE]") if end == "done" else events:
+            text = event if isinstance(event, str) else json.dumps(event)
+            line = text if text.startswith((":", "error:", "event:")) else f"data: {text}"
+            raw = f"{line}\n\n".encode()
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
+        if end == "done":
+            handler.wfile.write(b"0\r\n\r\n")
+        elif end == "cut":
+            handler.wfile.write(b"40\r\ndata: {")
+        elif end == "reset":
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.connection.close()
+        elif end == "hang":
+            handler.server.released.wait()
+
+    return play
+
+
+OK = stream(piece(""), piece("Hi"), piece(" you"), piece(finish_reason="stop"), usage(3))
+LOADING = status(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
+
+
+@pytest.fixture
+def server():
+    with StandIn() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield server
+        server.released.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+class FakeTime:
+    """Time that passes only in sleep."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.slept = []
+
+    def clock(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def wait(question, deadline_s=60, alive=lambda: None, fetch=None):
+    time = FakeTime()
+    try:
+        return *wait_for_answer(
+            fetch or ModuleFetch(), question, deadline_s=deadline_s, alive=alive, clock=time.clock, sleep=time.sleep
+        ), time
+    except NotAnswering as exc:
+        exc.time = time
+        raise
+
+
+def refusal(server, *, timeout_s=5, **options):
+    with pytest.raises(NotAnswering) as caught:
+        ask(ModuleFetch(), Question(server.url, **options), timeout_s=timeout_s)
+    assert caught.value.details["stage"] == caught.value.stage
+    return caught.value
+
+
+# a good answer
+
+
+def test_streamed_answer_is_counted_by_the_server(server):
+    server.routes[CHAT] = [OK]
+    answer = ask(ModuleFetch(), Question(server.url, prompt="Hello?", max_tokens=4, api_key=KEY), timeout_s=5)
+    assert (answer.model, answer.text, answer.tokens, answer.finish_reason) == ("tiny", "Hi you", 3, "stop")
+    assert server.asked() == [MODELS, CHAT]
+    _path, asked, headers = server.requests[1]
+    assert asked == {
+        "model": "tiny",
+        "messages": [{"role": "user", "content": "Hello?"}],
+        "max_tokens": 4,
+        "temperature": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_named_model_costs_one_request(server):
+    server.routes[CHAT] = [OK]
+    ask(ModuleFetch(), Question(server.url, model="tiny"), timeout_s=5)
+    assert server.asked() == [CHAT]
+
+
+@pytest.mark.parametrize(
+    ("reply", "text", "tokens", "finish_reason"),
+    [
+        pytest.param(stream(piece("a"), piece("b")), "ab", 2, None, id="without-usage-the-pieces-are-counted"),
+        pytest.param(
+            stream(piece("hm", key="reasoning_content"), piece("2"), piece(finish_reason="length")),
+            "hm2",
+            2,
+            "length",
+            id="reasoning-is-text-too",
+        ),
+        pytest.param(
+            stream(": keep-alive", "event: x", piece("a", usage=None, timings={"n": 1})),
+            "a",
+            1,
+            None,
+            id="comments-and-unknown-fields-are-passed-over",
+        ),
+        pytest.param(
+            stream(piece("a", finish_reason="length"), end="close"),
+            "a",
+            1,
+            "length",
+            id="a-finish-reason-is-an-end-without-done",
+        ),
+        pytest.param(
+            stream({"choices": [{"text": "a", "finish_reason": "length"}]}),
+            "a",
+            1,
+            "length",
+            id="completion-style-text",
+        ),
+        pytest.param(
+            status(
+                200,
+                {
+                    "model": "tiny",
+                    "choices": [{"message": {"content": "whole"}, "finish_reason": "stop"}],
+                    "usage": {"completion_tokens": 2},
+                },
+            ),
+            "whole",
+            2,
+            "stop",
+            id="a-server-that-does-not-stream",
+        ),
+    ],
+)
+def test_replies_that_are_answers(server, reply, text, tokens, finish_reason):
+    server.routes[CHAT] = [reply]
+    answer = ask(ModuleFetch(), Question(server.url), timeout_s=5)
+    assert (answer.model, answer.text, answer.tokens, answer.finish_reason) == ("tiny", text, tokens, finish_reason)
+
+
+def test_a_reply_may_hang_once_it_is_finished(server):
+    server.routes[CHAT] = [stream(piece("a", finish_reason="stop"), end="hang")]
+    assert ask(ModuleFetch(), Question(server.url), timeout_s=0.3).text == "a"
+
+
+@pytest.mark.parametrize(
+    ("code", "document"),
+    [
+        pytest.param(404, {"detail": "Not Found"}, id="no-chat-route"),
+        pytest.param(405, "", id="not-allowed"),
+        pytest.param(501, {"error": {"message": "not implemented"}}, id="not-implemented"),
+        pytest.param(400, {"message": "you must provide a chat template if ..."}, id="no-chat-template"),
+        pytest.param(400, {"error": {"message": '"base" does not support chat'}}, id="no-chat-model"),
+    ],
+)
+def test_completions_are_asked_when_there_is_no_chat(server, code, document):
+    server.routes[CHAT] = [status(code, document)]
+    server.routes[COMPLETIONS] = [stream({"choices": [{"text": "Hi"}]})]
+    assert ask(ModuleFetch(), Question(server.url, model="base"), timeout_s=5).text == "Hi"
+    assert server.asked() == [CHAT, COMPLETIONS]
+    assert server.requests[1][1]["prompt"] == "Hello"
+
+
+def test_usage_is_done_without_where_a_server_does_not_know_the_option(server):
+    refused = status(400, {"message": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options')}]"})
+    server.routes[CHAT] = [refused, stream(piece("a"))]
+    assert ask(ModuleFetch(), Question(server.url), timeout_s=5).tokens == 1
+    assert "stream_options" not in server.requests[-1][1]
+
+
+def test_a_server_without_a_list_is_asked_without_a_name(server):
+    server.routes = {CHAT: [OK]}
+    ask(ModuleFetch(), Question(server.url), timeout_s=5)
+    assert "model" not in server.requests[-1][1]
+
+
+class TrickleBody(io.BytesIO):
+    """One line per read, half a second each."""
+
+    def __init__(self, raw, time):
+        super().__init__(raw)
+        self.time = time
+
+    def read1(self, size=-1):
+        self.time.now += 0.5
+        return self.readline()
+
+
+def trickle(time, *events):
+    raw = "".join(f"data: {json.dumps(event)}\n" for event in events).replace("\n", "\n\n").encode()
+
+    @contextlib.contextmanager
+    def fetch(url, **options):
+        time.now += 1
+        yield Response(200, {"content-type": "text/event-stream"}, TrickleBody(raw, time))
+
+    return fetch
+
+
+def test_speed_is_told_from_the_first_text(server):
+    time = FakeTime()
+    fetch = trickle(time, piece(""), piece("a"), piece("b"), piece("c", finish_reason="length"), usage(3))
+    answer = ask(fetch, Question("http://gpu7:8001", model="tiny"), timeout_s=60, clock=time.clock)
+    # An event is two reads: its data and the empty line that ends it.
+    assert answer.ttft_s == 3.0
+    assert answer.tokens_per_s == 1.0
+
+
+def test_one_token_has_no_speed():
+    time = FakeTime()
+    fetch = trickle(time, piece("a"), piece(finish_reason="length"), usage(1))
+    answer = ask(fetch, Question("http://gpu7:8001", model="tiny"), timeout_s=60, clock=time.clock)
+    assert (answer.tokens, answer.tokens_per_s) == (1, None)
+
+
+def test_a_reply_that_trickles_does_not_outlive_the_limit():
+    time = FakeTime()
+    fetch = trickle(time, *[piece("a")] * 100)
+    with pytest.raises(NotAnswering, match=r"not complete within 10 s, after 9 tokens"):
+        ask(fetch, Question("http://gpu7:8001", model="tiny"), timeout_s=10, clock=time.clock)
+    assert time.now == 110
+
+
+# no answer
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        pytest.param(stream(usage(0)), "no text (finish reason: none, tokens: 0)", id="no-tokens"),
+        pytest.param(
+            stream(piece(""), piece(finish_reason="stop"), usage(1)), "no text (finish reason: stop", id="empty-text"
+        ),
+        pytest.param(stream(piece("a"), usage(0)), "no tokens", id="the-server-counted-zero"),
+        pytest.param(
+            stream(piece("a"), {"error": {"message": "CUDA out of memory", "code": 500}}),
+            "an error, CUDA out of memory, after 1 tokens",
+            id="error-in-the-middle",
+        ),
+        pytest.param(
+            stream(piece("a"), 'error: {"code": 500, "message": "slot lost"}', end="close"),
+            "an error, slot lost, after 1 tokens",
+            id="error-field-of-an-older-llama-server",
+        ),
+        pytest.param(stream(piece("a"), "<oops>"), "not JSON, '<oops>'", id="not-json-in-the-middle"),
+        pytest.param(stream(piece("a"), end="close"), "broke off (the connection was closed)", id="closed-early"),
+        pytest.param(stream(piece("a"), end="cut"), "after 1 tokens", id="cut-in-a-chunk"),
+        pytest.param(stream(piece("a"), end="reset"), "broke off", id="reset"),
+        pytest.param(status(200, "<html>", **{"Content-Type": "text/html"}), "(text/html)", id="not-a-model-server"),
+        pytest.param(status(200, {"error": "boom"}), "an error, boom", id="an-error-with-status-200"),
+        pytest.param(status(500, {"detail": "engine died"}), "500 engine died", id="error-instead-of-a-completion"),
+        pytest.param(status(500, "<h1>x</h1>"), "500 Internal Server Error", id="a-page-for-people-is-not-repeated"),
+        pytest.param(status(429, {"error": {"message": "busy"}}), "429 busy", id="busy"),
+    ],
+)
+def test_replies_that_are_no_answers(server, reply, said):
+    server.routes[CHAT] = [reply]
+    exc = refusal(server)
+    assert said in str(exc)
+    assert str(exc).startswith(f"the server on port {server.server_port} takes questions but answered none: ")
+    assert (exc.stage, exc.curable) == ("answers", True)
+
+
+def test_a_stream_that_hangs_is_left_in_time(server):
+    server.routes[CHAT] = [stream(piece("a"), end="hang")]
+    exc = refusal(server, timeout_s=0.3)
+    assert "broke off (timed out), after 1 tokens" in str(exc)
+    assert exc.stage == "answers"
+
+
+def test_a_server_that_says_nothing_has_an_open_port(server):
+    server.routes[CHAT] = [lambda handler: handler.server.released.wait()]
+    exc = refusal(server, model="tiny", timeout_s=0.3)
+    assert str(exc) == f"port {server.server_port} is open but gave no HTTP answer: timed out"
+    assert exc.stage == "port"
+
+
+def test_a_server_that_only_lists_models_is_loading(server):
+    server.routes[CHAT] = [lambda handler: handler.server.released.wait()]
+    exc = refusal(server, timeout_s=0.3)
+    assert str(exc) == f"port {server.server_port} is open but took no question: timed out"
+    assert exc.stage == "loading"
+
+
+def test_what_is_not_http_has_an_open_port(server):
+    server.routes[CHAT] = [lambda handler: handler.wfile.write(b"SSH-2.0-x\r\n")]
+    exc = refusal(server, model="tiny")
+    assert (exc.stage, exc.curable) == ("port", True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "options", "words"),
+    [
+        pytest.param(
+            status(401, {"error": {"message": f"Invalid key {KEY}"}}),
+            {"api_key": KEY},
+            "does not accept the API key: 401 Invalid key ***",
+            id="wrong-key",
+        ),
+        pytest.param(
+            status(403, f"raw {json.dumps(KEY)}"),
+            {"api_key": KEY},
+            'does not accept the API key: 403 raw "***"',
+            id="wrong-key-repeated-in-another-form",
+        ),
+        pytest.param(status(401, ""), {}, "wants an API key and none was given: 401 Unauthorized", id="no-key"),
+        pytest.param(
+            status(404, {"message": "The model `x` does not exist.", "object": "error"}),
+            {"model": "x"},
+            "has no model x; it serves tiny: 404 The model `x` does not exist.",
+            id="unknown-model",
+        ),
+        pytest.param(
+            status(404, ""),
+            {"model": "x"},
+            "has no model x; it serves tiny: 404 Not Found",
+            id="unknown-model-no-words",
+        ),
+        pytest.param(
+            status(404, ""),
+            {"model": "tiny"},
+            "serves neither /v1/chat/completions nor /v1/completions: 404 Not Found",
+            id="no-route",
+        ),
+        pytest.param(
+            status(400, {"error": {"message": "max_tokens is too large"}}),
+            {},
+            "does not accept the question: 400 max_tokens is too large",
+            id="bad-request",
+        ),
+        pytest.param(
+            status(422, {"detail": [{"loc": ["body"], "msg": "field required"}]}),
+            {},
+            "does not accept the question: 422 field required",
+            id="refused-by-validation",
+        ),
+        pytest.param(
+            status(308, "", Location="https://other/v1?key=x"),
+            {},
+            "sends us on to https://other/v1: 308 Permanent Redirect",
+            id="redirect",
+        ),
+        pytest.param(
+            OK, {"expect": "Paris"}, "answered without 'Paris': 'Hi you' (finish reason: stop", id="other-text"
+        ),
+    ],
+)
+def test_what_waiting_cannot_cure_fails_at_once(server, reply, options, words):
+    server.routes[CHAT] = server.routes[COMPLETIONS] = [reply]
+    with pytest.raises(NotAnswering) as caught:
+        wait(Question(server.url, **options), deadline_s=900)
+    assert str(caught.value).startswith(f"the server on port {server.server_port} {words}")
+    assert (caught.value.stage, caught.value.curable, caught.value.time.slept) == ("answers", False, [])
+
+
+def test_the_served_models_are_a_detail_of_the_error(server):
+    server.routes[CHAT] = [status(404, {"error": 'model "x" not found, try pulling it first'})]
+    assert refusal(server, model="x").details == {"stage": "answers", "models": ["tiny"]}
+
+
+def test_text_that_is_expected_is_found(server):
+    server.routes[CHAT] = [OK]
+    assert ask(ModuleFetch(), Question(server.url, expect="Hi y"), timeout_s=5).text == "Hi you"
+
+
+# waiting
+
+
+def test_a_loading_server_is_waited_for(server):
+    server.routes[CHAT] = [LOADING] * 6 + [OK]
+    answer, waited_s, time = wait(Question(server.url))
+    assert answer.text == "Hi you"
+    assert time.slept == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    assert waited_s == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize(
+    ("routes", "words", "stage"),
+    [
+        pytest.param(
+            {CHAT: [LOADING]},
+            "port {port} is open and the model is still loading after 9 s: 503 Loading model",
+            "loading",
+            id="loading",
+        ),
+        pytest.param(
+            {MODELS: [status(502, "<html>")]},
+            "port {port} is open and the model is still loading after 9 s: 502 Bad Gateway",
+            "loading",
+            id="behind-a-proxy",
+        ),
+        pytest.param(
+            {MODELS: [status(200, {"data": []})]},
+            "the server on port {port} lists no model after 9 s",
+            "loading",
+            id="empty",
+        ),
+        pytest.param(
+            {CHAT: [status(500, {"error": "boom"})]},
+            "the server on port {port} takes questions but answered none after 9 s: 500 boom",
+            "answers",
+            id="failing",
+        ),
+        pytest.param(
+            {MODELS: [status(200, "hm")]},
+            "the server on port {port} gives no list of models that can be read after 9 s: 200 hm",
+            "answers",
+            id="odd-list",
+        ),
+    ],
+)
+def test_after_the_deadline_the_last_state_is_told(server, routes, words, stage):
+    server.routes.update(routes)
+    with pytest.raises(NotAnswering) as caught:
+        wait(Question(server.url), deadline_s=9)
+    assert str(caught.value) == words.format(port=server.server_port)
+    assert caught.value.stage == caught.value.details["stage"] == stage
+    assert caught.value.time.now == pytest.approx(109)
+
+
+def test_refused_is_a_process_without_a_port(closed_port):
+    with pytest.raises(NotAnswering) as caught:
+        wait(Question(f"http://127.0.0.1:{closed_port}"), deadline_s=5)
+    assert str(caught.value) == f"nothing listens on port {closed_port} after 5 s: Connection refused"
+    assert caught.value.stage == "process"
+
+
+def test_a_dead_process_is_not_waited_for(closed_port):
+    deaths = [None, None, "chat.service failed with exit status 1"]
+    with pytest.raises(NotAnswering) as caught:
+        wait(Question(f"http://127.0.0.1:{closed_port}"), alive=lambda: deaths.pop(0))
+    assert str(caught.value) == (
+        f"the server for port {closed_port} does not run: chat.service failed with exit status 1"
+    )
+    assert caught.value.stage == "process"
+    assert caught.value.time.slept == [0.2, 0.4]
+
+
+def test_what_a_dead_process_said_before_is_told_without_the_key(server):
+    server.routes[CHAT] = [LOADING]
+    deaths = [None, f"it logged {KEY}"]
+    with pytest.raises(NotAnswering) as caught:
+        wait(Question(server.url, api_key=KEY), alive=lambda: deaths.pop(0))
+    assert str(caught.value) == (
+        f"the server for port {server.server_port} does not run: it logged *** "
+        f"(before that, port {server.server_port} is open and the model is still loading: 503 Loading model)"
+    )
+
+
+def test_an_answer_from_another_process_is_none(server):
+    server.routes[CHAT] = [OK]
+    deaths = [None, "chat.service could not bind to the port"]
+    with pytest.raises(NotAnswering, match="does not run, another process answered there: chat.service could not bind"):
+        wait(Question(server.url), alive=lambda: deaths.pop(0))
+
+
+def test_a_request_gets_half_of_the_time_that_is_left():
+    given = []
+
+    @contextlib.contextmanager
+    def fetch(url, *, timeout_s, **options):
+        given.append(timeout_s)
+        time.now += timeout_s
+        raise Unreachable("silence")
+        yield
+
+    time = FakeTime()
+    with pytest.raises(NotAnswering):
+        wait_for_answer(
+            fetch, Question("http://gpu7", model="tiny"), deadline_s=200, clock=time.clock, sleep=time.sleep
+        )
+    assert given[0] == 100
+    assert given[1] == pytest.approx(49.9)
+    assert given[2] == 30
+    assert time.now <= 301
+
+
+# the question
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param({"url": "127.0.0.1:8001"}, "must be a URL", id="no-scheme"),
+        pytest.param({"url": "http://host:port"}, "must be a URL", id="port-is-no-number"),
+        pytest.param({"url": "http://host\n/"}, "must be a URL", id="newline"),
+        pytest.param({"url": "file:///etc/passwd"}, "must be a URL", id="file"),
+        pytest.param({"url": "http://me:pw@host"}, "must not hold a user name", id="password"),
+        pytest.param({"url": "http://host/?key=pw"}, "must not hold", id="query"),
+        pytest.param({"url": "http://host/v1/"}, "must end before /v1", id="v1"),
+        pytest.param({"url": "http://host", "max_tokens": 0}, "at least one token", id="no-tokens"),
+        pytest.param({"url": "http://host", "api_key": "two\nlines"}, "printable ASCII", id="key-with-newline"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_refused(options, words):
+    with pytest.raises(HostError, match=words) as caught:
+        Question(**options)
+    assert "pw" not in str(caught.value)
+    assert "two" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("http://127.0.0.1:8001", "port 8001"),
+        ("http://[::1]:8001/", "port 8001"),
+        ("https://gpu7/models", "port 443 of gpu7"),
+    ],
+)
+def test_the_port_is_named_in_words(url, where):
+    assert Question(url).where == where
+
+
+def test_the_key_is_not_in_the_representation():
+    assert KEY not in repr(Question("http://gpu7", api_key=KEY))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(None, "cannot be read: No such file or directory", id="missing"),
+        pytest.param(b"\n" + KEY.encode(), "has no key in its first line", id="empty-first-line"),
+        pytest.param(b"\xff\xfe", "it is not UTF-8", id="binary"),
+    ],
+)
+def test_a_key_file_without_a_key_is_named(tmp_path, content, words):
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(HostError, match=words) as caught:
+        read_api_key(str(path))
+    assert str(path) in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_the_first_line_of_a_key_file_is_the_key(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(f"{KEY} \nnot this\n")
+    assert read_api_key(str(path)) == KEY
+
+
+# the connection
+
+
+def test_a_proxy_is_not_asked_for_this_host(server, closed_port, monkeypatch):
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    server.routes[CHAT] = [OK]
+    assert ask(ModuleFetch(), Question(server.url), timeout_s=5).text == "Hi you"
+
+
+def test_netrc_does_not_replace_the_key(server, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password other\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.routes[CHAT] = [OK]
+    ask(ModuleFetch(), Question(server.url, api_key=KEY), timeout_s=5)
+    assert {headers["Authorization"] for _path, _body, headers in server.requests} == {f"Bearer {KEY}"}
+
+
+def test_tls_that_is_not_spoken_is_an_open_port(server):
+    with pytest.raises(NotAnswering) as caught:
+        ask(ModuleFetch(), Question(server.url.replace("http:", "https:")), timeout_s=5)
+    assert caught.value.stage == "port"
