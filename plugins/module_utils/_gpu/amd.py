@@ -167,7 +167,7 @@ def _document(asked: Completed) -> t.Any:
 
 
 def _by_gpu(document: t.Any, asked: Completed) -> dict[int, Row]:
-    rows = document.get("gpu_data") if isinstance(document, dict) else document
+    rows: t.Any = document.get("gpu_data") if isinstance(document, dict) else document
     try:
         return {int(row["gpu"]): row for row in rows}
     except (TypeError, KeyError, ValueError) as exc:
