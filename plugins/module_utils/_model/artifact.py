@@ -1,0 +1,247 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Model artefacts: read the store, plan, apply, and tell what is there then."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from .._errors import HostError
+from .._http import Fetch
+from .lock import locked
+from .plan import Item, Observed, Plan, observe, plan
+from .request import Request
+from .sources import Sources
+from .store import Ownership, Record, Store
+from .transfer import Fetched, Transfer
+
+_MIB = 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to go about it."""
+
+    verify: bool = False
+    keep: int | None = None
+    parallel: int = 4
+    retries: int = 5
+    timeout_s: float = 60
+    reserve_mib: int = 1024
+    lock_timeout_s: float = 120
+    mount_required: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """What the core needs from outside, so that tests can stand in for it."""
+
+    fetch: Fetch
+    clock: t.Callable[[], float]
+    now: t.Callable[[], float]
+    sleep: t.Callable[[float], None]
+    free_bytes: t.Callable[[str], int]
+    mount_point: t.Callable[[str], str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The plan that was made, and what there is afterwards (in check mode: what there would be)."""
+
+    plan: Plan
+    artifacts: tuple[dict[str, t.Any], ...]
+
+    @property
+    def changed(self) -> bool:
+        return not self.plan.is_empty
+
+    @property
+    def result(self) -> dict[str, t.Any]:
+        """The return values of the module: the same keys whatever happened."""
+        drift = [dict(row) for row in self.plan.drift]
+        return {
+            "changed": self.changed,
+            "artifacts": list(self.artifacts),
+            "downloaded_bytes": self.downloaded_bytes,
+            "actions": [dataclasses.asdict(action) for action in self.plan.actions],
+            "drift": drift,
+            "diff": {
+                "before": {f"{row['item']} {row['attribute']}": row["have"] for row in drift},
+                "after": {f"{row['item']} {row['attribute']}": row["want"] for row in drift},
+            },
+        }
+
+    @property
+    def downloaded_bytes(self) -> int:
+        return sum(artifact["downloaded_bytes"] for artifact in self.artifacts)
+
+
+def ensure(
+    requests: t.Sequence[Request],
+    path: str,
+    ownership: Ownership,
+    world: World,
+    settings: Settings,
+    *,
+    dry_run: bool,
+) -> Outcome:
+    """Make the store hold these artefacts. All that can be refused is refused before anything changes."""
+    _check(requests, path, world, settings)
+    store = Store(path, ownership)
+    sources = Sources(world.fetch, timeout_s=settings.timeout_s, parallel=settings.parallel, sleep=world.sleep)
+    for request in requests:
+        sources.pin(request)
+
+    def decide() -> tuple[Observed, Plan]:
+        observed = observe(requests, store, sources, verify=settings.verify, parallel=settings.parallel)
+        decided = plan(observed, store, keep=settings.keep)
+        _check_space(decided, observed, path, world, settings)
+        return observed, decided
+
+    try:
+        observed, decided = decide()
+        if dry_run or decided.is_empty:
+            return _outcome(requests, store, observed, decided, {})
+        store.make()
+        with locked(path, wait_s=settings.lock_timeout_s, clock=world.clock, sleep=world.sleep):
+            observed, decided = decide()  # another run may have done it in the meantime
+            fetched = {} if decided.is_empty else _apply(decided, observed, store, world, settings)
+            then = observe(requests, store, sources, verify=False, parallel=settings.parallel)
+        return _outcome(requests, store, then, decided, fetched)
+    except OSError as exc:
+        raise HostError(f"{exc.filename or path}: {exc.strerror or exc}", errno=exc.errno) from exc
+
+
+def _check(requests: t.Sequence[Request], path: str, world: World, settings: Settings) -> None:
+    if not os.path.isabs(path):
+        raise HostError(f"the store must be an absolute path, not {path!r}")
+    names = [request.name for request in requests]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise HostError(f"artifacts names {', '.join(twice)} more than once")
+    if settings.mount_required and world.mount_point(path) == "/":
+        raise HostError(
+            f"{path} is not on a mount of its own but on the root file system; mount the disk for models there first"
+        )
+
+
+def _check_space(decided: Plan, observed: Observed, path: str, world: World, settings: Settings) -> None:
+    """Needed is what is still to come; a part that is there already needs no new room."""
+    if not decided.fetch:
+        return
+    partials = observed.contents.partials
+    missing = sum(max(0, (wanted.size or 0) - partials.get(wanted.key, 0)) for _name, wanted in decided.fetch)
+    reserve = settings.reserve_mib * _MIB
+    free = world.free_bytes(path)
+    if missing + reserve > free:
+        raise HostError(
+            f"{path} has {_mib(free)} MiB free and {_mib(missing + reserve)} MiB are needed: {_mib(missing)} MiB to "
+            f"fetch and {settings.reserve_mib} MiB that stay free (reserve_mib); nothing was changed",
+            free_bytes=free,
+            missing_bytes=missing,
+            reserve_bytes=reserve,
+        )
+
+
+def _mib(count: int) -> int:
+    return -(-count // _MIB)
+
+
+def _apply(decided: Plan, observed: Observed, store: Store, world: World, settings: Settings) -> dict[str, Fetched]:
+    """Do it. Nothing that is in use is touched before everything new is complete and verified."""
+    for leftover in decided.clean:
+        store.clean(leftover)
+    store.prepare()
+    transfer = Transfer(
+        store,
+        world.fetch,
+        timeout_s=settings.timeout_s,
+        retries=settings.retries,
+        parallel=settings.parallel,
+        sleep=world.sleep,
+    )
+    fetched = transfer.all(decided.fetch)
+    for record, kept in decided.link_blobs:
+        store.relink_blob(record, kept)
+    for record, relink, seen in decided.mend:
+        store.mend(record, relink, seen)
+    for item in decided.publish:
+        store.publish(_record(item, fetched, store, world))
+    for item in decided.switch:
+        store.switch(item.name, item.version)
+    for name, version in decided.remove:
+        if version is None:
+            store.remove_model(name)
+        else:
+            store.remove_version(name, version)
+    for key in decided.drop:
+        store.drop_partial(key)
+    for sha256 in decided.collect:
+        store.collect(sha256)
+    for path in store.misowned(
+        item.name for item in observed.items
+    ):  # blobs that were there already may have become ours
+        store.own(path)
+    return fetched
+
+
+def _record(item: Item, fetched: t.Mapping[str, Fetched], store: Store, world: World) -> Record:
+    source = item.request.source
+    assert source is not None
+
+    def content(key: str) -> str:
+        return item.stored[key] if key in item.stored else fetched[key].sha256
+
+    files = tuple(store.kept(wanted.path, content(wanted.key), wanted.git_sha1) for wanted in item.files)
+    return Record(item.name, item.version, source.shown, source.revision, world.now(), files)
+
+
+def _outcome(
+    requests: t.Sequence[Request],
+    store: Store,
+    then: Observed,
+    decided: Plan,
+    fetched: t.Mapping[str, Fetched],
+) -> Outcome:
+    touched = {action.artifact for action in decided.actions}
+    owned = tuple(os.path.join(store.models, request.name) for request in requests)
+    received: dict[str, int] = {}
+    for name, wanted in decided.fetch:
+        if wanted.key in fetched:
+            received[name] = received.get(name, 0) + fetched[wanted.key].received
+    items = {item.name: item for item in then.items}
+    found = []
+    for request, top in zip(requests, owned):
+        changed = request.name in touched or any(path == top or path.startswith(top + "/") for path in decided.own)
+        found.append(_artifact(request, items.get(request.name), store, changed, received.get(request.name, 0)))
+    return Outcome(decided, tuple(found))
+
+
+def _artifact(request: Request, item: Item | None, store: Store, changed: bool, received: int) -> dict[str, t.Any]:
+    """The same keys whatever happened."""
+    source = request.source
+    path = store.version_path(request.name, request.version) if item else None
+    files = [
+        {
+            "path": wanted.path,
+            "sha256": wanted.sha256 or (item.stored.get(wanted.key) if item else None),
+            "size_bytes": wanted.size,
+            "absolute_path": os.path.join(str(path), wanted.path),
+        }
+        for wanted in (item.files if item else ())
+    ]
+    return {
+        "name": request.name,
+        "state": request.state,
+        "source": source.shown if source else None,
+        "revision": source.revision if source else None,
+        "version": request.version if item else None,
+        "path": path,
+        "current": store.current_path(request.name) if item else None,
+        "files": files,
+        "downloaded_bytes": received,
+        "changed": changed,
+    }

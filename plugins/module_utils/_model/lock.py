@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""One run at a time changes a store."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import typing as t
+
+from .._errors import HostError
+
+
+@contextlib.contextmanager
+def locked(
+    store: str, *, wait_s: float, clock: t.Callable[[], float], sleep: t.Callable[[float], None]
+) -> t.Iterator[None]:
+    """One run at a time changes the store. The holder is named to the one who waits in vain."""
+    path = os.path.join(store, ".lock")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "r+", encoding="utf-8") as file:
+        until = clock() + wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if clock() >= until:
+                    file.seek(0)
+                    holder = file.read(200).strip() or "unknown"
+                    raise HostError(
+                        f"another run changes {store} and did not end within {wait_s:g} s: {holder}; "
+                        "run again when it has ended, or raise lock_timeout_s",
+                        holder=holder,
+                    ) from None
+                sleep(1)
+        file.seek(0)
+        file.truncate()
+        file.write(f"model_artifact, process {os.getpid()}\n")
+        file.flush()
+        yield
+        file.seek(0)
+        file.truncate()

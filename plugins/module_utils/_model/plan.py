@@ -1,0 +1,292 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Compares the wanted artefacts with the store, and decides what has to be done. Nothing is changed here."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+import typing as t
+
+from .._errors import HostError
+from .request import Request
+from .sources import Sources, Wanted
+from .store import Contents, Kept, Record, Store, look
+
+# good: as recorded. touched: right content, other inode or time than recorded. damaged: another content.
+State = t.Literal["good", "touched", "damaged", "missing"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One wanted artefact next to what the store has of it."""
+
+    request: Request
+    record: Record | None
+    files: tuple[Wanted, ...]
+    states: t.Mapping[str, State]
+    stored: t.Mapping[str, str]  # key of a content that need not be fetched -> its sha256
+    unnamed: tuple[Kept, ...] = ()  # good files whose blob has lost its name
+    fetch: tuple[Wanted, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.request.name
+
+    @property
+    def version(self) -> str:
+        return self.request.version
+
+    def paths(self, *states: State) -> list[str]:
+        return [path for path, state in self.states.items() if state in states]
+
+
+@dataclasses.dataclass(frozen=True)
+class Observed:
+    contents: Contents
+    items: tuple[Item, ...]
+    absent: tuple[str, ...]
+    misowned: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Action:
+    """One step of the plan, for people and reports."""
+
+    action: str
+    artifact: str | None
+    item: str
+    size_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What will be done, in this order. Empty when the host is right."""
+
+    clean: tuple[str, ...] = ()
+    fetch: tuple[tuple[str, Wanted], ...] = ()
+    link_blobs: tuple[tuple[Record, Kept], ...] = ()
+    mend: tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...] = ()  # record, files to link, files to record
+    publish: tuple[Item, ...] = ()
+    switch: tuple[Item, ...] = ()
+    own: tuple[str, ...] = ()
+    remove: tuple[tuple[str, str | None], ...] = ()
+    drop: tuple[str, ...] = ()
+    collect: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+    drift: tuple[t.Mapping[str, t.Any], ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.actions
+
+
+def observe(requests: t.Sequence[Request], store: Store, sources: Sources, *, verify: bool, parallel: int) -> Observed:
+    """Read the store, and ask the sources about what it lacks. Asks nobody when it lacks nothing."""
+    contents = store.read()
+    look_up = _Lookup(contents, store, verify=verify)
+    items = []
+    for request in requests:
+        if request.state == "present":
+            record = contents.versions.get(request.name, {}).get(request.version)
+            found = _known(request, record, store, sources, verify, parallel) if record else _new(request, sources)
+            stored = {wanted.key: sha256 for wanted in found.files if (sha256 := look_up(wanted)) is not None}
+            needed = {
+                wanted.key: wanted
+                for wanted in found.files
+                if found.states[wanted.path] in ("missing", "damaged") and wanted.key not in stored
+            }
+            fetch = sources.check(request, tuple(needed.values()))
+            items.append(dataclasses.replace(found, stored=stored, fetch=fetch))
+    misowned = store.misowned(item.name for item in items)
+    absent = tuple(request.name for request in requests if request.state == "absent")
+    return Observed(contents, tuple(items), absent, tuple(misowned))
+
+
+def _new(request: Request, sources: Sources) -> Item:
+    files = sources.listing(request)
+    return Item(request, None, files, {wanted.path: "missing" for wanted in files}, {})
+
+
+def _known(request: Request, record: Record, store: Store, sources: Sources, verify: bool, parallel: int) -> Item:
+    """A version that was published: what its files must be is in its record."""
+    kept = {one.path: one for one in record.files}
+    for named in request.files:
+        if named.sha256 and named.path in kept and kept[named.path].sha256 != named.sha256:
+            raise HostError(
+                f"{request.name}: {named.path} should have sha256 {named.sha256}, version {record.version} has "
+                f"{kept[named.path].sha256}; nothing was changed",
+                wanted=named.sha256,
+                found=kept[named.path].sha256,
+            )
+    token = request.source.token if request.source else None
+    files = tuple(
+        Wanted(one.path, sources.locate(request, one.path), one.sha256, one.git_sha1, one.size, token)
+        for one in record.files
+    )
+    top = store.version_path(record.name, record.version)
+
+    def judge(one: Kept) -> State:
+        path = os.path.join(top, one.path)
+        seen = look(path)
+        if seen is None:
+            return "missing"
+        as_recorded = (seen.st_size, seen.st_mtime_ns, seen.st_ino) == (one.size, one.mtime_ns, one.inode)
+        if as_recorded and not verify:
+            return "good"
+        if store.digest(path) != one.sha256:
+            return "damaged"
+        return "good" if as_recorded else "touched"
+
+    with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
+        states = dict(zip(kept, pool.map(judge, record.files)))
+    good = [one for one in record.files if states[one.path] in ("good", "touched")]
+    unnamed = tuple({one.sha256: one for one in good if look(store.blob_path(one.sha256)) is None}.values())
+    return Item(request, record, files, states, {}, unnamed)
+
+
+class _Lookup:
+    """Finds a content among the blobs. One that no record vouches for is read."""
+
+    def __init__(self, contents: Contents, store: Store, *, verify: bool) -> None:
+        self._contents = contents
+        self._store = store
+        self._verify = verify
+        kept = [one for record in contents.records for one in record.files]
+        self._vouched = {(one.sha256, one.size, one.mtime_ns, one.inode) for one in kept}
+        self._by_git_sha1 = {one.git_sha1: one.sha256 for one in kept if one.git_sha1}
+
+    def __call__(self, wanted: Wanted) -> str | None:
+        sha256 = wanted.sha256 or self._by_git_sha1.get(wanted.git_sha1 or "")
+        blob = self._contents.blobs.get(sha256) if sha256 else None
+        if sha256 is None or blob is None:
+            return None
+        if not self._verify and (sha256, blob.size, blob.mtime_ns, blob.inode) in self._vouched:
+            return sha256
+        return sha256 if self._store.digest(self._store.blob_path(sha256)) == sha256 else None
+
+
+def plan(observed: Observed, store: Store, *, keep: int | None) -> Plan:
+    """What makes the store match. ``keep`` is how many versions stay besides the wanted one; None means all."""
+    contents, items = observed.contents, observed.items
+    fetch: dict[str, tuple[str, Wanted]] = {}
+    for item in items:
+        for wanted in item.fetch:
+            fetch.setdefault(wanted.key, (item.name, wanted))
+    link_blobs = {one.sha256: (item.record, one) for item in items if item.record for one in item.unnamed}
+    mend = _mend(contents, items)
+    publish = tuple(item for item in items if item.record is None)
+    switch = tuple(item for item in items if contents.current.get(item.name) != item.version)
+    remove: list[tuple[str, str | None]] = [(name, None) for name in observed.absent if name in contents.versions]
+    if keep is not None:
+        remove += [(item.name, record.version) for item in items for record in _unused(contents, item)[keep:]]
+    gone = [
+        record
+        for name, version in remove
+        for record in contents.versions[name].values()
+        if record and version in (None, record.version)
+    ]
+    drop = tuple(sorted(set(contents.partials) - set(fetch))) if keep is not None else ()
+    collect = _collect(contents, items, gone, orphans_too=keep is not None)
+    made = Plan(
+        clean=contents.leftovers,
+        fetch=tuple(fetch.values()),
+        link_blobs=tuple(link_blobs.values()),
+        mend=mend,
+        publish=publish,
+        switch=switch,
+        own=observed.misowned,
+        remove=tuple(remove),
+        drop=drop,
+        collect=collect,
+    )
+    return dataclasses.replace(made, actions=_actions(made, contents), drift=_drift(made, observed))
+
+
+def _mend(contents: Contents, items: tuple[Item, ...]) -> tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...]:
+    """What to link anew. A damaged content is damaged in every version that shares it."""
+    found: dict[tuple[str, str], tuple[Record, tuple[str, ...], tuple[str, ...]]] = {}
+    damaged: set[tuple[str, int]] = set()
+    for item in items:
+        if item.record and (set(item.states.values()) - {"good"}):
+            relink = tuple(item.paths("missing", "damaged"))
+            found[item.name, item.version] = (item.record, relink, tuple(item.paths("touched")))
+            damaged |= {(one.sha256, one.inode) for one in item.record.files if item.states[one.path] == "damaged"}
+    for record in contents.records:
+        relink = tuple(one.path for one in record.files if (one.sha256, one.inode) in damaged)
+        if relink and (record.name, record.version) not in found:
+            found[record.name, record.version] = (record, relink, ())
+    return tuple(found.values())
+
+
+def _unused(contents: Contents, item: Item) -> list[Record]:
+    """Versions other than the wanted one, newest first."""
+    others = [record for record in contents.versions.get(item.name, {}).values() if record]
+    others = [record for record in others if record.version != item.version]
+    return sorted(others, key=lambda record: (record.published_at, record.version), reverse=True)
+
+
+def _collect(
+    contents: Contents, items: tuple[Item, ...], gone: t.Sequence[Record], *, orphans_too: bool
+) -> tuple[str, ...]:
+    """Blobs that no version links once ``gone`` is gone. Link counts decide, so a version made by hand counts too."""
+    freed: dict[int, int] = {}
+    for record in gone:
+        for one in record.files:
+            freed[one.inode] = freed.get(one.inode, 0) + 1
+    wanted = {sha256 for item in items for sha256 in item.stored.values()}
+    wanted |= {one.sha256 for item in items if item.record for one in item.record.files}
+    return tuple(
+        sha256
+        for sha256, blob in sorted(contents.blobs.items())
+        if sha256 not in wanted and blob.links - freed.get(blob.inode, 0) <= 1 and (orphans_too or blob.inode in freed)
+    )
+
+
+def _actions(made: Plan, contents: Contents) -> tuple[Action, ...]:
+    found = [Action("clean", None, os.path.basename(path)) for path in made.clean]
+    found += [Action("fetch", name, f"{wanted.path} from {wanted.shown}", wanted.size) for name, wanted in made.fetch]
+    found += [Action("link", record.name, f"blob of {one.path}", one.size) for record, one in made.link_blobs]
+    for record, relink, seen in made.mend:
+        found += [Action("mend", record.name, f"{record.version}/{path}") for path in relink]
+        found += [Action("record", record.name, f"{record.version}/{path}") for path in seen]
+    found += [Action("publish", item.name, item.version) for item in made.publish]
+    found += [Action("switch", item.name, f"current -> {item.version}") for item in made.switch]
+    found += [Action("own", None, path) for path in made.own]
+    found += [Action("remove", name, version or "all versions") for name, version in made.remove]
+    found += [Action("drop", None, f"part of {key}", contents.partials[key]) for key in made.drop]
+    found += [Action("collect", None, f"sha256-{sha256}", contents.blobs[sha256].size) for sha256 in made.collect]
+    return tuple(found)
+
+
+def _drift(made: Plan, observed: Observed) -> tuple[t.Mapping[str, t.Any], ...]:
+    contents = observed.contents
+
+    def row(item: str, attribute: str, want: t.Any, have: t.Any) -> dict[str, t.Any]:
+        return {"kind": "artifact", "item": item, "attribute": attribute, "want": want, "have": have}
+
+    found = []
+    for item in observed.items:
+        if item in made.publish or item in made.switch:
+            have = contents.current.get(item.name)
+            have = have if have != item.version else "incomplete"
+            found.append(row(item.name, "version", item.version, have))
+        if item.record:
+            found += [
+                row(f"{item.name}/{item.version}/{path}", "content", "good", item.states[path])
+                for path in item.paths("missing", "damaged", "touched")
+            ]
+    found += [row(f"{record.name}/{one.path}", "blob", one.sha256, None) for record, one in made.link_blobs]
+    found += [row(path, "ownership", "as asked", "different") for path in made.own]
+    for name, version in made.remove:
+        if version is None:
+            found.append(row(name, "state", "absent", "present"))
+        else:
+            found.append(row(name, "unused_version", None, version))
+    found += [row(path, "leftover", None, "present") for path in made.clean]
+    found += [row(f"sha256-{sha256}", "unused_blob", None, contents.blobs[sha256].size) for sha256 in made.collect]
+    found += [row(key, "unused_part", None, contents.partials[key]) for key in made.drop]
+    return tuple(found)

@@ -1,0 +1,262 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Brings contents into the store: resumed, retried, in parallel, verified before they get their name."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import os
+import threading
+import typing as t
+
+from .._errors import HostError
+from .._http import Fetch, Response, Unreachable
+from .sources import Wanted, asking, headers_for, passes, refusal
+from .store import Store
+
+_CHUNK = 256 * 1024
+_PROGRESS = 64 * 1024 * 1024  # an attempt that came so far is not a failure to count
+_LONGEST_WAIT_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetched:
+    """A content that lies in the store now. ``received`` bytes came over the wire, or were copied."""
+
+    sha256: str
+    received: int
+
+
+class _Again(Exception):
+    """This attempt did not bring it all, the next one may."""
+
+    def __init__(self, why: str, wait_s: float | None = None) -> None:
+        super().__init__(why)
+        self.wait_s = wait_s
+
+
+class _Stopped(Exception):
+    """Another file failed, so this one need not go on."""
+
+
+class _Part:
+    """A file on its way: what came so far, and the digest of it."""
+
+    def __init__(self, path: str) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self.path = path
+        self.file = os.fdopen(os.open(path, flags, 0o600), "r+b")
+        self.digest = hashlib.sha256()
+        self.length = 0
+        while chunk := self.file.read(_CHUNK):
+            self._count(chunk)
+        self.joined = self.length > 0  # made of pieces that may not belong together
+
+    @property
+    def etag(self) -> str | None:
+        """The strong entity tag that the bytes so far belong to."""
+        try:
+            with open(self.path + ".etag", encoding="utf-8") as file:
+                return file.read() or None
+        except FileNotFoundError:
+            return None
+
+    @etag.setter
+    def etag(self, value: str | None) -> None:
+        strong = value if value and not value.startswith("W/") else ""
+        with open(self.path + ".etag", "w", encoding="utf-8") as file:
+            file.write(strong)
+
+    def write(self, chunk: bytes) -> None:
+        self.file.write(chunk)
+        self._count(chunk)
+
+    def restart(self) -> None:
+        self.file.seek(0)
+        self.file.truncate()
+        self.digest = hashlib.sha256()
+        self.length = 0
+        self.joined = False
+
+    def git_sha1(self) -> str:
+        """The sha1 that git gives the content. Only small files are known by it."""
+        whole = hashlib.sha1(b"blob %d\0" % self.length, usedforsecurity=False)
+        self.file.seek(0)
+        while chunk := self.file.read(_CHUNK):
+            whole.update(chunk)
+        return whole.hexdigest()
+
+    def sync(self) -> None:
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def _count(self, chunk: bytes) -> None:
+        self.digest.update(chunk)
+        self.length += len(chunk)
+
+
+class Transfer:
+    """Fetches contents into the blobs of a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        fetch: Fetch,
+        *,
+        timeout_s: float,
+        retries: int,
+        parallel: int,
+        sleep: t.Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._fetch = fetch
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._parallel = parallel
+        self._sleep = sleep
+        self._stop = threading.Event()
+
+    def all(self, contents: t.Sequence[tuple[str, Wanted]]) -> dict[str, Fetched]:
+        """Bring all of them, each with the name of its artefact for messages. The first failure stops the rest.
+
+        What came so far is kept for the next run. Gives what was fetched by the key of the content.
+        """
+        with concurrent.futures.ThreadPoolExecutor(self._parallel) as pool:
+            running = {pool.submit(self._one, name, wanted): wanted for name, wanted in contents}
+            try:
+                done = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_EXCEPTION).done
+                if any(future.exception() for future in done):
+                    self._stop.set()
+            except BaseException:
+                self._stop.set()
+                raise
+        faults = [fault for fault in (future.exception() for future in running) if fault is not None]
+        for fault in sorted(faults, key=lambda fault: isinstance(fault, _Stopped)):
+            raise fault
+        return {wanted.key: future.result() for future, wanted in running.items()}
+
+    def _one(self, name: str, wanted: Wanted) -> Fetched:
+        part = _Part(self._store.partial_path(wanted.key))
+        received = failures = 0
+        with contextlib.closing(part.file):
+            while True:
+                if self._stop.is_set():
+                    raise _Stopped
+                before = part.length
+                try:
+                    for count in self._pull(name, wanted, part):
+                        received += count
+                    self._verify(name, wanted, part)
+                    break
+                except (_Again, Unreachable) as exc:
+                    failures = 1 if part.length - before >= _PROGRESS else failures + 1
+                    part.file.flush()
+                    if failures > self._retries:
+                        raise HostError(
+                            f"{name}: {wanted.path} could not be fetched from {wanted.shown}, tried {failures} times: "
+                            f"{exc}; {part.length} bytes are kept for the next run and no version was published"
+                        ) from exc
+                    wait_s = exc.wait_s if isinstance(exc, _Again) else None
+                    self._sleep(min(2.0 ** (failures - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S))
+                except OSError as exc:
+                    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                        self._store.drop_partial(wanted.key)
+                        raise HostError(
+                            f"{name}: no space was left in {self._store.path} while {wanted.path} came; "
+                            f"its {part.length} bytes were deleted and no version was published"
+                        ) from exc
+                    raise
+            part.sync()
+        found = part.digest.hexdigest()
+        self._store.adopt(part.path, found)
+        self._store.drop_partial(wanted.key)
+        return Fetched(found, received)
+
+    def _pull(self, name: str, wanted: Wanted, part: _Part) -> t.Iterator[int]:
+        """One attempt: append what is missing. Gives the number of bytes of each piece."""
+        if wanted.size is not None and part.length > wanted.size:
+            part.restart()
+        if wanted.size is not None and part.length == wanted.size:
+            return
+        if "://" not in wanted.location:
+            with open(wanted.location, "rb") as file:
+                file.seek(part.length)
+                yield from self._append(wanted, part, file)
+            return
+        headers = headers_for(wanted.token)
+        if part.length:
+            headers["Range"] = f"bytes={part.length}-"
+            if part.etag:
+                headers["If-Range"] = part.etag
+        with asking(self._fetch, wanted.location, headers=headers, timeout_s=self._timeout_s) as answer:
+            total = self._begin(name, wanted, part, answer)
+            yield from self._append(wanted, part, answer.body)
+        if total is not None and part.length < total:
+            raise _Again(f"the connection ended after {part.length} of {total} bytes")
+
+    def _begin(self, name: str, wanted: Wanted, part: _Part, answer: Response) -> int | None:
+        """Take the answer up where the part ends, or begin again. Gives the number of bytes it must become."""
+        length = answer.headers.get("content-length", "")
+        if answer.status == 206:
+            if not answer.headers.get("content-range", "").startswith(f"bytes {part.length}-"):
+                part.restart()
+                raise _Again(f"it was sent {answer.headers.get('content-range')}, which was not asked for")
+            part.joined = True
+        elif answer.status == 200:
+            if part.length:
+                part.restart()
+            part.etag = answer.headers.get("etag")
+        elif answer.status == 416:
+            part.restart()
+            raise _Again("there is no such range")
+        elif passes(answer.status):
+            after = answer.headers.get("retry-after", "")
+            raise _Again(f"the answer was {answer.status}", float(after) if after.isdigit() else None)
+        else:
+            what = f"{wanted.path} at {wanted.shown}"
+            raise refusal(answer.status, answer.headers, name=name, what=what, had_token=bool(wanted.token))
+        if wanted.size is not None:
+            return wanted.size
+        return part.length + int(length) if length.isdigit() else None
+
+    def _append(self, wanted: Wanted, part: _Part, body: t.BinaryIO) -> t.Iterator[int]:
+        while True:
+            chunk = body.read(_CHUNK)
+            if self._stop.is_set():
+                raise _Stopped
+            if not chunk:
+                return
+            part.write(chunk)
+            yield len(chunk)
+            if wanted.size is not None and part.length > wanted.size:
+                return
+
+    def _verify(self, name: str, wanted: Wanted, part: _Part) -> None:
+        """Pass the content that was asked for. A wrong one made of pieces is fetched once more as a whole."""
+        part.file.flush()
+        found: tuple[str, str | None, str | None]
+        if wanted.size is not None and part.length != wanted.size:
+            found = ("size", str(wanted.size), str(part.length))
+        elif wanted.sha256 is not None and part.digest.hexdigest() != wanted.sha256:
+            found = ("sha256", wanted.sha256, part.digest.hexdigest())
+        elif wanted.git_sha1 is not None and (got := part.git_sha1()) != wanted.git_sha1:
+            found = ("git sha1", wanted.git_sha1, got)
+        else:
+            return
+        if part.joined:
+            part.restart()
+            raise _Again("the pieces did not fit together")
+        self._store.drop_partial(wanted.key)
+        what, want, have = found
+        raise HostError(
+            f"{name}: {wanted.path} should have {what} {want}, {wanted.shown} sent {have}; "
+            "the download was deleted and no version was published",
+            wanted=want,
+            found=have,
+        )

@@ -1,0 +1,414 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_artifact
+short_description: Keep models at pinned revisions in a content-addressed store
+description:
+  - Fetches models from a Hugging Face hub (any endpoint), from web servers, or from a path on the host, verifies every file,
+    and publishes each version in one step.
+  - All artefacts of a host are given to one execution. Nothing is published unless every file of every artefact is complete
+    and has the right checksum.
+  - What is there already is not asked for again. A host that is right needs no network, and no file is read again to be
+    hashed, since size, time and inode of each verified file are recorded.
+  - Downloads go on where an earlier run was cut off.
+  - Contents lie once in C(blobs), shared by all versions and artefacts. A version is a folder of hard links to them, so that a
+    container or a hardened unit can read a version without seeing anything else. C(models/NAME/current) points to the wanted
+    version.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+options:
+  artifacts:
+    description: The artefacts. Those that are in the store and not named here are left alone.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the artefact in the store. Letters, digits, C(.), C(_) and C(-).
+        type: str
+        required: true
+      state:
+        description:
+          - V(present) makes the wanted version complete and current.
+          - V(absent) removes all versions of the artefact, and the contents that nothing else uses.
+        type: str
+        choices: [present, absent]
+        default: present
+      source:
+        description:
+          - V(hf://org/name) is a repository of a hub, V(hf://org/name/path/file) one file of it.
+          - V(https://host/folder) needs O(artifacts[].files). V(https://host/folder/file) needs O(artifacts[].sha256). The same
+            goes for V(file:///folder) on the host. A query, as in a signed address, is used and never shown.
+          - Required when O(artifacts[].state=present).
+        type: str
+      revision:
+        description:
+          - Commit of the hub's repository, 40 hexadecimal digits. Required for V(hf://).
+          - A branch or tag is refused, and the message says the commit that it points to now.
+        type: str
+      sha256:
+        description: Checksum of a source that is one file. For V(hf://) it may be left out, since the hub says it.
+        type: str
+      files:
+        description:
+          - The files to have. For V(hf://) it may be left out to have those that O(artifacts[].include) and
+            O(artifacts[].exclude) choose.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path:
+            description: Path below the source, and below the folder of the version.
+            type: str
+            required: true
+          sha256:
+            description: Checksum of the file. Required unless the hub says it; when both are there they must agree.
+            type: str
+          size:
+            description: Size in bytes. Without it, the source is asked.
+            type: int
+      include:
+        description:
+          - Patterns of files to take from a hub's repository. Without it, all.
+          - A C(*) also matches C(/), as in the hub's own tools.
+        type: list
+        elements: str
+        default: []
+      exclude:
+        description: Patterns of files to leave out.
+        type: list
+        elements: str
+        default: []
+      endpoint:
+        description: Address of the hub for this artefact, in the place of O(endpoint).
+        type: str
+      token:
+        description: Token for this artefact. It is sent to its source only, and not to where the source redirects to.
+        type: str
+      token_file:
+        description: File on the host with the token in its first line.
+        type: path
+  store:
+    description: Folder of the store. It is made when its parent exists or can be made.
+    type: path
+    default: /var/lib/mlops-models
+  owner:
+    description: Owner of all that is in the store. Without it, the user who runs the module.
+    type: str
+  group:
+    description: Group of all that is in the store. Give it to the services that read models.
+    type: str
+  mode:
+    description:
+      - Permission bits of files as octal digits. Folders can be searched by those who can read.
+      - It is one for the whole store, since versions and artefacts share files.
+    type: str
+    default: "0644"
+  endpoint:
+    description: Address of the hub for V(hf://) sources.
+    type: str
+    default: https://huggingface.co
+  token:
+    description: Token for V(hf://) sources. It is not sent to any other source.
+    type: str
+  token_file:
+    description: File on the host with the token for V(hf://) sources in its first line.
+    type: path
+  ca_path:
+    description: PEM file with the certificates to trust, in the place of those of the host.
+    type: path
+  keep:
+    description:
+      - How many versions besides the wanted one stay for each artefact in O(artifacts), newest first.
+      - Giving it also removes contents that no version uses, and what is left of downloads that are not wanted any more.
+      - Without it, nothing is removed but what O(artifacts[].state=absent) asks for.
+    type: int
+  verify:
+    description: Read and hash every file of the artefacts again, and repair what is damaged.
+    type: bool
+    default: false
+  parallel:
+    description: How many files are fetched at once.
+    type: int
+    default: 4
+  retries:
+    description: How often the download of a file is tried again. An attempt that brought 64 MiB does not count.
+    type: int
+    default: 5
+  timeout_s:
+    description: How long to wait for a connection, and for each piece of an answer, in seconds.
+    type: int
+    default: 60
+  reserve_mib:
+    description: Space that must stay free on the file system of the store, in MiB.
+    type: int
+    default: 1024
+  mount_required:
+    description: Refuse a store that is on the root file system, as when the disk for models is not mounted.
+    type: bool
+    default: false
+  lock_timeout_s:
+    description: How long to wait for another run that changes the same store, in seconds.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description:
+      - Reports the plan. Sources are asked for what they have, no model data is fetched, and nothing is written.
+      - The sha256 of small files of a hub is not known before they were fetched.
+    support: full
+  diff_mode:
+    description: The diff is the plan.
+    support: full
+  platform:
+    description: Target operating systems. The file system of the store must have hard links.
+    platforms: linux
+    support: full
+notes:
+  - The owner of the store can change what it holds. Run no service as that user; give services the group.
+  - A download needs room for the new files next to the old ones. It is checked before the first byte.
+  - A server that has a version open, or whose configuration names its path, keeps working when O(artifacts) moves on; set
+    O(keep) so that the version before the wanted one stays as long as it may be needed.
+"""
+
+EXAMPLES = r"""
+- name: Two models from the hub, readable by the group of the model servers
+  mlops.hosts.model_artifact:
+    owner: mlops-models
+    group: mlops-models
+    mode: "0440"
+    token_file: /etc/mlops/hub-token
+    artifacts:
+      - name: chat
+        source: hf://meta-llama/Llama-3.1-8B-Instruct
+        revision: 0e9e39f249a16976918f6564b8830bc894c89659
+        exclude: ["original/*", "*.bin"]
+      - name: embed
+        source: hf://BAAI/bge-m3/onnx/model.onnx
+        revision: 5617a9f61b028005a4858fdac845db406aefb181
+
+- name: One file from a web server, pinned by its checksum
+  mlops.hosts.model_artifact:
+    artifacts:
+      - name: tiny
+        source: https://models.example.com/tiny.gguf
+        sha256: 26df49567afb3835679929be618fb45ab8e3c2cd44fb310b5f173c52745903d3
+
+- name: From a disk that was carried in, keeping one earlier version
+  mlops.hosts.model_artifact:
+    keep: 1
+    artifacts:
+      - name: chat
+        source: file:///media/bundle/chat
+        files:
+          - path: model.gguf
+            sha256: 26df49567afb3835679929be618fb45ab8e3c2cd44fb310b5f173c52745903d3
+
+- name: Read every file again and repair what the disk has spoilt
+  mlops.hosts.model_artifact:
+    verify: true
+    artifacts: "{{ models }}"
+
+- name: Remove a model and the contents that only it used
+  mlops.hosts.model_artifact:
+    artifacts:
+      - name: chat
+        state: absent
+"""
+
+RETURN = r"""
+artifacts:
+  description: The artefacts in the order of the option. In check mode, as they would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the artefact.
+      type: str
+    state:
+      description: V(present) or V(absent), as asked for.
+      type: str
+    source:
+      description: Where it comes from, without a query. Null when it is absent.
+      type: str
+    revision:
+      description: Commit of the hub's repository. Null for other sources.
+      type: str
+    version:
+      description:
+        - Name of the version. For a hub it is the commit, followed by a digest of the choice of files when there is one; for
+          other sources a digest of paths and checksums. Null when it is absent.
+      type: str
+    path:
+      description: Folder of the version. It never changes its content. Null when it is absent.
+      type: str
+      sample: /var/lib/mlops-models/models/chat/0e9e39f249a16976918f6564b8830bc894c89659
+    current:
+      description: Link that points to the wanted version and moves on with it. Null when it is absent.
+      type: str
+      sample: /var/lib/mlops-models/models/chat/current
+    files:
+      description: Files of the version.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: Path below RV(artifacts[].path).
+          type: str
+        sha256:
+          description: Checksum. Null in check mode for a small file of a hub that was not fetched yet.
+          type: str
+        size_bytes:
+          description: Size. Null in check mode when the source does not say it.
+          type: int
+        absolute_path:
+          description: Path on the host.
+          type: str
+    downloaded_bytes:
+      description: Bytes that were fetched for this artefact. A content that two artefacts share counts for the first one.
+      type: int
+    changed:
+      description: Whether something was changed for this artefact.
+      type: bool
+downloaded_bytes:
+  description: Bytes that were fetched in all.
+  returned: success
+  type: int
+actions:
+  description: What was done, or would be done in check mode, in order. Empty on a host that is right.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action:
+      description:
+        - V(clean) removes what a killed run left. V(fetch) brings a content. V(link) gives a content its name in C(blobs) back.
+          V(mend) links a file of a version anew. V(record) notes that a touched file was found right. V(publish) makes a
+          version. V(switch) moves C(current). V(own) sets owner, group and mode. V(remove) takes versions away. V(drop)
+          removes a part of a download. V(collect) removes a content that nothing uses.
+      type: str
+    artifact:
+      description: Name of the artefact, null when it is not for one of them.
+      type: str
+    item:
+      description: What it is done to.
+      type: str
+    size_bytes:
+      description: Size of what is fetched or removed, null when it is not known or does not matter.
+      type: int
+drift:
+  description: Every difference that was found, before anything was changed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Always V(artifact).
+      type: str
+    item:
+      description: Name of the artefact, file of it, or path.
+      type: str
+    attribute:
+      description: What differs, such as V(version), V(content), V(ownership) or V(state).
+      type: str
+    want:
+      description: What was asked for.
+      type: raw
+    have:
+      description: What was found.
+      type: raw
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._errors import HostError
+from ..module_utils._http import ModuleFetch
+from ..module_utils._model import host
+from ..module_utils._model.artifact import Settings, World, ensure
+from ..module_utils._model.request import parse
+
+FILES = {
+    "path": {"type": "str", "required": True},
+    "sha256": {"type": "str"},
+    "size": {"type": "int"},
+}
+ARTIFACTS = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "source": {"type": "str"},
+    "revision": {"type": "str"},
+    "sha256": {"type": "str"},
+    "files": {"type": "list", "elements": "dict", "default": [], "options": FILES},
+    "include": {"type": "list", "elements": "str", "default": []},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "endpoint": {"type": "str"},
+    "token": {"type": "str", "no_log": True},
+    "token_file": {"type": "path", "no_log": False},
+}
+SPEC = {
+    "artifacts": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": ARTIFACTS,
+        "required_if": [("state", "present", ["source"])],
+        "mutually_exclusive": [("token", "token_file")],
+    },
+    "store": {"type": "path", "default": "/var/lib/mlops-models"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "str", "default": "0644"},
+    "endpoint": {"type": "str", "default": "https://huggingface.co"},
+    "token": {"type": "str", "no_log": True},
+    "token_file": {"type": "path", "no_log": False},
+    "ca_path": {"type": "path"},
+    "keep": {"type": "int"},
+    "verify": {"type": "bool", "default": False},
+    "parallel": {"type": "int", "default": 4},
+    "retries": {"type": "int", "default": 5},
+    "timeout_s": {"type": "int", "default": 60},
+    "reserve_mib": {"type": "int", "default": 1024},
+    "mount_required": {"type": "bool", "default": False},
+    "lock_timeout_s": {"type": "int", "default": 120},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(SPEC, mutually_exclusive=[("token", "token_file")], supports_check_mode=True)
+    given = module.params
+    world = World(
+        fetch=ModuleFetch(ca_path=given["ca_path"]),
+        clock=time.monotonic,
+        now=time.time,
+        sleep=time.sleep,
+        free_bytes=host.free_bytes,
+        mount_point=host.mount_point,
+    )
+    settings = Settings(**{key: given[key] for key in Settings.__dataclass_fields__})
+    try:
+        tokens = [host.token(one) for one in (given, *given["artifacts"])]
+        module.no_log_values.update(token for token in tokens if token)
+        requests = [
+            parse({**one, "token": token}, endpoint=given["endpoint"], token=tokens[0])
+            for one, token in zip(given["artifacts"], tokens[1:])
+        ]
+        for request in requests:
+            if request.source and request.source.exposes_token:
+                module.warn(f"the token for {request.name} is sent unencrypted to {request.source.shown}")
+        ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=module.check_mode)
+        outcome = ensure(requests, given["store"], ownership, world, settings, dry_run=module.check_mode)
+    except HostError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    module.exit_json(**outcome.result)
+
+
+if __name__ == "__main__":
+    main()
