@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run Molecule scenarios, several side by side, in the order that proves a role.
+
+    scenario.py                  all scenarios
+    scenario.py NAME ...         these
+    scenario.py --keep NAME      leave the hosts there, to look at them (hosts.py ps, hosts.py down --group NAME)
+
+Order: create and prepare, check on the fresh host, converge, idempotence, check on the converged host, verify, absent,
+absent again, destroy. Molecule knows the steps; what it does not know, and this does, is that a check on a converged
+host and a second absent must change nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".build"
+STEP_LIMIT_S = 1500
+TAIL_LINES = 120
+_RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One call of Molecule."""
+
+    name: str
+    command: str
+    unchanged: bool = False  # it must change nothing
+    playbook: str | None = None  # it runs where the scenario has this
+
+
+STEPS = (
+    Step("create", "create"),
+    Step("check fresh", "check"),
+    Step("converge", "converge"),
+    Step("idempotence", "idempotence"),
+    Step("check converged", "check", unchanged=True),
+    Step("verify", "verify"),
+    Step("absent", "side-effect", playbook="absent.yml"),
+    Step("absent again", "side-effect", playbook="absent.yml", unchanged=True),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a scenario ended."""
+
+    name: str
+    seconds: float
+    failure: str | None
+    took: str
+    tail: str  # of the log, when it failed
+
+
+class Failure(Exception):
+    """A step did not do what it had to."""
+
+
+class Scenario:
+    """One scenario with its log and its state below .build."""
+
+    def __init__(self, folder: Path, keep: bool) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.keep = keep
+        self.state = BUILD / "molecule" / self.name
+        self.log = BUILD / "log" / f"molecule-{self.name}.log"
+
+    def run(self) -> Outcome:
+        """All steps, in order, until one fails; the hosts go in any case."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_text("")
+        begun = time.monotonic()
+        took: list[str] = []
+        failure, tail = None, ""
+        try:
+            # A run that was killed may have left hosts: they are not fresh.
+            self._clear()
+            for step in self._steps():
+                started = time.monotonic()
+                self._step(step)
+                took.append(f"{step.name} {time.monotonic() - started:.0f}")
+        except Failure as problem:
+            failure = str(problem)
+            # Now, before the removal of the hosts is logged after it.
+            lines = self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+            tail = "\n".join([*lines, f"(all of it: {self.log.relative_to(ROOT)})", ""])
+        finally:
+            if not self.keep:
+                self._clear()
+        return Outcome(self.name, time.monotonic() - begun, failure, ", ".join(took), tail)
+
+    def _steps(self) -> Iterator[Step]:
+        return (step for step in STEPS if step.playbook is None or (self.folder / step.playbook).exists())
+
+    def _step(self, step: Step) -> None:
+        output = self._call(step.name, [_program("molecule"), step.command, "--scenario-name", self.name])
+        recap = _RECAP.findall(output)
+        changed = [host for host, count in recap if count != "0"]
+        if step.unchanged and not recap:
+            raise Failure(f"{step.name} ran on no host")
+        if step.unchanged and changed:
+            raise Failure(f"{step.name} must change nothing, but changes {', '.join(changed)}")
+
+    def _clear(self) -> None:
+        self._call("destroy", [sys.executable, str(ROOT / "tools/hosts.py"), "down", "--group", self.name])
+        # Molecule must not remember that these hosts were created and prepared.
+        (self.state / "state.yml").unlink(missing_ok=True)
+
+    def _call(self, name: str, argv: list[str]) -> str:
+        with open(self.log, "a") as log:
+            log.write(f"\n==== {name}: {' '.join(argv[1:])}\n")
+        begin = self.log.stat().st_size
+        with open(self.log, "a") as log:
+            process = subprocess.Popen(
+                argv,
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+            try:
+                code = process.wait(timeout=STEP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise Failure(f"{name} was not done after {STEP_LIMIT_S} s") from None
+            except BaseException:
+                os.killpg(process.pid, signal.SIGTERM)
+                raise
+        with open(self.log, errors="replace") as log:
+            log.seek(begin)
+            output = log.read()
+        if code:
+            raise Failure(f"{name} failed with exit code {code}")
+        return output
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
+            "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(self.state),
+            # The recap is read below: no frames around it, no colours in it, no line folded.
+            "MOLECULE_COMMAND_BORDERS": "false",
+            "NO_COLOR": "1",
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "200",
+            "MOLECULE_GLOB": str(self.folder / "molecule.yml"),
+        }
+
+
+def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    folders = {path.parent.name: path.parent for path in sorted(ROOT.glob("molecule/*/molecule.yml"))}
+    folders.update({Path(name).name: Path(name).resolve() for name in options.name if "/" in name})
+    names = [Path(name).name for name in options.name] or sorted(folders)
+    unknown = [name for name in names if name not in folders]
+    if unknown:
+        print(
+            f"scenario: there is no {', '.join(unknown)}; scenarios are {', '.join(sorted(folders))}", file=sys.stderr
+        )
+        return 2
+    with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+        outcomes = []
+        for done in as_completed([pool.submit(Scenario(folders[name], options.keep).run) for name in names]):
+            outcomes.append(done.result())
+            print(_report(outcomes[-1]), flush=True)
+    failed = sum(outcome.failure is not None for outcome in outcomes)
+    print(f"scenarios: {len(outcomes) - failed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+def _report(outcome: Outcome) -> str:
+    verdict = outcome.failure or "passed"
+    return f"{outcome.tail}scenario {outcome.name}: {verdict}, {outcome.seconds:.0f} s ({outcome.took})"
+
+
+def _program(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary, _, rest = (__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="*", help="scenario, or path of one")
+    parser.add_argument("--jobs", type=int, default=2, help="how many at once (2)")
+    parser.add_argument("--keep", action="store_true", help="leave the hosts there")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
