@@ -22,7 +22,9 @@ options:
     type: str
     required: true
   model:
-    description: Model name to send. Without it, the first one that the server lists.
+    description:
+      - Model name to send. Without it, the first one that the server lists.
+      - llama.cpp answers to any name. Where it matters which model answers, compare RV(model) in O(expect).
     type: str
   prompt:
     description: What to ask.

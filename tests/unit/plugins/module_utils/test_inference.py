@@ -7,6 +7,7 @@ import contextlib
 import http.server
 import io
 import json
+import pathlib
 import socket
 import struct
 import threading
@@ -22,6 +23,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._inference import (
     wait_for_answer,
 )
 
+RECORDED = pathlib.Path(__file__).parents[2] / "data"
 KEY = 'sk-"secret\\key'
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
 
@@ -74,6 +76,12 @@ def status(code, document, **headers):
         handler.wfile.write(raw)
 
     return play
+
+
+def recorded(name):
+    """A reply of a real server, byte for byte."""
+    raw = (RECORDED / f"{name}.http").read_bytes()
+    return lambda handler: handler.wfile.write(raw)
 
 
 def piece(text=None, finish_reason=None, key="content", **more):
@@ -581,6 +589,46 @@ def test_a_request_gets_half_of_the_time_that_is_left():
     assert given[1] == pytest.approx(49.9)
     assert given[2] == 30
     assert time.now <= 301
+
+
+# recorded from a real server
+
+
+LLAMA = "llama-server/b11669"
+
+
+def test_llama_server_answers_after_loading(server):
+    server.routes = {
+        MODELS: [recorded(f"{LLAMA}/loading"), recorded(f"{LLAMA}/models")],
+        CHAT: [recorded(f"{LLAMA}/chat")],
+    }
+    answer, _waited_s, time = wait(Question(server.url))
+    assert (answer.model, answer.text, answer.tokens) == ("/models/tiny.gguf", "DJx6", 4)
+    assert answer.finish_reason == "length"
+    assert time.slept == [0.2]
+    assert server.requests[-1][1]["model"] == "/models/tiny.gguf"
+
+
+def test_llama_server_completes_without_a_chat_route(server):
+    server.routes = {CHAT: [recorded(f"{LLAMA}/no-route")], COMPLETIONS: [recorded(f"{LLAMA}/completions")]}
+    answer = ask(ModuleFetch(), Question(server.url), timeout_s=5)
+    assert (answer.tokens, answer.finish_reason) == (4, "length")
+    assert answer.text
+
+
+@pytest.mark.parametrize(
+    ("reply", "stage", "words"),
+    [
+        pytest.param("loading", "loading", "the model is still loading: 503 Loading model", id="loading"),
+        pytest.param("wrong-key", "answers", "does not accept the API key: 401 Invalid API Key", id="wrong-key"),
+        pytest.param("too-long", "answers", "400 request (14023 tokens) exceeds the available context", id="too-long"),
+    ],
+)
+def test_llama_server_refuses(server, reply, stage, words):
+    server.routes[CHAT] = [recorded(f"{LLAMA}/{reply}")]
+    exc = refusal(server, api_key=KEY)
+    assert words in str(exc)
+    assert exc.stage == stage
 
 
 # the question
