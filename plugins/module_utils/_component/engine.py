@@ -23,10 +23,11 @@ import typing as t
 
 from .._errors import HostError
 from . import journal as journals
-from . import lock, observe, plan, transaction
+from . import lock, observe, transaction
+from .changes import PathChange, Situation
 from .journal import Journal
 from .packages import Work, set_hold
-from .plan import Plan
+from .plan import Plan, make
 from .ready import Tools
 from .store import Ledger, Store
 from .transaction import Reach
@@ -283,7 +284,7 @@ def _plan(component: Component, store: Store, tools: Tools, journal: Journal | N
     ledgers = store.read_ledgers()
     owned = ledgers.pop(component.name, Ledger(component.name))
     seen = observe.observe(component, owned, store, tools.run)
-    return plan.make(component, owned, list(ledgers.values()), seen, journal)
+    return make(Situation(component, owned, list(ledgers.values()), seen, journal))
 
 
 def _committed(journal: Journal, store: Store) -> bool:
@@ -310,7 +311,7 @@ def _result(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, 
     }
 
 
-def _diff(change: plan.PathChange) -> dict[str, str]:
+def _diff(change: PathChange) -> dict[str, str]:
     return {
         "before_header": change.path,
         "after_header": change.path,

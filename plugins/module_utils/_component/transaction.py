@@ -14,9 +14,10 @@ import typing as t
 from .._errors import HostError
 from .._runner import NOT_FOUND, Runner, must
 from . import node, packages, ready, units, users
+from .changes import PathChange, UserChange
 from .journal import Journal
 from .node import Node
-from .plan import PathChange, Plan, UserChange
+from .plan import Plan
 from .ready import Tools
 from .repositories import Manager
 from .store import Ledger, Store, pack, unpack

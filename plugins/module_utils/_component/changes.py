@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""The words of a plan: differences, and the changes that end them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .journal import Journal
+from .node import Node
+from .observe import Observed
+from .store import Ledger
+from .wanted import Component, Effect, WantedUser
+
+NOTHING = Effect("none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """One difference between what is wanted and what is there; see the module's ``drift``."""
+
+    kind: str
+    item: str
+    attribute: str
+    want: t.Any
+    have: t.Any
+
+
+@dataclasses.dataclass(frozen=True)
+class PathChange:
+    """One path goes from ``before`` to ``after``. ``owner`` and ``group`` are names; they are resolved when applied,
+    since the same transaction may create them."""
+
+    path: str
+    before: Node
+    after: Node
+    owner: str
+    group: str
+    effect: Effect = NOTHING
+    validate: tuple[str, ...] = ()
+    validate_as: str | None = None
+    secret: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class UserChange:
+    wanted: WantedUser
+    create: bool
+    add_groups: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitChanges:
+    """Names of units, by what is done to them, in this order."""
+
+    stop: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    reread: bool = False
+    unmask: tuple[str, ...] = ()
+    enable: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+    reload: tuple[str, ...] = ()
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """Units that must be up afterwards."""
+        return (*self.start, *self.restart, *self.reload)
+
+    @property
+    def any(self) -> bool:
+        return self != UnitChanges()
+
+
+@dataclasses.dataclass(frozen=True)
+class Situation:
+    """All that the planners look at. ``journal`` is that of this very transaction when the package manager has been at
+    work: what it says was there before counts, not what is there now."""
+
+    component: Component
+    owned: Ledger
+    others: t.Sequence[Ledger]
+    seen: Observed
+    journal: Journal | None

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Plans packages: what the package manager has to do, native locks, and what goes when nobody needs it any more."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from . import claims, packages
+from .changes import Drift, Situation
+from .packages import Installed, Work
+from .repositories import Manager
+from .wanted import Effect, WantedPackage
+
+
+@dataclasses.dataclass(frozen=True)
+class PackagePart:
+    """``work`` is for the package manager before anything else, ``removals`` for after the commit. ``changed`` are the
+    wanted packages that this transaction installs, removes or moves to another version."""
+
+    drift: tuple[Drift, ...]
+    work: tuple[Work, ...]
+    removals: tuple[str, ...]
+    holds: tuple[tuple[str, bool], ...]
+    changed: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    claims: dict[str, dict[str, t.Any]]
+
+
+def plan(situation: Situation, *, refresh: bool) -> PackagePart:
+    """``refresh`` says that repositories change, so that the package manager must read their lists again."""
+    component, owned, others, seen = situation.component, situation.owned, situation.others, situation.seen
+    manager = t.cast(Manager, seen.manager)
+    drift: list[Drift] = []
+    taken: dict[str, dict[str, t.Any]] = {}
+    holds: list[tuple[str, bool]] = []
+    install: list[str] = []
+    remove: list[str] = []
+    changed = set(situation.journal.packages_changed) if situation.journal else set()
+    for wanted in component.packages:
+        have = seen.packages[wanted.name]
+        taken[wanted.name] = {"original": _original(situation, wanted.name, have), "held": wanted.hold}
+        if not packages.matches(wanted, have):
+            changed.add(wanted.name)
+            drift.append(_drift(wanted, have))
+            if wanted.present:
+                install.append(packages.install_name(wanted, manager))
+            else:
+                remove.append(wanted.name)
+        had_hold = bool(owned.packages.get(wanted.name, {}).get("held"))
+        if wanted.hold != have.held and (wanted.hold or had_hold):
+            holds.append((wanted.name, wanted.hold))
+            drift.append(Drift("package", wanted.name, "hold", wanted.hold, have.held))
+    removals: list[str] = []
+    for name, claim in owned.packages.items():
+        if name in taken or claims.inherited_package(name, others):
+            continue
+        have = seen.packages[name]
+        if claim["held"] and have.held:
+            holds.append((name, False))
+            drift.append(Drift("package", name, "hold", False, True))
+        if claim["original"] is None and have.version is not None:
+            removals.append(name)
+            drift.append(Drift("package", name, "state", None, have.version))
+        elif claim["original"] is not None and have.version is None:
+            install.append(name)
+            drift.append(Drift("package", name, "state", claim["original"], None))
+    work = []
+    if remove:
+        work.append(Work("absent", tuple(remove)))
+    if install:
+        work.append(Work("present", tuple(install), refresh=refresh))
+    moved = [wanted for wanted in component.packages if wanted.name in changed]
+    return PackagePart(
+        drift=tuple(drift),
+        work=tuple(work),
+        removals=tuple(removals),
+        holds=tuple(holds),
+        changed=tuple(wanted.name for wanted in moved),
+        effects=tuple(wanted.effect for wanted in moved),
+        claims=taken,
+    )
+
+
+def _original(situation: Situation, name: str, have: Installed) -> str | None:
+    """The version from before the first component that wanted this package."""
+    claim = situation.owned.packages.get(name) or claims.inherited_package(name, situation.others)
+    if claim:
+        return t.cast("str | None", claim["original"])
+    if situation.journal and name in situation.journal.packages_before:
+        return t.cast("str | None", situation.journal.packages_before[name]["version"])
+    return have.version
+
+
+def _drift(wanted: WantedPackage, have: Installed) -> Drift:
+    if not have.whole:
+        return Drift("package", wanted.name, "state", "installed", "half installed")
+    if not wanted.present:
+        return Drift("package", wanted.name, "state", None, have.version)
+    return Drift("package", wanted.name, "version", wanted.version or "any", have.version)

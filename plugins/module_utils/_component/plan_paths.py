@@ -1,0 +1,257 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Plans files, links, directories and keys in shared files: from a wanted and an owned state to path changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import typing as t
+
+from .._errors import HostError
+from . import claims, json_keys
+from .changes import NOTHING, Drift, PathChange, Situation
+from .node import ABSENT, Node, group_name, owner_name
+from .wanted import Effect, WantedDirectory, WantedFile
+
+_RELEASED_KIND = {"file": "file", "link": "link", "absent": "path"}
+
+
+@dataclasses.dataclass(frozen=True)
+class PathPart:
+    """``repositories`` are swapped in before the package manager works, ``changes`` after it. ``gone`` are directories
+    to remove after the commit, ``claims`` what the ledger will say."""
+
+    drift: tuple[Drift, ...]
+    repositories: tuple[PathChange, ...]
+    changes: tuple[PathChange, ...]
+    gone: tuple[str, ...]
+    claims: dict[str, dict[str, t.Any]]
+
+
+def plan(situation: Situation) -> PathPart:
+    return _Planner(situation).plan()
+
+
+class _Planner:
+    def __init__(self, situation: Situation) -> None:
+        self.component, self.owned, self.others = situation.component, situation.owned, situation.others
+        self.seen, self.journal = situation.seen, situation.journal
+        self.drift: list[Drift] = []
+        self.paths: list[PathChange] = []
+        self.path_claims: dict[str, dict[str, t.Any]] = {}
+
+    def plan(self) -> PathPart:
+        for file in self.seen.repository_files:
+            self._file(file)
+        repositories, self.paths = tuple(self.paths), []
+        for directory in self.component.directories:
+            self._directory(directory)
+        for file in self.component.files:
+            if file.json_keys is None:
+                self._file(file)
+            else:
+                self._json(file, file.json_keys)
+        for link in self.component.links:
+            self._swap(link.path, "link", Node("link", target=link.target), "root", "root", NOTHING, link.effect)
+        for path in self.component.absent_paths:
+            self._absent(path)
+        gone = self._release_paths()
+        return PathPart(tuple(self.drift), repositories, tuple(self.paths), tuple(gone), self.path_claims)
+
+    def _file(self, file: WantedFile) -> None:
+        after = Node("file", mode=file.mode, content=file.content)
+        self._swap(file.path, "file", after, file.owner, file.group, NOTHING, file.effect, file)
+
+    def _directory(self, directory: WantedDirectory) -> None:
+        have = self.seen.nodes[directory.path]
+        if have.kind not in ("absent", "directory"):
+            raise HostError(f"{directory.path} must be a directory, but there is a {have.kind}; move it away first")
+        after = Node("directory", mode=directory.mode)
+        self._swap(directory.path, "directory", after, directory.owner, directory.group, NOTHING, NOTHING)
+
+    def _absent(self, path: str) -> None:
+        have = self._not_a_directory(path)
+        self._claim(path, "absent", have)
+        if have.kind != "absent":
+            self.drift.append(Drift("path", path, "state", None, "present"))
+            self.paths.append(PathChange(path, have, ABSENT, "root", "root"))
+
+    def _json(self, file: WantedFile, wanted: t.Mapping[str, t.Any]) -> None:
+        have = self._not_a_directory(file.path)
+        if have.kind == "link":
+            raise HostError(f"{file.path} is a link; name the file that it points to instead")
+        claim = self.owned.paths.get(file.path)
+        claims.refuse_foreign(self.component.name, file.path, "json", self.others, json_keys.pointers(wanted))
+        text = _text(have.content, file.path)
+        merged = json_keys.merge(text, wanted, claim["keys"] if claim else {}, file.path)
+        content = merged.text.encode()
+        self._claim(file.path, "json", have, effect=file.effect, keys=merged.claims, wrote=_sha256(content))
+        self._key_drift(file.path, merged.drift, secret=file.secret)
+        if have.kind == "absent":
+            after, owner, group = Node("file", mode=file.mode, content=content), file.owner, file.group
+        else:
+            after = dataclasses.replace(have, content=content)
+            owner, group = owner_name(have.uid), group_name(have.gid)
+        if content != have.content:
+            self.paths.append(
+                PathChange(
+                    file.path,
+                    have,
+                    after,
+                    owner,
+                    group,
+                    file.effect,
+                    file.validate,
+                    file.validate_as,
+                    file.secret,
+                )
+            )
+
+    def _swap(
+        self,
+        path: str,
+        kind: claims.PathKind,
+        after: Node,
+        owner: str,
+        group: str,
+        metadata_effect: Effect,
+        effect: Effect,
+        file: WantedFile | None = None,
+    ) -> None:
+        """Plan one path to become ``after``. A change of owner or mode alone has only ``metadata_effect``."""
+        have = self.seen.nodes[path] if kind == "directory" else self._not_a_directory(path)
+        self._claim(path, kind, have, effect=effect)
+        secret = file is not None and file.secret
+        found = _differences(file.kind if file else kind, path, after, have, owner, group, secret=secret)
+        if not found:
+            return
+        self.drift.extend(found)
+        same_content = (after.kind, after.content, after.target) == (have.kind, have.content, have.target)
+        self.paths.append(
+            PathChange(
+                path,
+                have,
+                after,
+                owner,
+                group,
+                metadata_effect if same_content else effect,
+                file.validate if file and not same_content else (),
+                file.validate_as if file else None,
+                secret,
+            )
+        )
+
+    def _not_a_directory(self, path: str) -> Node:
+        have = self.seen.nodes[path]
+        if have.kind in ("directory", "other"):
+            what = "a directory" if have.kind == "directory" else "neither a file nor a link"
+            raise HostError(f"{path} is {what}; move it away first")
+        return have
+
+    def _claim(self, path: str, kind: claims.PathKind, have: Node, **more: t.Any) -> None:
+        if kind != "json":
+            claims.refuse_foreign(self.component.name, path, kind, self.others)
+        inherited = claims.inherited_original(path, self.others) if kind in ("directory", "json") else None
+        owned = self.owned.paths.get(path)
+        original = owned["original"] if owned else inherited or self._was(path) or have
+        self.path_claims[path] = claims.path_claim(
+            kind, original, more.get("effect", NOTHING), more.get("keys"), more.get("wrote")
+        )
+
+    def _was(self, path: str) -> t.Mapping[str, t.Any] | None:
+        """The packed node from before this transaction, when an earlier call of it has already changed the path."""
+        entries = self.journal.paths if self.journal else ()
+        return next((entry["before"] for entry in entries if entry["path"] == path), None)
+
+    def _release_paths(self) -> list[str]:
+        """Give back the paths that are owned but no longer wanted. Returns directories that go if they are empty."""
+        gone: list[str] = []
+        for path, claim in self.owned.paths.items():
+            if path in self.path_claims:
+                continue
+            have, original = self.seen.nodes[path], self.seen.originals[path]
+            if claim["kind"] == "directory":
+                if original.kind == "absent" and have.kind == "directory":
+                    gone.append(path)
+                continue
+            if have.kind in ("directory", "other"):
+                continue  # somebody made something else of it: theirs now
+            if claim["kind"] == "json":
+                original = self._release_json(path, claim, have, original)
+            elif original != have:
+                want = None if original.kind == "absent" else "as before"
+                have_word = None if have.kind == "absent" else "present"
+                self.drift.append(Drift(_RELEASED_KIND[claim["kind"]], path, "state", want, have_word))
+            if original != have:
+                effect = claims.effect_of(claim)
+                self.paths.append(
+                    PathChange(path, have, original, str(original.uid), str(original.gid), effect, secret=True)
+                )
+        removed = {change.path for change in self.paths if change.after.kind == "absent"}
+        going: list[str] = []
+        for path in sorted(gone, reverse=True):
+            if not claims.claimed(path, self.others) and removed.issuperset(self.seen.entries[path]):
+                removed.add(path)
+                going.append(path)
+                self.drift.append(Drift("directory", path, "state", None, "present"))
+        return going
+
+    def _release_json(self, path: str, claim: t.Mapping[str, t.Any], have: Node, original: Node) -> Node:
+        if have.kind != "file":
+            return have
+        merged = json_keys.merge(_text(have.content, path), {}, claim["keys"], path)
+        self._key_drift(path, merged.drift)
+        if claim["wrote"] == _sha256(have.content or b"") and not claims.claimed(path, self.others):
+            return original
+        if original.kind == "absent" and merged.text.strip() == "{}" and not claims.claimed(path, self.others):
+            return ABSENT
+        return dataclasses.replace(have, content=merged.text.encode())
+
+    def _key_drift(self, path: str, found: t.Iterable[json_keys.KeyDrift], *, secret: bool = False) -> None:
+        for item in found:
+            want, have = ("secret", "secret") if secret else (item.want, item.have)
+            self.drift.append(Drift("json_key", f"{path}#{item.pointer}", "value", want, have))
+
+
+def _differences(kind: str, path: str, after: Node, have: Node, owner: str, group: str, *, secret: bool) -> list[Drift]:
+    if have.kind == "absent":
+        return [Drift(kind, path, "state", "present", None)]
+    found = []
+    if have.kind != after.kind:
+        return [Drift(kind, path, "state", after.kind, have.kind)]
+    if after.kind == "link":
+        return [] if after.target == have.target else [Drift(kind, path, "target", after.target, have.target)]
+    if after.content != have.content:
+        want, is_now = ("secret", "secret") if secret else (_summary(after.content), _summary(have.content))
+        found.append(Drift(kind, path, "content", want, is_now))
+    if after.mode != have.mode:
+        found.append(Drift(kind, path, "mode", f"{after.mode:04o}", f"{have.mode:04o}"))
+    for attribute, want, is_now in (
+        ("owner", owner, _name(owner, have.uid, owner_name)),
+        ("group", group, _name(group, have.gid, group_name)),
+    ):
+        if want != is_now:
+            found.append(Drift(kind, path, attribute, want, is_now))
+    return found
+
+
+def _name(wanted: str, number: int, look_up: t.Callable[[int], str]) -> str:
+    return str(number) if wanted.isdigit() else look_up(number)
+
+
+def _text(content: bytes | None, path: str) -> str:
+    try:
+        return (content or b"").decode()
+    except UnicodeDecodeError as exc:
+        raise HostError(f"{path} is not UTF-8 text, so it is not JSON; it was left untouched") from exc
+
+
+def _summary(content: bytes | None) -> str:
+    return f"sha256:{_sha256(content or b'')[:12]}"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
