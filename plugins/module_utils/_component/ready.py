@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import HostError
 from .._http import Fetch, Unreachable
-from .._inference import NotAnswering, Question, wait_for_answer
+from .._inference import NotAnswering, Question, read_api_key, wait_for_answer
 from .._runner import Runner
 from . import units
 
@@ -147,7 +147,7 @@ def _inference(asked: t.Mapping[str, t.Any], timeout_s: float, watched: t.Mappin
         model=asked.get("model"),
         prompt=asked.get("prompt") or "Hello",
         max_tokens=asked.get("max_tokens") or 8,
-        api_key=_first_line(asked.get("api_key_file")),
+        api_key=read_api_key(asked["api_key_file"]) if asked.get("api_key_file") else None,
         expect=asked.get("expect"),
     )
 
@@ -159,10 +159,3 @@ def _inference(asked: t.Mapping[str, t.Any], timeout_s: float, watched: t.Mappin
         wait_for_answer(tools.fetch, question, deadline_s=timeout_s, alive=alive, clock=tools.clock, sleep=tools.sleep)
     except NotAnswering as exc:
         raise NotReady(f"{exc}{_all_last_words(watched, tools)}", stage=exc.stage) from exc
-
-
-def _first_line(path: str | None) -> str | None:
-    if path is None:
-        return None
-    with open(path, encoding="utf-8") as source:
-        return source.readline().strip()

@@ -1,0 +1,344 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Applies components to a real file system below tmp_path. Packages and units are for Molecule, on real hosts."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import os
+import pathlib
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, transaction
+from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
+from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
+from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
+    Component,
+    Effect,
+    WantedDirectory,
+    WantedFile,
+    WantedLink,
+)
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ME = getpass.getuser()
+MY_GROUP = grp.getgrgid(os.getgid()).gr_name
+NO_EFFECT = Effect("none")
+
+
+class Killed(BaseException):
+    """The process is gone: no except clause of the engine may catch it."""
+
+
+class Host:
+    """A directory to change, and a state directory."""
+
+    def __init__(self, path):
+        self.root = path / "root"
+        self.root.mkdir(parents=True)
+        self.store = Store(str(path / "state"))
+        self.programs = {}
+        self.calls = []
+
+    def run(self, *argv, timeout_s=None, stdin=None):
+        self.calls.append(argv)
+        rc = self.programs[argv[0]](*argv[1:]) if argv[0] in self.programs else 127
+        return Completed(argv, rc, "", "")
+
+    def ensure(self, component, *, check=False, reach=lambda step: None, run="run-1"):
+        request = engine.Request(component, run, "here", check, lock_timeout_s=0)
+        return engine.ensure(request, self.store, Tools(run=self.run, fetch=None), reach)
+
+    def path(self, name):
+        return str(self.root / name)
+
+    def file(self, name, content, **more):
+        more = {"owner": ME, "group": MY_GROUP, "effect": NO_EFFECT, **more}
+        return WantedFile(self.path(name), content, **more)
+
+    def keys(self, name, keys):
+        return self.file(name, None, json_keys=keys)
+
+    def directory(self, name, mode=0o755):
+        return WantedDirectory(self.path(name), ME, MY_GROUP, mode)
+
+    def link(self, name, target):
+        return WantedLink(self.path(name), target, NO_EFFECT)
+
+    def snapshot(self):
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            name = str(path.relative_to(self.root))
+            if path.is_symlink():
+                found[name] = ("link", os.readlink(path))
+            elif path.is_dir():
+                found[name] = ("directory", path.stat().st_mode & 0o7777)
+            else:
+                found[name] = ("file", path.stat().st_mode & 0o7777, path.read_bytes())
+        return found
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def component(name="demo", **parts):
+    return Component(name=name, present=True, **parts)
+
+
+GONE = Component(name="demo", present=False)
+
+
+def example(host):
+    return component(
+        directories=(host.directory("etc"),),
+        files=(
+            host.file("etc/conf", b"new\n", mode=0o640),
+            host.file("etc/secret", b"hush\n", secret=True, mode=0o600),
+            host.keys("etc/shared.json", {"a": {"b": 1}}),
+        ),
+        links=(host.link("etc/link", "conf"),),
+        absent_paths=(host.path("old"),),
+    )
+
+
+def test_a_fresh_host_becomes_right_and_stays_so(host):
+    first = host.ensure(example(host))
+    assert first["changed"]
+    assert (host.root / "etc/conf").read_text() == "new\n"
+    assert (host.root / "etc/conf").stat().st_mode & 0o7777 == 0o640
+    assert os.readlink(host.root / "etc/link") == "conf"
+    second = host.ensure(example(host))
+    assert not second["changed"]
+    assert second["drift"] == []
+
+
+def test_check_mode_touches_nothing_and_says_what_would_happen(host):
+    checked = host.ensure(example(host), check=True)
+    assert host.snapshot() == {}
+    assert not os.path.exists(host.store.directory)
+    done = host.ensure(example(host))
+    assert checked["drift"] == done["drift"]
+    assert checked["diff"] == done["diff"]
+
+
+def test_absent_leaves_what_was_there_before(host):
+    (host.root / "old").write_text("keep me\n")
+    (host.root / "etc").mkdir(mode=0o700)
+    (host.root / "etc/conf").write_text("mine\n")
+    (host.root / "etc/shared.json").write_text('{ "x":1 }')
+    before = host.snapshot()
+    host.ensure(example(host))
+    assert not (host.root / "old").exists()
+    host.ensure(GONE)
+    assert host.snapshot() == {**before, "etc": ("directory", 0o755)}
+    assert host.ensure(GONE)["drift"] == []
+
+
+def test_absent_keeps_a_directory_that_others_use(host):
+    host.ensure(example(host))
+    (host.root / "etc/foreign").write_text("x")
+    host.ensure(GONE)
+    assert sorted(host.snapshot()) == ["etc", "etc/foreign"]
+
+
+def test_what_is_no_longer_wanted_goes(host):
+    host.ensure(component(files=(host.file("a", b"1"), host.file("b", b"2"))))
+    result = host.ensure(component(files=(host.file("a", b"1"),)))
+    assert [(item["item"], item["want"]) for item in result["drift"]] == [(host.path("b"), None)]
+    assert sorted(host.snapshot()) == ["a"]
+
+
+def test_an_edit_by_hand_is_found_exactly(host):
+    host.ensure(example(host))
+    (host.root / "etc/conf").write_text("edited\n")
+    os.chmod(host.root / "etc/secret", 0o644)
+    os.unlink(host.root / "etc/link")
+    os.symlink("elsewhere", host.root / "etc/link")
+    found = host.ensure(example(host), check=True)["drift"]
+    assert {(item["kind"], os.path.basename(item["item"]), item["attribute"]) for item in found} == {
+        ("file", "conf", "content"),
+        ("file", "secret", "mode"),
+        ("link", "link", "target"),
+    }
+
+
+def test_a_secret_is_in_no_answer(host):
+    (host.root / "etc").mkdir()
+    (host.root / "etc/secret").write_text("older hush\n")
+    result = host.ensure(example(host))
+    assert "hush" not in str(result)
+    assert "hush" not in str(host.ensure(GONE))
+
+
+def test_a_validator_that_refuses_leaves_everything(host):
+    host.programs["refuse"] = lambda *argv: 1
+    host.ensure(component(files=(host.file("a", b"old"), host.file("b", b"old"))))
+    before = host.snapshot()
+    bad = component(files=(host.file("a", b"new"), host.file("b", b"new", validate=("refuse", "{staged}"))))
+    with pytest.raises(HostError, match="the new .*/b is refused, the old one stays") as caught:
+        host.ensure(bad)
+    assert caught.value.details["rolled_back"] is True
+    assert host.snapshot() == before
+    with pytest.raises(HostError, match="is refused"):
+        host.ensure(bad, check=True)
+
+
+def test_the_validator_sees_the_new_content_under_the_name_it_needs(host):
+    seen = {}
+
+    def accept(path):
+        seen[os.path.basename(path)] = pathlib.Path(path).read_bytes()
+        return 0
+
+    host.programs["accept"] = accept
+    host.ensure(component(files=(host.file("a", b"new", validate=("accept", "{staged}"), validate_as="x.service"),)))
+    assert seen == {"x.service": b"new"}
+    assert sorted(host.snapshot()) == ["a"]
+
+
+def test_a_validator_that_is_not_installed_is_reported_in_check_mode_and_refused_otherwise(host):
+    wanted = component(files=(host.file("a", b"new", validate=("nowhere", "{staged}")),))
+    assert host.ensure(wanted, check=True)["after_install"] == [f"{host.path('a')}: nowhere"]
+    with pytest.raises(HostError, match="nowhere is not installed"):
+        host.ensure(wanted)
+    assert host.snapshot() == {}
+
+
+def test_two_components_cannot_claim_one_path(host):
+    host.ensure(component("one", files=(host.file("a", b"1"),)))
+    with pytest.raises(HostError, match="component 'two' wants .*/a, which component 'one' owns"):
+        host.ensure(component("two", files=(host.file("a", b"2"),)))
+    assert (host.root / "a").read_bytes() == b"1"
+
+
+def test_two_components_share_a_json_file_by_their_keys(host):
+    (host.root / "d.json").write_text('{"theirs": 0}\n')
+    host.ensure(component("one", files=(host.keys("d.json", {"a": 1}),)))
+    host.ensure(component("two", files=(host.keys("d.json", {"b": 2}),)))
+    with pytest.raises(HostError, match="wants key /a in .*d.json, which component 'one' owns"):
+        host.ensure(component("two", files=(host.keys("d.json", {"a": 2}),)))
+    host.ensure(Component(name="one", present=False))
+    assert (host.root / "d.json").read_text() == '{"theirs": 0, "b": 2}\n'
+    host.ensure(Component(name="two", present=False))
+    assert (host.root / "d.json").read_text() == '{"theirs": 0}\n'
+
+
+def test_a_shared_json_file_that_we_made_goes_with_the_last_key(host):
+    host.ensure(component("one", files=(host.keys("d.json", {"a": 1}),)))
+    host.ensure(component("two", files=(host.keys("d.json", {"b": 2}),)))
+    host.ensure(Component(name="one", present=False))
+    host.ensure(Component(name="two", present=False))
+    assert host.snapshot() == {}
+
+
+def test_a_missing_parent_is_named(host):
+    with pytest.raises(HostError, match="needs the directory .*/nowhere, which does not exist"):
+        host.ensure(component(files=(host.file("nowhere/a", b"1"),)))
+
+
+@pytest.mark.parametrize("step", transaction.STEPS)
+def test_killed_before_any_step_the_next_run_ends_wholly_new(host, step):
+    (host.root / "etc").mkdir()
+    (host.root / "etc/conf").write_text("mine\n")
+    (host.root / "old").write_text("old\n")
+
+    def die(reached):
+        if reached == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        host.ensure(example(host), reach=die)
+    result = host.ensure(example(host), run="run-2")
+    assert result["recovered"] == {"journal": "none", "clean": "finished"}.get(step, "undone")
+    assert host.ensure(example(host), run="run-3")["drift"] == []
+    assert not any(name.endswith(".mlops-new") for name in host.snapshot())
+    host.ensure(GONE, run="run-4")
+    assert host.snapshot() == {
+        "etc": ("directory", 0o755),
+        "etc/conf": ("file", 0o644, b"mine\n"),
+        "old": ("file", 0o644, b"old\n"),
+    }
+
+
+@pytest.mark.parametrize("step", [step for step in transaction.STEPS if step not in ("commit", "clean")])
+def test_killed_before_the_commit_another_component_brings_the_old_state_back(host, step):
+    host.ensure(example(host))
+    before = host.snapshot()
+    changed = component(files=(host.file("etc/conf", b"newer\n"),), links=(host.link("etc/other", "conf"),))
+
+    def die(reached):
+        if reached == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        host.ensure(changed, reach=die)
+    result = host.ensure(component("another"), run="run-2")
+    assert result["recovered"] == ("none" if step == "journal" else "undone")
+    assert host.snapshot() == before
+    assert host.ensure(example(host), run="run-3")["drift"] == []
+
+
+def test_a_full_disk_is_said_and_undone(host):
+    def full(step):
+        if step == "swap":
+            raise OSError(28, "No space left on device", "/full")
+
+    with pytest.raises(
+        HostError, match="the host refused /full: No space left on device. The host is as it was before"
+    ):
+        host.ensure(example(host), reach=full)
+    assert host.snapshot() == {}
+    assert host.ensure(example(host))["changed"]
+
+
+CONTENTS = st.one_of(st.none(), st.binary(max_size=6))
+STATES = st.fixed_dictionaries(
+    {
+        "a": CONTENTS,
+        "b": CONTENTS,
+        "c": st.one_of(st.none(), st.sampled_from(["a", "nowhere"])),
+        "d.json": st.one_of(st.none(), st.dictionaries(st.sampled_from("xyz"), st.integers(), max_size=3)),
+    }
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@given(there=STATES, wanted=STATES, edit=st.sampled_from(["a", "b", "c", "d.json"]))
+def test_apply_then_plan_is_empty_and_absent_brings_everything_back(tmp_path_factory, there, wanted, edit):
+    host = Host(tmp_path_factory.mktemp("host"))
+    for name, content in there.items():
+        if content is not None:
+            path = host.root / name
+            if name == "c":
+                os.symlink(content, path)
+            elif name == "d.json":
+                path.write_text(str(content).replace("'", '"'))
+            else:
+                path.write_bytes(content)
+    before = host.snapshot()
+    whole = component(
+        files=tuple(host.file(name, wanted[name]) for name in ("a", "b") if wanted[name] is not None)
+        + ((host.keys("d.json", wanted["d.json"]),) if wanted["d.json"] else ()),
+        links=(host.link("c", wanted["c"]),) if wanted["c"] else (),
+        absent_paths=tuple(host.path(name) for name in ("a", "b", "c") if wanted[name] is None),
+    )
+    host.ensure(whole)
+    assert host.ensure(whole)["drift"] == []
+    after = host.snapshot()
+    if edit in after and (edit != "d.json" or wanted["d.json"]):
+        os.unlink(host.root / edit)
+        (host.root / edit).write_text("{}" if edit == "d.json" else "edited by hand")
+        found = host.ensure(whole, check=True)["drift"]
+        assert {item["item"].partition("#")[0] for item in found} == {host.path(edit)}
+        host.ensure(whole)
+        assert host.ensure(whole)["drift"] == []
+    if edit != "d.json":
+        host.ensure(GONE)
+        assert host.snapshot() == before

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._component import json_keys, json_text
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAMES = st.sampled_from(["a", "b", "c", "log-opts", "x/y", "t~z", "ü"])
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.floats(allow_nan=False))
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=5)
+LAYOUTS = st.sampled_from(
+    [
+        {"indent": None},
+        {"indent": 2},
+        {"indent": "\t"},
+        {"indent": 4, "separators": (" , ", " : ")},
+        {"separators": (",", ":")},
+        {"ensure_ascii": False},
+    ]
+)
+ENDS = st.sampled_from(["", "\n", "\n\n"])
+
+
+@given(OBJECTS, OBJECTS, LAYOUTS, ENDS)
+def test_merge_gives_the_wanted_keys_and_keeps_the_others(before, wanted, layout, end):
+    text = json.dumps(before, **layout) + end
+    merged = json_keys.merge(text, wanted, {}, "/x.json")
+    after = json.loads(merged.text)
+    for pointer in json_keys.pointers(wanted):
+        key = json_keys.parse_pointer(pointer)
+        assert json_text.same(_at(after, key), _at(wanted, key))
+    foreign = {name: value for name, value in before.items() if name not in wanted}
+    assert {name: after[name] for name in foreign} == foreign
+
+
+@given(OBJECTS, OBJECTS, LAYOUTS)
+def test_a_second_merge_finds_nothing(before, wanted, layout):
+    merged = json_keys.merge(json.dumps(before, **layout), wanted, {}, "/x.json")
+    again = json_keys.merge(merged.text, wanted, merged.claims, "/x.json")
+    assert again.drift == ()
+    assert again.text == merged.text
+    assert again.claims == merged.claims
+
+
+@given(OBJECTS, OBJECTS, LAYOUTS)
+def test_giving_all_back_restores_every_value(before, wanted, layout):
+    text = json.dumps(before, **layout)
+    merged = json_keys.merge(text, wanted, {}, "/x.json")
+    back = json_keys.merge(merged.text, {}, merged.claims, "/x.json")
+    assert json_text.same(json.loads(back.text), before)
+    assert back.claims == {}
+
+
+@given(OBJECTS, OBJECTS, OBJECTS, LAYOUTS)
+def test_giving_back_after_another_wish_restores_every_value(before, first, second, layout):
+    merged = json_keys.merge(json.dumps(before, **layout), first, {}, "/x.json")
+    changed = json_keys.merge(merged.text, second, merged.claims, "/x.json")
+    back = json_keys.merge(changed.text, {}, changed.claims, "/x.json")
+    assert json_text.same(json.loads(back.text), before)
+
+
+def test_foreign_bytes_stay_where_they_were():
+    before = '{\n  "debug":   true,\n\n  "hosts": [ "a",\n     "b" ],\n  "log-opts": {"max-file" :"3"}\n}\n'
+    merged = json_keys.merge(before, {"live-restore": True, "log-opts": {"max-size": "10m"}}, {}, "/x.json")
+    assert merged.text == (
+        '{\n  "debug":   true,\n\n  "hosts": [ "a",\n     "b" ],\n'
+        '  "log-opts": {"max-file" :"3", "max-size" :"10m"},\n  "live-restore":   true\n}\n'
+    )
+    assert json_keys.merge(merged.text, {}, merged.claims, "/x.json").text == before
+
+
+def test_keys_added_by_somebody_else_stay_when_ours_go():
+    merged = json_keys.merge("", {"log-opts": {"max-size": "10m"}}, {}, "/x.json")
+    edited = merged.text.replace('"10m"', '"10m", "max-file": "3"')
+    back = json_keys.merge(edited, {}, merged.claims, "/x.json")
+    assert json.loads(back.text) == {"log-opts": {"max-file": "3"}}
+
+
+def test_a_value_changed_by_hand_is_named_with_want_and_have():
+    merged = json_keys.merge('{"a": 1}', {"a": 2}, {}, "/x.json")
+    drift = json_keys.merge('{"a": 3}', {"a": 2}, merged.claims, "/x.json").drift
+    assert drift == (json_keys.KeyDrift("/a", 2, 3),)
+
+
+def test_true_is_not_one():
+    assert json_keys.merge('{"a": 1}', {"a": True}, {}, "/x.json").drift
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param('{\n  "a": 1,\n}', "line 3, column 1", id="trailing-comma"),
+        pytest.param("[1]", "must hold a JSON object, it holds list", id="a-list"),
+        pytest.param('{"a": 1} x', "Extra data in line 1, column 10", id="something-behind"),
+    ],
+)
+def test_a_broken_file_is_named_and_left(text, sentence):
+    with pytest.raises(HostError, match=sentence):
+        json_keys.merge(text, {"b": 1}, {}, "/etc/x.json")
+
+
+def test_a_key_that_stands_twice_is_refused():
+    with pytest.raises(HostError, match="'a' twice in one object, again in line 2"):
+        json_keys.merge('{"a": 1,\n"a": 2}', {"b": 1}, {}, "/x.json")
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "expected"),
+    [
+        ("/a", "/a", "/a"),
+        ("/a/b", "/a", "/a/b"),
+        ("/a", "/a/b", "/a"),
+        ("/a/b", "/a/c", None),
+        ("/ab", "/a", None),
+    ],
+)
+def test_conflict(mine, theirs, expected):
+    assert json_keys.conflict([mine], {theirs: {"container": False}}) == expected
+
+
+def _at(value, key):
+    for name in key:
+        value = value[name]
+    return value
