@@ -240,7 +240,7 @@ def main() -> None:
             "url": {"type": "str", "required": True},
             "model": {"type": "str"},
             "prompt": {"type": "str", "default": "Hello"},
-            "max_tokens": {"type": "int", "default": 8},
+            "max_tokens": {"type": "int", "default": 8, "no_log": False},
             "api_key": {"type": "str", "no_log": True},
             "api_key_file": {"type": "path", "no_log": False},
             "expect_text": {"type": "str"},
