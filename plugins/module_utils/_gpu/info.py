@@ -13,7 +13,8 @@ from .._errors import HostError
 from .._runner import Runner
 from . import amd, nvidia, pci
 from .health import judge
-from .model import Answer, Driver, Fault, Gpu, PciDevice
+from .model import Driver, Fault, Gpu, PciDevice
+from .tool import Answer
 
 
 @dataclasses.dataclass(frozen=True)

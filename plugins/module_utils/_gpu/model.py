@@ -93,18 +93,3 @@ class Driver:
 
     version: str | None = None
     cuda_version: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What the tool of one vendor said.
-
-    ``why_unlisted`` is a clause that explains why a GPU of the PCI bus is not in ``gpus``; ``notes`` holds a better one
-    for the PCI addresses that the tool named itself.
-    """
-
-    gpus: tuple[Gpu, ...] = ()
-    driver: Driver = Driver()
-    why_unlisted: str = ""
-    notes: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    is_tool_installed: bool = True

@@ -16,8 +16,9 @@ import typing as t
 from .._errors import CommandError
 from .._runner import Completed, Runner, must
 from . import nvidia_xml
-from .model import Answer, Driver, Fault, Gpu
+from .model import Driver, Fault, Gpu
 from .pci import ADDRESS, normal_address
+from .tool import Answer, not_installed
 
 _FAILED = "the state of the NVIDIA GPUs could not be read"
 
@@ -40,11 +41,6 @@ _NO_DEVICES = 6
 _INFOROM_CORRUPT = 14
 _GPU_IS_LOST = 15
 _LOST_TEXT = "Unable to determine the device handle"
-
-
-def not_installed(completed: Completed) -> bool:
-    """Whether the Runner found no such program; a program that cannot start gives 127 too, but says something else."""
-    return completed.rc == 127 and completed.stderr == f"{completed.argv[0]}: command not found"
 
 
 def read(run: Runner, addresses: t.Sequence[str], *, timeout_s: float) -> Answer:

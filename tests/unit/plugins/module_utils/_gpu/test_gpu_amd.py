@@ -12,6 +12,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._errors import Command
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu import amd
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import judge
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Driver, Gpu, PciDevice, Process
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.tool import Answer
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     PlayedRunner,
     capture,
@@ -97,7 +98,7 @@ def read(answers, devices=(BOUND,)):
 
 
 def test_documented_sample_of_rocm_6():
-    assert read(DOCUMENTED_ROCM_6) == amd.Answer(
+    assert read(DOCUMENTED_ROCM_6) == Answer(
         gpus=(
             Gpu(
                 vendor="amd",
