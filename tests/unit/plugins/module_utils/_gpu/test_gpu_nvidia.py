@@ -70,6 +70,11 @@ def test_a_tool_that_is_not_installed_is_no_error():
         pytest.param(ended(QUERY, 124, timed_out=True), "did not end in time", id="hangs"),
         pytest.param(ended(QUERY, 137, TWO_GPUS, timed_out=True), "did not end in time", id="hangs-after-its-answer"),
         pytest.param(
+            ended(QUERY, 137, TWO_GPUS, "infoROM is corrupted at gpu 0000:1B:00.0", timed_out=True),
+            "did not end in time",
+            id="hangs-after-its-answer-and-a-warning",
+        ),
+        pytest.param(
             ended(QUERY, 124, "No devices were found", timed_out=True), "in time", id="hangs-after-no-devices"
         ),
         pytest.param(
