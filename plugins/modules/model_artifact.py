@@ -8,16 +8,16 @@ DOCUMENTATION = r"""
 module: model_artifact
 short_description: Keep models at pinned revisions in a content-addressed store
 description:
-  - Fetches models from a Hugging Face hub (any endpoint), from web servers, or from a path on the host, verifies every file,
-    and publishes each version in one step.
-  - All artefacts of a host are given to one execution. Nothing is published unless every file of every artefact is complete
-    and has the right checksum.
+  - Fetches models from a Hugging Face hub (any endpoint), from web servers, or from a path on the host, verifies
+    every file, and publishes each version in one step.
+  - All artefacts of a host are given to one execution. Nothing is published unless every file of every artefact is
+    complete and has the right checksum.
   - What is there already is not asked for again. A host that is right needs no network, and no file is read again to be
     hashed, since size, time and inode of each verified file are recorded.
   - Downloads go on where an earlier run was cut off.
-  - Contents lie once in C(blobs), shared by all versions and artefacts. A version is a folder of hard links to them, so that a
-    container or a hardened unit can read a version without seeing anything else. C(models/NAME/current) points to the wanted
-    version.
+  - Contents lie once in C(blobs), shared by all versions and artefacts. A version is a folder of hard links to them,
+    so that a container or a hardened unit can read a version without seeing anything else. C(models/NAME/current)
+    points to the wanted version.
 version_added: 0.1.0
 author:
   - The mlops.hosts founders (@mlops-hosts)
@@ -42,8 +42,9 @@ options:
       source:
         description:
           - V(hf://org/name) is a repository of a hub, V(hf://org/name/path/file) one file of it.
-          - V(https://host/folder) needs O(artifacts[].files). V(https://host/folder/file) needs O(artifacts[].sha256). The same
-            goes for V(file:///folder) on the host. A query, as in a signed address, is used and never shown.
+          - V(https://host/folder) needs O(artifacts[].files). V(https://host/folder/file) needs
+            O(artifacts[].sha256). The same goes for V(file:///folder) on the host. A query, as in a signed address,
+            is used and never shown.
           - Required when O(artifacts[].state=present).
         type: str
       revision:
@@ -125,7 +126,8 @@ options:
   keep:
     description:
       - How many versions besides the wanted one stay for each artefact in O(artifacts), newest first.
-      - Giving it also removes contents that no version uses, and what is left of downloads that are not wanted any more.
+      - Giving it also removes contents that no version uses, and what is left of downloads that are not wanted any
+        more.
       - Without it, nothing is removed but what O(artifacts[].state=absent) asks for.
     type: int
   verify:
@@ -172,8 +174,8 @@ attributes:
 notes:
   - The owner of the store can change what it holds. Run no service as that user; give services the group.
   - A download needs room for the new files next to the old ones. It is checked before the first byte.
-  - A server that has a version open, or whose configuration names its path, keeps working when O(artifacts) moves on; set
-    O(keep) so that the version before the wanted one stays as long as it may be needed.
+  - A server that has a version open, or whose configuration names its path, keeps working when O(artifacts) moves on;
+    set O(keep) so that the version before the wanted one stays as long as it may be needed.
 """
 
 EXAMPLES = r"""
@@ -242,8 +244,8 @@ artifacts:
       type: str
     version:
       description:
-        - Name of the version. For a hub it is the commit, followed by a digest of the choice of files when there is one; for
-          other sources a digest of paths and checksums. Null when it is absent.
+        - Name of the version. For a hub it is the commit, followed by a digest of the choice of files when there is
+          one; for other sources a digest of paths and checksums. Null when it is absent.
       type: str
     path:
       description: Folder of the version. It never changes its content. Null when it is absent.
@@ -271,7 +273,7 @@ artifacts:
           description: Path on the host.
           type: str
     downloaded_bytes:
-      description: Bytes that were fetched for this artefact. A content that two artefacts share counts for the first one.
+      description: Bytes that were fetched for this artefact. What two artefacts share counts for the first one.
       type: int
     changed:
       description: Whether something was changed for this artefact.
@@ -288,10 +290,10 @@ actions:
   contains:
     action:
       description:
-        - V(clean) removes what a killed run left. V(fetch) brings a content. V(link) gives a content its name in C(blobs) back.
-          V(mend) links a file of a version anew. V(record) notes that a touched file was found right. V(publish) makes a
-          version. V(switch) moves C(current). V(own) sets owner, group and mode. V(remove) takes versions away. V(drop)
-          removes a part of a download. V(collect) removes a content that nothing uses.
+        - V(clean) removes what a killed run left. V(fetch) brings a content. V(link) gives a content its name in
+          C(blobs) back. V(mend) links a file of a version anew. V(record) notes that a touched file was found right.
+          V(publish) makes a version. V(switch) moves C(current). V(own) sets owner, group and mode. V(remove) takes
+          versions away. V(drop) removes a part of a download. V(collect) removes a content that nothing uses.
       type: str
     artifact:
       description: Name of the artefact, null when it is not for one of them.

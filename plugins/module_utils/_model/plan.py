@@ -100,7 +100,9 @@ def observe(requests: t.Sequence[Request], store: Store, sources: Sources, *, ve
                 if found.states[wanted.path] in ("missing", "damaged") and wanted.key not in stored
             }
             fetch = sources.check(request, tuple(needed.values()))
-            items.append(dataclasses.replace(found, stored=stored, fetch=fetch))
+            sizes = {wanted.key: wanted.size for wanted in fetch}
+            files = tuple(dataclasses.replace(one, size=sizes.get(one.key, one.size)) for one in found.files)
+            items.append(dataclasses.replace(found, files=files, stored=stored, fetch=fetch))
     misowned = store.misowned(item.name for item in items)
     absent = tuple(request.name for request in requests if request.state == "absent")
     return Observed(contents, tuple(items), absent, tuple(misowned))
@@ -233,16 +235,20 @@ def _collect(
     contents: Contents, items: tuple[Item, ...], gone: t.Sequence[Record], *, orphans_too: bool
 ) -> tuple[str, ...]:
     """Blobs that no version links once ``gone`` is gone. Link counts decide, so a version made by hand counts too."""
-    freed: dict[int, int] = {}
+    freed = dict(contents.leftover_links)
+    removed = set(contents.half_removed)
     for record in gone:
         for one in record.files:
             freed[one.inode] = freed.get(one.inode, 0) + 1
+            removed.add(one.inode)
     wanted = {sha256 for item in items for sha256 in item.stored.values()}
     wanted |= {one.sha256 for item in items if item.record for one in item.record.files}
     return tuple(
         sha256
         for sha256, blob in sorted(contents.blobs.items())
-        if sha256 not in wanted and blob.links - freed.get(blob.inode, 0) <= 1 and (orphans_too or blob.inode in freed)
+        if sha256 not in wanted
+        and blob.links - freed.get(blob.inode, 0) <= 1
+        and (orphans_too or blob.inode in removed)
     )
 
 

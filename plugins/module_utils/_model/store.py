@@ -26,7 +26,7 @@ from .._errors import HostError
 from .request import RECORD_NAME
 
 _CHUNK = 1024 * 1024
-_BLOB, _PARTIAL = "sha256-", ".partial-"
+_BLOB, _PARTIAL, _ETAG = "sha256-", ".partial-", ".etag"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +82,8 @@ class Contents:
     blobs: t.Mapping[str, Blob]
     partials: t.Mapping[str, int]
     leftovers: tuple[str, ...]
+    leftover_links: t.Mapping[int, int]  # inode -> links in leftovers
+    half_removed: t.AbstractSet[int]  # inodes in what a killed run was taking away
 
     @property
     def records(self) -> list[Record]:
@@ -115,14 +117,16 @@ class Store:
     def read(self) -> Contents:
         blobs: dict[str, Blob] = {}
         partials: dict[str, int] = {}
+        tags: list[str] = []
         leftovers: list[str] = []
         for entry in _scan(self.blobs):
             if entry.name.startswith(_BLOB) and entry.is_file(follow_symlinks=False):
                 seen = entry.stat(follow_symlinks=False)
                 blobs[entry.name[len(_BLOB) :]] = Blob(seen.st_size, seen.st_mtime_ns, seen.st_ino, seen.st_nlink)
+            elif entry.name.startswith(_PARTIAL) and not entry.name.endswith(_ETAG):
+                partials[entry.name[len(_PARTIAL) :]] = entry.stat(follow_symlinks=False).st_size
             elif entry.name.startswith(_PARTIAL):
-                if not entry.name.endswith(".etag"):
-                    partials[entry.name[len(_PARTIAL) :]] = entry.stat(follow_symlinks=False).st_size
+                tags.append(entry.path)
             elif entry.name.startswith(".new-"):
                 leftovers.append(entry.path)
         versions: dict[str, dict[str, Record | None]] = {}
@@ -138,7 +142,18 @@ class Store:
                     leftovers.append(entry.path)
                 elif entry.is_dir(follow_symlinks=False):
                     found[entry.name] = _load(entry.path, model.name, entry.name)
-        return Contents(versions, current, blobs, partials, tuple(sorted(leftovers)))
+        leftovers += [tag for tag in tags if tag[len(self.partial_path("")) : -len(_ETAG)] not in partials]
+        links: dict[int, int] = {}
+        half_removed: set[int] = set()
+        for leftover in leftovers:
+            inodes = [
+                os.lstat(os.path.join(folder, name)).st_ino for folder, _, names in os.walk(leftover) for name in names
+            ]
+            for inode in inodes:
+                links[inode] = links.get(inode, 0) + 1
+            if os.path.basename(leftover).startswith(".old-"):
+                half_removed.update(inodes)
+        return Contents(versions, current, blobs, partials, tuple(sorted(leftovers)), links, half_removed)
 
     def digest(self, path: str) -> str | None:
         """sha256 of a regular file, read at most once for each content on disk; None when there is no such file."""
@@ -225,10 +240,12 @@ class Store:
                 self._make_folder(place)
             os.link(self.blob_path(kept.sha256), os.path.join(staged, kept.path), follow_symlinks=False)
         self._write_record(staged, record, [kept.path for kept in record.files])
-        if os.path.lexists(target):  # a folder of that name that is not ours to read
-            os.rename(target, self.version_path(name, f".old-{version}"))
+        old = self.version_path(name, f".old-{version}")
+        if os.path.lexists(target):  # a folder of that name without a record
+            os.rename(target, old)
         os.rename(staged, target)
         _sync(os.path.dirname(target))
+        _remove_tree(old)
 
     def mend(self, record: Record, relink: t.Collection[str] = (), seen: t.Collection[str] = ()) -> None:
         """Link files to their blobs anew, and record how these and the ``seen`` ones, which are right, look now."""
@@ -276,7 +293,7 @@ class Store:
             os.unlink(self.blob_path(sha256))
 
     def drop_partial(self, key: str) -> None:
-        _unlink(self.partial_path(key), self.partial_path(key) + ".etag")
+        _unlink(self.partial_path(key), self.partial_path(key) + _ETAG)
 
     def clean(self, leftover: str) -> None:
         """Remove what a run that was killed left behind."""
