@@ -68,7 +68,7 @@ def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda s
 def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
     journal = journals.load(store)
     planned = _plan(request.component, store, tools, None)
-    later = transaction.rehearse(planned.paths, tools.run)
+    later = transaction.rehearse(planned.paths, tools.run, pending=bool(planned.work))
     result = _result(planned, after_install=later)
     if journal is not None:
         result["recovered"] = "finished" if _committed(journal, store) else "undone"

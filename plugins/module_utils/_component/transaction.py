@@ -230,8 +230,12 @@ def validate(change: PathChange, run: Runner) -> None:
         _validate(change, node.staged_path(change.path), run)
 
 
-def rehearse(changes: t.Iterable[PathChange], run: Runner) -> list[str]:
-    """Validate in check mode, on copies outside the host's places. Returns validators that are not installed yet."""
+def rehearse(changes: t.Iterable[PathChange], run: Runner, *, pending: bool) -> list[str]:
+    """Validate in check mode, on copies outside the host's places.
+
+    Returns the files that only a real run can validate: the validator is not there yet, or ``pending`` packages may
+    bring what it misses.
+    """
     later = []
     for change in changes:
         if change.validate and change.after.kind == "file":
@@ -242,7 +246,9 @@ def rehearse(changes: t.Iterable[PathChange], run: Runner) -> list[str]:
                     out.write(change.after.content or b"")
                 try:
                     _run_validator(change, copy, run)
-                except _NotInstalled:
+                except HostError as exc:
+                    if not pending and not isinstance(exc, _NotInstalled):
+                        raise
                     later.append(f"{change.path}: {change.validate[0]}")
     return later
 

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make a signed package repository of stand-in packages on a test host.
+
+    standin_repository.py {apt|dnf} DIRECTORY < packages.json
+
+packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``. DIRECTORY becomes a flat
+repository that apt (dpkg-dev, apt-utils and gnupg installed) or dnf (rpm, rpm-sign, createrepo_c and gnupg installed)
+can use by a file: address; its public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint. A repository that
+is there gets the packages added. It stands in for a vendor's repository that a test cannot reach.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+KEY_NAME = "mlops.hosts stand-in repository"
+
+
+def main(kind: str, directory: str) -> None:
+    root = pathlib.Path(directory)
+    root.mkdir(parents=True, exist_ok=True)
+    home = root.parent / f".{root.name}-gnupg"
+    fingerprint = _key(home)
+    for package in json.load(sys.stdin):
+        with tempfile.TemporaryDirectory() as work:
+            (_deb if kind == "apt" else _rpm)(package, pathlib.Path(work), root)
+    (root / "key.asc").write_text(_gpg(home, "--armor", "--export", fingerprint))
+    (root / "fingerprint").write_text(fingerprint)
+    (_index_apt if kind == "apt" else _index_dnf)(root, home, fingerprint)
+
+
+def _key(home: pathlib.Path) -> str:
+    if not home.exists():
+        home.mkdir(mode=0o700)
+        _gpg(home, "--passphrase", "", "--quick-generate-key", KEY_NAME, "rsa3072", "sign", "never")
+    listed = _gpg(home, "--with-colons", "--list-keys")
+    return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+
+
+def _deb(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> None:
+    _lay(package, work)
+    control = work / "DEBIAN" / "control"
+    control.parent.mkdir()
+    control.write_text(
+        f"Package: {package['name']}\nVersion: {package['version']}\nArchitecture: all\n"
+        f"Maintainer: mlops.hosts tests <tests@example.invalid>\nDescription: stand-in for tests\n"
+    )
+    _run("dpkg-deb", "--root-owner-group", "--build", str(work), str(root))
+
+
+def _rpm(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> None:
+    content = work / "content"
+    _lay(package, content)
+    version, _dash, release = package["version"].partition("-")
+    spec = work / "package.spec"
+    files = "\n".join(package["files"])
+    spec.write_text(
+        f"Name: {package['name']}\nVersion: {version}\nRelease: {release or '1'}\nSummary: stand-in for tests\n"
+        f"License: GPL-3.0-or-later\nBuildArch: noarch\nAutoReqProv: no\n%description\nstand-in for tests\n"
+        f"%install\ncp -a {content}/. %{{buildroot}}/\n%files\n{files}\n"
+    )
+    _run("rpmbuild", "-bb", "--define", f"_topdir {work}/rpm", "--define", f"_rpmdir {root}", str(spec))
+
+
+def _lay(package: dict[str, Any], root: pathlib.Path) -> None:
+    for path, content in package["files"].items():
+        target = root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+        target.chmod(0o755 if path in package.get("executable", ()) else 0o644)
+
+
+def _index_apt(root: pathlib.Path, home: pathlib.Path, fingerprint: str) -> None:
+    (root / "Packages").write_text(_run("apt-ftparchive", "packages", ".", cwd=root))
+    (root / "Release").unlink(missing_ok=True)
+    release = _run("apt-ftparchive", "release", ".", cwd=root)
+    (root / "Release").write_text(release)
+    _gpg(home, "--local-user", fingerprint, "--clearsign", "--output", str(root / "InRelease"), str(root / "Release"))
+
+
+def _index_dnf(root: pathlib.Path, home: pathlib.Path, fingerprint: str) -> None:
+    for rpm in root.rglob("*.rpm"):
+        _run("rpmsign", "--define", f"_gpg_name {fingerprint}", "--define", f"_gpg_path {home}", "--addsign", str(rpm))
+    _run("createrepo_c", str(root))
+
+
+def _gpg(home: pathlib.Path, *argv: str) -> str:
+    return _run("gpg", "--homedir", str(home), "--batch", "--yes", *argv)
+
+
+def _run(*argv: str, cwd: pathlib.Path | None = None) -> str:
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    if done.returncode:
+        raise SystemExit(f"{' '.join(argv)} answered {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("apt", "dnf"):
+        raise SystemExit(__doc__)
+    main(*sys.argv[1:])
