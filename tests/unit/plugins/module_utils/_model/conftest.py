@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import pathlib
@@ -32,6 +33,7 @@ def _load_standin():
 standin = _load_standin()
 
 
+@functools.cache
 def content(seed, size):
     """Bytes that differ everywhere, so that a shifted piece is noticed."""
     return b"".join(b"%d-%d " % (seed, number) for number in range(size // 4 + 1))[:size]

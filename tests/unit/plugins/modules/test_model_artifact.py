@@ -1,0 +1,122 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import threading
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+from ansible_collections.mlops.hosts.plugins.modules import model_artifact
+
+CONTENT = b"GGUF" * 1000
+TOKEN = "hf_a-token-that-must-not-be-seen"
+
+
+class StandIn(http.server.BaseHTTPRequestHandler):
+    """A stand-in for a web server that wants a token."""
+
+    def do_GET(self):
+        known = self.headers["Authorization"] == f"Bearer {TOKEN}"
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Length", str(len(CONTENT)) if known else "0")
+        self.end_headers()
+        if known and self.command == "GET":
+            self.wfile.write(CONTENT)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def url():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), StandIn) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def module(monkeypatch, capsys, tmp_path):
+    """Run main() as Ansible does: arguments in, one JSON document out."""
+
+    def run(*, check=False, **arguments):
+        arguments = {"store": str(tmp_path / "store"), "reserve_mib": 0, **arguments}
+        document = json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check, **arguments}}).encode()
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", document)
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(SystemExit):
+            model_artifact.main()
+        output = capsys.readouterr().out
+        assert TOKEN not in output
+        result = json.loads(output)
+        result.pop("invocation", None)
+        return result
+
+    return run
+
+
+@pytest.fixture
+def tiny(url):
+    return {"name": "tiny", "source": f"{url}/tiny.gguf", "sha256": hashlib.sha256(CONTENT).hexdigest()}
+
+
+def test_a_model_comes_stays_and_goes(module, tiny, tmp_path):
+    token_file = tmp_path / "token"
+    token_file.write_text(f"{TOKEN}\n")
+    wanted = [{**tiny, "token_file": str(token_file)}]
+    planned = module(artifacts=wanted, check=True)
+    assert planned["changed"] and not (tmp_path / "store").exists()
+    done = module(artifacts=wanted)
+    assert (done["changed"], done["downloaded_bytes"]) == (True, len(CONTENT))
+    assert done["actions"] == planned["actions"]
+    path = done["artifacts"][0]["files"][0]["absolute_path"]
+    with open(path, "rb") as file:
+        assert file.read() == CONTENT
+    again = module(artifacts=wanted)
+    assert (again["changed"], again["actions"], again["diff"]) == (False, [], {"before": {}, "after": {}})
+    gone = module(artifacts=[{"name": "tiny", "state": "absent"}])
+    assert gone["changed"] and not os.path.exists(path)
+    assert planned.keys() == done.keys() == again.keys() == gone.keys()
+
+
+def test_a_token_as_argument(module, tiny):
+    assert module(artifacts=[{**tiny, "token": TOKEN}])["changed"]
+
+
+def test_refusals_are_one_sentence(module, tiny, tmp_path):
+    assert module(artifacts=[tiny])["msg"].endswith("the answer was 401; it needs a token and none was given")
+    assert module(artifacts=[{"name": "x"}])["msg"].startswith(
+        "state is present but all of the following are missing: source"
+    )
+    assert "who is not on this host" in module(artifacts=[], owner="nobody-of-this-name")["msg"]
+    assert "must be octal digits" in module(artifacts=[], mode="rw")["msg"]
+    missing = module(artifacts=[{**tiny, "token_file": str(tmp_path / "none")}])
+    assert missing["msg"].startswith("the token cannot be read from")
+
+
+def test_a_user_who_is_still_to_be_made_is_no_error_in_check_mode(module):
+    assert not module(artifacts=[], owner="nobody-of-this-name", check=True).get("failed")
+
+
+def test_the_specification_is_the_documentation():
+    options = yaml.safe_load(model_artifact.DOCUMENTATION)["options"]
+
+    def compare(spec, documented):
+        assert list(spec) == list(documented)
+        for name, one in spec.items():
+            for key in ("type", "default", "choices", "elements", "required"):
+                assert one.get(key) == documented[name].get(key), (name, key)
+            if "options" in one:
+                compare(one["options"], documented[name]["suboptions"])
+
+    compare(model_artifact.SPEC, options)
