@@ -1,0 +1,46 @@
+# Every verb does its own set-up. What is made lies under .venv and .build.
+PY := .venv/bin/python
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup check unit sanity molecule test demo demo-down bench clean
+
+help:  ## say what the verbs do
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
+
+setup:  ## make .venv from requirements.lock, again when the lock has changed
+	@tools/setup.sh
+
+check: setup  ## format, lint, types, changelog, unit and contract tests
+	ruff format --check .
+	ruff check .
+	mypy
+	yamllint --strict .
+	ansible-lint --offline
+	antsibull-changelog lint
+	pytest
+
+unit: setup  ## unit and contract tests only
+	pytest
+
+sanity: setup  ## ansible-test sanity, and the built artifact as Galaxy and a user take it
+	$(PY) tools/sanity.py
+
+molecule: setup  ## scenarios on real hosts: all, or s=NAME; keep=1 leaves the hosts there
+	$(PY) tools/scenario.py $(if $(keep),--keep) $(s)
+
+test: setup  ## all of it, ring by ring
+	@tools/rings.sh check sanity molecule
+
+demo: setup  ## a small fleet on this machine
+	$(PY) tools/demo.py up
+
+demo-down: setup  ## remove the demo's hosts
+	$(PY) tools/demo.py down
+
+bench: setup  ## measure speed against other collections
+	$(PY) benchmarks/run.py
+
+clean:  ## remove the test hosts, the engine if it was started from here, and what was made
+	@if [ -x $(PY) ] && [ -d .build ]; then $(PY) tools/hosts.py clean; fi
+	rm -rf .build .venv .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis
