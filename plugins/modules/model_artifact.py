@@ -154,6 +154,11 @@ options:
     description: Refuse a store that is on the root file system, as when the disk for models is not mounted.
     type: bool
     default: false
+  purge:
+    description:
+      - Take away the whole store, named artefacts or not. O(artifacts) must be empty. The folder itself stays.
+    type: bool
+    default: false
   lock_timeout_s:
     description: How long to wait for another run that changes the same store, in seconds.
     type: int
@@ -294,6 +299,7 @@ actions:
           C(blobs) back. V(mend) links a file of a version anew. V(record) notes that a touched file was found right.
           V(publish) makes a version. V(switch) moves C(current). V(own) sets owner, group and mode. V(remove) takes
           versions away. V(drop) removes a part of a download. V(collect) removes a content that nothing uses.
+          V(dismantle) removes the empty folders.
       type: str
     artifact:
       description: Name of the artefact, null when it is not for one of them.
@@ -379,6 +385,7 @@ SPEC = {
     "timeout_s": {"type": "int", "default": 60},
     "reserve_mib": {"type": "int", "default": 1024},
     "mount_required": {"type": "bool", "default": False},
+    "purge": {"type": "bool", "default": False},
     "lock_timeout_s": {"type": "int", "default": 120},
 }
 

@@ -13,7 +13,7 @@ import typing as t
 from .._errors import HostError
 from .._http import Fetch
 from .lock import locked
-from .plan import Item, Observed, Plan, observe, plan
+from .plan import Item, Observed, Plan, observe, plan, plan_purge
 from .request import Request
 from .sources import Sources
 from .store import Ownership, Record, Store
@@ -34,6 +34,7 @@ class Settings:
     reserve_mib: int = 1024
     lock_timeout_s: float = 120
     mount_required: bool = False
+    purge: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +99,7 @@ def ensure(
 
     def decide() -> tuple[Observed, Plan]:
         observed = observe(requests, store, sources, verify=settings.verify, parallel=settings.parallel)
-        decided = plan(observed, store, keep=settings.keep)
+        decided = plan_purge(observed, store) if settings.purge else plan(observed, store, keep=settings.keep)
         _check_space(decided, observed, path, world, settings)
         return observed, decided
 
@@ -119,6 +120,8 @@ def ensure(
 def _check(requests: t.Sequence[Request], path: str, world: World, settings: Settings) -> None:
     if not os.path.isabs(path):
         raise HostError(f"the store must be an absolute path, not {path!r}")
+    if settings.purge and requests:
+        raise HostError("purge takes the whole store away, so artifacts must be empty with it")
     names = [request.name for request in requests]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise HostError(f"artifacts names {', '.join(twice)} more than once")
@@ -181,6 +184,9 @@ def _apply(decided: Plan, observed: Observed, store: Store, world: World, settin
         store.drop_partial(key)
     for sha256 in decided.collect:
         store.collect(sha256)
+    if decided.dismantle:
+        store.dismantle()
+        return fetched
     for path in store.misowned(
         item.name for item in observed.items
     ):  # blobs that were there already may have become ours

@@ -20,27 +20,35 @@ def locked(
 ) -> t.Iterator[None]:
     """One run at a time changes the store. The holder is named to the one who waits in vain."""
     path = os.path.join(store, ".lock")
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "r+", encoding="utf-8") as file:
-        until = clock() + wait_s
-        while True:
+    until = clock() + wait_s
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "r+", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except BlockingIOError:
-                if clock() >= until:
-                    file.seek(0)
-                    holder = file.read(200).strip() or "unknown"
-                    raise HostError(
-                        f"another run changes {store} and did not end within {wait_s:g} s: {holder}; "
-                        "run again when it has ended, or raise lock_timeout_s",
-                        holder=holder,
-                    ) from None
-                sleep(1)
-        file.seek(0)
-        file.truncate()
-        file.write(f"model_artifact, process {os.getpid()}\n")
-        file.flush()
-        yield
-        file.seek(0)
-        file.truncate()
+                holder = file.read(200).strip() or "unknown"
+            else:
+                if not _is_there(path, file.fileno()):
+                    continue  # its holder took the store away, and the lock with it
+                file.truncate()
+                file.write(f"model_artifact, process {os.getpid()}\n")
+                file.flush()
+                yield
+                file.seek(0)
+                file.truncate()
+                return
+        if clock() >= until:
+            raise HostError(
+                f"another run changes {store} and did not end within {wait_s:g} s: {holder}; "
+                "run again when it has ended, or raise lock_timeout_s",
+                holder=holder,
+            )
+        sleep(1)
+
+
+def _is_there(path: str, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False

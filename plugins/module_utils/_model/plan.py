@@ -76,6 +76,7 @@ class Plan:
     remove: tuple[tuple[str, str | None], ...] = ()
     drop: tuple[str, ...] = ()
     collect: tuple[str, ...] = ()
+    dismantle: bool = False
     actions: tuple[Action, ...] = ()
     drift: tuple[t.Mapping[str, t.Any], ...] = ()
 
@@ -208,6 +209,19 @@ def plan(observed: Observed, store: Store, *, keep: int | None) -> Plan:
     return dataclasses.replace(made, actions=_actions(made, contents), drift=_drift(made, observed))
 
 
+def plan_purge(observed: Observed, store: Store) -> Plan:
+    """What takes away all that is in the store."""
+    contents = observed.contents
+    made = Plan(
+        clean=contents.leftovers,
+        remove=tuple((name, None) for name in sorted(contents.versions)),
+        drop=tuple(sorted(contents.partials)),
+        collect=tuple(sorted(contents.blobs)),
+        dismantle=any(os.path.lexists(path) for path in (store.blobs, store.models)),
+    )
+    return dataclasses.replace(made, actions=_actions(made, contents), drift=_drift(made, observed))
+
+
 def _mend(contents: Contents, items: tuple[Item, ...]) -> tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...]:
     """What to link anew. A damaged content is damaged in every version that shares it."""
     found: dict[tuple[str, str], tuple[Record, tuple[str, ...], tuple[str, ...]]] = {}
@@ -265,6 +279,8 @@ def _actions(made: Plan, contents: Contents) -> tuple[Action, ...]:
     found += [Action("remove", name, version or "all versions") for name, version in made.remove]
     found += [Action("drop", None, f"part of {key}", contents.partials[key]) for key in made.drop]
     found += [Action("collect", None, f"sha256-{sha256}", contents.blobs[sha256].size) for sha256 in made.collect]
+    if made.dismantle:
+        found.append(Action("dismantle", None, "the folders of the store"))
     return tuple(found)
 
 
@@ -295,4 +311,6 @@ def _drift(made: Plan, observed: Observed) -> tuple[t.Mapping[str, t.Any], ...]:
     found += [row(path, "leftover", None, "present") for path in made.clean]
     found += [row(f"sha256-{sha256}", "unused_blob", None, contents.blobs[sha256].size) for sha256 in made.collect]
     found += [row(key, "unused_part", None, contents.partials[key]) for key in made.drop]
+    if made.dismantle:
+        found.append(row("store", "state", "absent", "present"))
     return tuple(found)

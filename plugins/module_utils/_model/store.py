@@ -286,6 +286,13 @@ class Store:
                 self.remove_version(name, entry.name)
         _remove_tree(os.path.join(self.models, name))
 
+    def dismantle(self) -> None:
+        """Take the empty folders and the lock away. The top folder stays, it may be a mount."""
+        for folder in (self.blobs, self.models):
+            with contextlib.suppress(FileNotFoundError):
+                os.rmdir(folder)
+        _unlink(os.path.join(self.path, ".lock"))
+
     def collect(self, sha256: str) -> None:
         """Remove a blob, unless a version came to need it."""
         seen = look(self.blob_path(sha256))

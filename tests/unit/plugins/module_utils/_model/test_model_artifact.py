@@ -382,6 +382,19 @@ def test_absent_keeps_what_others_share(bench):
     assert not bench(gone)["changed"]
 
 
+def test_purge_takes_all_of_it(bench):
+    bench(bench.chat(), {**bench.chat("next"), "name": "other"})
+    (bench.path / "blobs" / ".partial-0").write_bytes(b"left")
+    assert "artifacts must be empty" in refused(bench, bench.chat(), purge=True)
+    planned = bench(purge=True, dry_run=True)
+    result = bench(purge=True)
+    assert planned["actions"] == result["actions"]
+    assert actions(result) == ["remove", "remove", "drop", *["collect"] * 6, "dismantle"]
+    assert os.listdir(bench.path) == []
+    assert not bench(purge=True)["changed"]
+    assert os.listdir(bench.path) == []
+
+
 def test_versions_stay_until_keep_says_how_many(bench, hub, served):
     for number in (1, 2, 3):
         (served / "plain" / "tiny.gguf").write_bytes(b"%d" % number)
@@ -494,6 +507,13 @@ def test_a_second_run_names_the_holder(bench):
     assert f"within 3 s: model_artifact, process {os.getpid()}" in said
     assert bench.slept == [1, 1, 1]
     assert bench(bench.chat())["changed"]
+
+
+def test_a_lock_that_went_with_the_store_is_not_waited_for(bench):
+    bench.path.mkdir()
+    with locked(str(bench.path), wait_s=0, clock=lambda: 0, sleep=lambda _s: None):
+        (bench.path / ".lock").unlink()
+        assert bench(bench.chat(), lock_timeout_s=0)["changed"]
 
 
 def test_two_runs_at_once_fetch_once(bench):
