@@ -44,12 +44,22 @@ def only_one(name: str) -> Iterator[None]:
         yield
 
 
+def answering() -> docker.DockerClient | None:
+    """A client of the engine that answers, if one does."""
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except DockerException:
+        return None
+    return client
+
+
 def engine() -> docker.DockerClient:
     """A client of the engine, which is started when none answers."""
-    client = _ping()
+    client = answering()
     if client is None:
         with only_one("engine"):
-            client = _ping() or _start()
+            client = answering() or _start()
     return client
 
 
@@ -91,15 +101,6 @@ def stop() -> str:
     )
 
 
-def _ping() -> docker.DockerClient | None:
-    try:
-        client = docker.from_env(timeout=120)
-        client.ping()
-    except DockerException:
-        return None
-    return client
-
-
 def _start() -> docker.DockerClient:
     if os.geteuid() != 0:
         raise Problem("no Docker engine answers, and only root can start one: start Docker, or run this as root")
@@ -111,7 +112,7 @@ def _start() -> docker.DockerClient:
     PID_FILE.write_text(f"{daemon.pid} {_start_time(daemon.pid)}\n")
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
-        client = _ping()
+        client = answering()
         if client is not None:
             say(f"started a Docker engine, process {daemon.pid}")
             return client

@@ -21,11 +21,11 @@ import docker
 from apt_mirror import machine_mirror
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from docker_engine import Problem, only_one
+from docker_engine import ROOT, Problem, only_one
 from host_image import USER, ensure, ensure_cache
 from host_ssh import PRIVATE_KEY, SSH_DIR, archive, free_port, greets, public_key
 
-GROUP, SPEC, PORT = "mlops.hosts", "mlops.hosts.spec", "mlops.hosts.ssh"
+GROUP, CHECKOUT, SPEC, PORT = "mlops.hosts", "mlops.hosts.checkout", "mlops.hosts.spec", "mlops.hosts.ssh"
 CACHE = "mlops-hosts-cache"
 CACHE_PORT = 3142
 BOOT_LIMIT_S = 90
@@ -129,7 +129,7 @@ class Group:
 
     def _containers(self, stopped: bool = False) -> list[Container]:
         found = self.client.containers.list(all=True, filters={"label": f"{GROUP}={self.name}"})
-        return sorted((c for c in found if stopped or c.status == "running"), key=lambda c: str(c.name))
+        return sorted((c for c in found if _ours(c) and (stopped or c.status == "running")), key=lambda c: str(c.name))
 
     def _make_network(self) -> None:
         with only_one("network"):
@@ -156,11 +156,18 @@ class Group:
     def _start(self, host: Host, image: str, key: str) -> None:
         with contextlib.suppress(NotFound):
             known = self.client.containers.get(self._full(host.name))
-            if known.status != "created":
+            if _ours(known) and known.status != "created":
                 known.start()
                 return
-            _remove(known)  # left half-made by a run that was stopped
-        labels = {GROUP: self.name, SPEC: json.dumps(dataclasses.asdict(host)), PORT: str(free_port())}
+            if known.status == "running":
+                raise Problem(f"{known.name} runs already, started from {known.labels[CHECKOUT]}; take it down there")
+            _remove(known)  # left by a run that was killed
+        labels = {
+            GROUP: self.name,
+            CHECKOUT: str(ROOT),
+            SPEC: json.dumps(dataclasses.asdict(host)),
+            PORT: str(free_port()),
+        }
         published = {"22": int(labels[PORT]), **host.publish}
         api = self.client.api
         settings = api.create_host_config(
@@ -232,8 +239,21 @@ class Group:
 
 
 def groups(client: docker.DockerClient) -> list[str]:
-    """Names of the groups that have a host."""
-    return sorted({str(c.labels[GROUP]) for c in client.containers.list(all=True, filters={"label": GROUP})})
+    """Names of the groups that have a host, started from this checkout."""
+    return sorted(
+        {str(c.labels[GROUP]) for c in client.containers.list(all=True, filters={"label": GROUP}) if _ours(c)}
+    )
+
+
+def remove_cache(client: docker.DockerClient) -> None:
+    """Remove the package cache, unless hosts of another checkout use it; the packages stay in its volume."""
+    if not client.containers.list(filters={"label": GROUP}):
+        with contextlib.suppress(NotFound):
+            _remove(client.containers.get(CACHE))
+
+
+def _ours(container: Container) -> bool:
+    return str(container.labels.get(CHECKOUT, ROOT)) == str(ROOT)
 
 
 def _remove(container: Container) -> None:

@@ -9,6 +9,7 @@
     hosts.py inventory --group demo                  an Ansible inventory of the group
     hosts.py ps                                      what runs
     hosts.py down --group demo                       remove the group's hosts, with their volumes and their network
+    hosts.py clean                                   remove all groups of this checkout, and stop-engine
     hosts.py stop-engine                             stop the Docker engine, if it was started from here
 
 A spec is a YAML or JSON list: name, suite, and where needed groups (of the inventory), volumes ("/path" for a fresh
@@ -24,8 +25,8 @@ from pathlib import Path
 
 import yaml
 from docker.errors import DockerException
-from docker_engine import Problem, engine, stop
-from host_group import Group, Host, groups
+from docker_engine import Problem, answering, engine, stop
+from host_group import Group, Host, groups, remove_cache
 from host_image import SUITES, ensure
 
 
@@ -85,6 +86,15 @@ def _ps(_options: argparse.Namespace) -> str:
     return "".join(f"{line}\n" for name in groups(client) for line in Group(client, name).describe())
 
 
+def _clean(options: argparse.Namespace) -> str:
+    client = answering()
+    removed = ""
+    if client:
+        removed = "".join(f"{name}: removed {Group(client, name).down()} hosts\n" for name in groups(client))
+        remove_cache(client)
+    return removed + _stop_engine(options)
+
+
 def _stop_engine(_options: argparse.Namespace) -> str:
     return f"{stop()}\n"
 
@@ -121,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     inventory.set_defaults(run=_inventory)
 
     verbs.add_parser("ps", help="show what runs").set_defaults(run=_ps)
+    verbs.add_parser("clean", help="remove all, and stop the engine").set_defaults(run=_clean)
     verbs.add_parser("stop-engine", help="stop the engine that was started here").set_defaults(run=_stop_engine)
     return parser
 

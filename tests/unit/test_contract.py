@@ -1,0 +1,226 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all roles and modules promise, held by reading their files. A promise yields the ways in which it is broken."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import typing as t
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+READ_IN = ("tasks", "handlers", "templates", "vars", "files")
+SET_FACT = {"set_fact", "ansible.builtin.set_fact"}
+INCLUDE_ROLE = {f"{prefix}{name}" for prefix in ("", "ansible.builtin.") for name in ("include_role", "import_role")}
+
+
+class Loader(yaml.SafeLoader):
+    """Reads what Ansible reads; tags such as !vault and !unsafe are only marks on a value here."""
+
+
+Loader.add_multi_constructor("!", lambda loader, _suffix, node: getattr(node, "value", None))
+
+
+def load(path: pathlib.Path) -> t.Any:
+    return yaml.load(path.read_text(), Loader) if path.exists() else None
+
+
+def roles(root: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in root.glob("roles/*") if path.is_dir())
+
+
+def modules(root: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(root.glob("plugins/modules/[!_]*.py"))
+
+
+def defaults_are_the_argument_specs(root: pathlib.Path) -> t.Iterator[str]:
+    for role in roles(root):
+        specs = load(role / "meta/argument_specs.yml")
+        if not specs:
+            yield f"{role.name}: has no meta/argument_specs.yml"
+            continue
+        defaults = load(role / "defaults/main.yml") or {}
+        options = specs["argument_specs"]["main"].get("options", {})
+        for name in sorted(options.keys() - defaults.keys()):
+            if not options[name].get("required"):
+                yield f"{role.name}: {name} is in argument_specs, neither required nor in defaults"
+        for name in sorted(defaults):
+            if name not in options:
+                yield f"{role.name}: {name} is in defaults and not in argument_specs"
+            elif options[name].get("required"):
+                yield f"{role.name}: {name} is required and has a default"
+            elif options[name].get("default") != defaults[name]:
+                spec = options[name].get("default")
+                yield f"{role.name}: {name} is {defaults[name]!r} in defaults and {spec!r} in argument_specs"
+
+
+def every_default_is_read(root: pathlib.Path) -> t.Iterator[str]:
+    for role in roles(root):
+        files = [path for folder in READ_IN for path in role.glob(f"{folder}/**/*") if path.is_file()]
+        text = "\n".join(path.read_text(errors="replace") for path in files)
+        defaults = load(role / "defaults/main.yml") or {}
+        for name in sorted(defaults):
+            others = repr([value for other, value in defaults.items() if other != name])
+            if not re.search(rf"\b{re.escape(name)}\b", text + others):
+                yield f"{role.name}: nothing reads {name}"
+
+
+def every_role_has_a_scenario(root: pathlib.Path) -> t.Iterator[str]:
+    scenarios = {path.parent.name for path in root.glob("molecule/*/molecule.yml")}
+    for role in roles(root):
+        if not any(name == role.name or name.startswith(f"{role.name}_") for name in scenarios):
+            yield f"{role.name}: has no scenario molecule/{role.name} or molecule/{role.name}_*"
+
+
+def every_variable_says_whose_it_is(root: pathlib.Path) -> t.Iterator[str]:
+    for role in roles(root):
+        named: list[tuple[str, str]] = []
+        for path in [*sorted(role.glob("defaults/**/*.yml")), *sorted(role.glob("vars/**/*.yml"))]:
+            named += [(str(name), path.name) for name in load(path) or {}]
+        for path in [*sorted(role.glob("tasks/**/*.yml")), *sorted(role.glob("handlers/**/*.yml"))]:
+            named += [(name, path.name) for name in task_variables(load(path) or [])]
+        for name, file in named:
+            if not re.match(rf"(__)?{re.escape(role.name)}(_|$)", name):
+                yield f"{role.name}: {name} in {file} must begin with {role.name}_ or __{role.name}_"
+
+
+def task_variables(tasks: t.Any) -> t.Iterator[str]:
+    """Names that tasks give to variables."""
+    for task in tasks if isinstance(tasks, list) else []:
+        if "register" in task:
+            yield task["register"]
+        control = task.get("loop_control") or {}
+        yield from (control[key] for key in ("loop_var", "index_var") if key in control)
+        for key in SET_FACT & task.keys():
+            yield from (name for name in task[key] if name != "cacheable")
+        # The variables of an included role are its own.
+        if not INCLUDE_ROLE & task.keys():
+            yield from task.get("vars") or {}
+        for key in ("block", "rescue", "always"):
+            yield from task_variables(task.get(key))
+
+
+def action_groups_list_every_module(root: pathlib.Path) -> t.Iterator[str]:
+    groups = (load(root / "meta/runtime.yml") or {}).get("action_groups") or {}
+    listed = {name for group in groups.values() for name in group if isinstance(name, str)}
+    there = {path.stem for path in modules(root)}
+    yield from (f"{name}: is in no action group of meta/runtime.yml" for name in sorted(there - listed))
+    yield from (f"{name}: is in an action group and is no module" for name in sorted(listed - there))
+
+
+def every_module_is_documented(root: pathlib.Path) -> t.Iterator[str]:
+    for path in modules(root):
+        texts = {
+            target.id: node.value.value
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for name in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
+            if not str(texts.get(name, "")).strip():
+                yield f"{path.stem}: has no {name}"
+        attributes = (yaml.safe_load(texts.get("DOCUMENTATION", "")) or {}).get("attributes") or {}
+        for name in ("check_mode", "diff_mode"):
+            if "support" not in (attributes.get(name) or {}):
+                yield f"{path.stem}: does not say whether it supports {name}"
+
+
+PROMISES = [
+    defaults_are_the_argument_specs,
+    every_default_is_read,
+    every_role_has_a_scenario,
+    every_variable_says_whose_it_is,
+    action_groups_list_every_module,
+    every_module_is_documented,
+]
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_this_collection_keeps(promise: t.Callable[[pathlib.Path], t.Iterator[str]]) -> None:
+    assert not list(promise(ROOT))
+
+
+BROKEN = {
+    "roles/shy/tasks/main.yml": "- ansible.builtin.ping:\n",
+    "roles/web/defaults/main.yml": "web_port: 80\nweb_unread: 1\nweb_secret: x\nweb_unspecified: 2\nport: 3\n",
+    "roles/web/meta/argument_specs.yml": (
+        "argument_specs: {main: {options: {web_port: {default: 8080}, web_unread: {default: 1}, port: {default: 3},"
+        " web_secret: {required: true}, web_forgotten: {type: str}, web_needed: {required: true}}}}\n"
+    ),
+    "roles/web/vars/main.yml": "__web_a: 1\nb: !unsafe 2\n",
+    "roles/web/tasks/main.yml": """
+- block:
+    - ansible.builtin.command: {argv: ["{{ web_port }}", "{{ web_secret }}", "{{ web_unspecified }}", "{{ port }}"]}
+      register: result
+  rescue:
+    - ansible.builtin.set_fact: {fact: 1, __web_b: 2, cacheable: true}
+      vars: {local: 1, web_c: 1}
+      loop_control: {loop_var: thing, index_var: __web_i}
+    - ansible.builtin.include_role: {name: other}
+      vars: {other_port: 1}
+""",
+    "molecule/web_podman/molecule.yml": "platforms: []\n",
+    "molecule/shyness/molecule.yml": "platforms: []\n",
+    "meta/runtime.yml": "action_groups: {all: [known, gone, {metadata: {}}]}\n",
+    "plugins/modules/known.py": (
+        'DOCUMENTATION = "attributes: {check_mode: {support: full}, diff_mode: {support: none}}"\n'
+        'EXAMPLES = "- known:"\nRETURN = "x: {}"\n'
+    ),
+    "plugins/modules/mute.py": 'DOCUMENTATION = "attributes: {diff_mode: {support: full}}"\nEXAMPLES = ""\n',
+    "plugins/modules/_private.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("promise", "broken"),
+    [
+        (
+            defaults_are_the_argument_specs,
+            [
+                "shy: has no meta/argument_specs.yml",
+                "web: web_forgotten is in argument_specs, neither required nor in defaults",
+                "web: web_port is 80 in defaults and 8080 in argument_specs",
+                "web: web_secret is required and has a default",
+                "web: web_unspecified is in defaults and not in argument_specs",
+            ],
+        ),
+        (every_default_is_read, ["web: nothing reads web_unread"]),
+        (every_role_has_a_scenario, ["shy: has no scenario molecule/shy or molecule/shy_*"]),
+        (
+            every_variable_says_whose_it_is,
+            [
+                f"web: {name} in main.yml must begin with web_ or __web_"
+                for name in ("port", "b", "result", "fact", "local", "thing")
+            ],
+        ),
+        (
+            action_groups_list_every_module,
+            ["mute: is in no action group of meta/runtime.yml", "gone: is in an action group and is no module"],
+        ),
+        (
+            every_module_is_documented,
+            ["mute: has no EXAMPLES", "mute: has no RETURN", "mute: does not say whether it supports check_mode"],
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_collection_that_breaks_it_is_caught(
+    promise: t.Callable[[pathlib.Path], t.Iterator[str]], broken: list[str], tmp_path: pathlib.Path
+) -> None:
+    for name, text in BROKEN.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert sorted(promise(tmp_path)) == sorted(broken)
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.__name__)
+def test_an_empty_collection_breaks_nothing(
+    promise: t.Callable[[pathlib.Path], t.Iterator[str]], tmp_path: pathlib.Path
+) -> None:
+    assert not list(promise(tmp_path))
