@@ -1,6 +1,7 @@
 # Every verb does its own set-up. What is made lies under .venv and .build.
 PY := .venv/bin/python
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
+MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup check unit sanity molecule test demo demo-down bench clean
@@ -12,13 +13,8 @@ setup:  ## make .venv from requirements.lock, again when the lock has changed
 	@tools/setup.sh
 
 check: setup  ## format, lint, types, changelog, unit and contract tests
-	ruff format --check .
-	ruff check .
-	mypy
-	yamllint --strict .
-	ansible-lint --offline
-	antsibull-changelog lint
-	pytest
+	@tools/each.sh 'ruff format --check .' 'ruff check .' mypy 'yamllint --strict .' 'ansible-lint --offline' \
+	  'antsibull-changelog lint' pytest
 
 unit: setup  ## unit and contract tests only
 	pytest
@@ -30,7 +26,7 @@ molecule: setup  ## scenarios on real hosts: all, or s=NAME; keep=1 leaves the h
 	$(PY) tools/scenario.py $(if $(keep),--keep) $(s)
 
 test: setup  ## all of it, ring by ring
-	@tools/rings.sh check sanity molecule
+	@tools/each.sh 'make check' 'make sanity' 'make molecule'
 
 demo: setup  ## a small fleet on this machine
 	$(PY) tools/demo.py up

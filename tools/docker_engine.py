@@ -24,6 +24,8 @@ BUILD = ROOT / ".build"
 PID_FILE = BUILD / "dockerd.pid"
 LOG_FILE = BUILD / "dockerd.log"
 START_LIMIT_S = 60
+# A killed engine leaves these, and a new one gives up when another process has got such a number since.
+STALE = {"dockerd": Path("/run/docker.pid"), "containerd": Path("/run/docker/containerd/containerd.pid")}
 
 
 class Problem(Exception):
@@ -105,6 +107,8 @@ def _start() -> docker.DockerClient:
     if os.geteuid() != 0:
         raise Problem("no Docker engine answers, and only root can start one: start Docker, or run this as root")
     need({"dockerd": "docker.io", "iptables": "iptables"})
+    for program, path in STALE.items():
+        _forget(program, path)
     BUILD.mkdir(exist_ok=True)
     with open(LOG_FILE, "ab") as log:
         daemon = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
@@ -121,6 +125,14 @@ def _start() -> docker.DockerClient:
         time.sleep(0.2)
     tail = "\n".join(LOG_FILE.read_text(errors="replace").splitlines()[-15:])
     raise Problem(f"dockerd did not answer within {START_LIMIT_S} seconds; the end of its log:\n{tail}")
+
+
+def _forget(program: str, path: Path) -> None:
+    with contextlib.suppress(OSError):
+        pid = path.read_text().strip()
+        name = Path(f"/proc/{pid}/comm")
+        if not name.exists() or name.read_text().strip() != program:
+            path.unlink()
 
 
 def _recorded() -> int | None:

@@ -177,6 +177,9 @@ def main(argv: list[str]) -> int:
             f"scenario: there is no {', '.join(unknown)}; scenarios are {', '.join(sorted(folders))}", file=sys.stderr
         )
         return 2
+    if not names:
+        print("scenario: there is none")
+        return 0
     with ThreadPoolExecutor(max_workers=options.jobs) as pool:
         outcomes = []
         for done in as_completed([pool.submit(Scenario(folders[name], options.keep).run) for name in names]):
