@@ -1,0 +1,141 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_info
+short_description: Look at paths and TCP ports of a host before it is changed
+description:
+  - Tells whether paths exist, with owner and mode, and which process and unit listens on which TCP port.
+  - Roles ask it once, for everything that they need to know, before the first change.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+options:
+  paths:
+    description: Paths to look at. Links are followed. The content of files is not read.
+    type: list
+    elements: path
+    default: []
+  ports:
+    description: TCP ports to look for.
+    type: list
+    elements: int
+    default: []
+attributes:
+  check_mode:
+    description: It changes nothing.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Linux, for it reads C(/proc).
+    platforms: linux
+    support: full
+notes:
+  - Without root, the processes of other users are not seen; then RV(listeners[].pid) is null.
+seealso:
+  - module: mlops.hosts.component
+"""
+
+EXAMPLES = r"""
+- name: Who has port 8001
+  mlops.hosts.preflight_info:
+    ports: [8001]
+  become: true
+  register: preflight
+
+- name: Look at a model and a key
+  mlops.hosts.preflight_info:
+    paths:
+      - /var/lib/mlops-models/chat.gguf
+      - /etc/chat/api-key
+"""
+
+RETURN = r"""
+paths:
+  description: The paths, in the order asked for.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    path:
+      description: The path.
+      type: str
+      sample: /etc/chat/api-key
+    kind:
+      description: C(file), C(directory), C(other) or C(absent). With C(absent) the rest is null.
+      type: str
+      sample: file
+    mode:
+      description: Permission bits, four octal digits.
+      type: str
+      sample: "0600"
+    owner:
+      description: Owner, as a number when it has no name.
+      type: str
+      sample: root
+    group:
+      description: Group, as a number when it has no name.
+      type: str
+      sample: root
+    size_bytes:
+      description: Size in bytes.
+      type: int
+      sample: 33
+listeners:
+  description: TCP sockets that listen on one of the ports.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    port:
+      description: The port.
+      type: int
+      sample: 8001
+    address:
+      description: The address that it listens on. C(0.0.0.0) and C(::) mean all.
+      type: str
+      sample: 127.0.0.1
+    pid:
+      description: Number of the process. Null when it cannot be seen.
+      type: int
+      sample: 812
+    process:
+      description: Name of the process.
+      type: str
+      sample: nginx
+    unit:
+      description: The systemd unit that the process belongs to.
+      type: str
+      sample: nginx.service
+"""
+
+import dataclasses
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._preflight import listeners, look_at
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "paths": {"type": "list", "elements": "path", "default": []},
+            "ports": {"type": "list", "elements": "int", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        paths = [dataclasses.asdict(look_at(path)) for path in module.params["paths"]]
+        found = [dataclasses.asdict(item) for item in listeners(module.params["ports"])]
+    except OSError as exc:
+        module.fail_json(msg=f"the host could not be looked at: {exc}")
+    module.exit_json(changed=False, paths=paths, listeners=found)
+
+
+if __name__ == "__main__":
+    main()
