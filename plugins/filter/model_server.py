@@ -1,0 +1,20 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of the role model_server. Their documentation lies next to this file."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..module_utils import _model_server
+
+
+class FilterModule:
+    """The filters by name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {
+            "model_server_request": _model_server.request,
+            "model_server_conflicts": _model_server.host_problems,
+        }

@@ -1,0 +1,291 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+import yaml
+from ansible_collections.mlops.hosts.plugins.module_utils import _model_server as server
+
+ROLE = pathlib.Path(__file__).parents[4] / "roles/model_server"
+KEY = "sk-secret"
+GPU = "GPU-5f0e1c2a-0000-0000-0000-000000000001"
+MODEL = "/srv/models/v1.gguf"
+PACKAGES = [{"name": "llama.cpp-tools"}]
+
+
+def chat(**more):
+    return {"name": "chat", "model": {"path": MODEL}, "port": 8001, **more}
+
+
+def code(**more):
+    return chat(**{"name": "code", "port": 8002, **more})
+
+
+def made(*instances, **more):
+    found = server.request(instances, user="models", packages=PACKAGES, **more)
+    assert found["problems"] == []
+    return found["component"]
+
+
+def file(component, path):
+    return next(item for item in component["files"] if item["path"].endswith(path))
+
+
+def test_defaults_are_those_of_the_argument_specs():
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    options = specs["model_server_instances"]["options"]
+    gate = options["gate"]["options"]
+    assert {name: option["default"] for name, option in options.items() if "default" in option} == server.DEFAULTS
+    assert {name: option["default"] for name, option in gate.items() if "default" in option} == server.GATE
+
+
+def test_a_usual_instance_has_no_problem():
+    assert server.problems([chat(), code(api_key=KEY), {"name": "old", "state": "absent"}]) == []
+
+
+@pytest.mark.parametrize(
+    ("instances", "problem"),
+    [
+        pytest.param(
+            [chat(engine="vllm")], "asks for engine 'vllm'; engines that work now: llama_cpp", id="engine-unknown"
+        ),
+        pytest.param(
+            [chat(deployment="container")],
+            "asks for deployment 'container'; deployments of llama_cpp that work now: native",
+            id="deployment-unknown",
+        ),
+        pytest.param([chat(), chat(port=8002)], "'chat' is listed 2 times in model_server_instances", id="name-twice"),
+        pytest.param(
+            [chat(), {"name": "chat", "state": "absent"}], "'chat' is listed 2 times", id="name-present-and-absent"
+        ),
+        pytest.param([chat(name="Chat")], "has a name that cannot be part of a unit's", id="name-bad"),
+        pytest.param([chat(), code(port=8001)], "'chat' and 'code' both want port 8001", id="port-twice"),
+        pytest.param(
+            [chat(host="0.0.0.0", api_key=KEY), code(port=8001)], "both want port 8001", id="port-twice-through-all"
+        ),
+        pytest.param(
+            [chat(gpus={"uuids": [GPU]}), code(gpus={"uuids": [GPU]})], f"both want GPU {GPU}", id="gpu-twice"
+        ),
+        pytest.param([chat(gpus={"uuids": ["0"]})], "has '0' in gpus.uuids", id="gpu-by-index"),
+        pytest.param([chat(gpus={"count": 1})], "has gpus without uuids", id="gpu-by-count"),
+        pytest.param([chat(model=None)], "has no model; set model.path", id="model-none"),
+        pytest.param([chat(port=None)], "has no port; set port", id="port-none"),
+        pytest.param([chat(port=70000)], "has port 70000", id="port-too-high"),
+        pytest.param([chat(host="gpu1.lan")], "has host 'gpu1.lan'; set host to an IP address", id="host-name"),
+        pytest.param([chat(model={"path": "v1.gguf"})], "has model.path 'v1.gguf'; give an absolute", id="relative"),
+        pytest.param(
+            [chat(model={"path": "/home/a/v1.gguf"})], "/home/a/v1.gguf, which its unit cannot see", id="home"
+        ),
+        pytest.param([chat(binary="/tmp/llama-server")], "which its unit cannot see", id="binary-in-tmp"),
+        pytest.param([chat(served_name="a,b")], "has a served_name that", id="served-name-with-comma"),
+        pytest.param([chat(api_key=KEY, api_key_file="/etc/k")], "has both api_key and api_key_file", id="two-keys"),
+        pytest.param([chat(api_key=f"{KEY}\nsk-other")], "has an api_key that cannot be sent", id="key-of-two-lines"),
+        pytest.param([chat(api_key="")], "has an api_key that cannot be sent", id="key-empty"),
+        pytest.param([chat(host="10.0.0.5")], "listens on 10.0.0.5 and has no API key", id="open-to-all"),
+        pytest.param([chat(extra_args=["--api-key", KEY])], "which the role sets; use api_key", id="key-in-argv"),
+        pytest.param([chat(extra_args=[f"--hf-token={KEY}"])], "where others can read it", id="token-in-argv"),
+        pytest.param([chat(extra_args=["--tools", "all"])], "--tools in extra_args, which hands the host", id="tools"),
+        pytest.param([chat(environment={"LLAMA_API_KEY": KEY})], "use api_key", id="key-in-environment"),
+        pytest.param([chat(environment={"LLAMA_ARG_AGENT": "1"})], "hands the host", id="agent"),
+        pytest.param([chat(environment={"A B": "1"})], "no name of a variable", id="variable-bad"),
+        pytest.param([chat(environment={"A": "1\nB=2"})], "has A in environment, whose value", id="variable-two-lines"),
+    ],
+)
+def test_what_is_refused_is_one_sentence_without_the_key(instances, problem):
+    (found,) = server.problems(instances)
+    assert problem in found
+    assert found.startswith("Model server instance")
+    assert found.endswith(".")
+    assert KEY not in found
+
+
+def test_what_is_absent_is_not_judged():
+    assert server.problems([{"name": "old", "state": "absent", "engine": "ollama"}]) == []
+
+
+@pytest.mark.parametrize("given", [{"allow_unauthenticated": True}, {"api_key": KEY}, {"api_key_file": "/etc/key"}])
+def test_another_address_than_loopback_is_a_choice(given):
+    assert server.problems([chat(host="0.0.0.0", **given)]) == []
+
+
+def test_a_platform_without_a_package_needs_a_binary():
+    found = server.request([chat()], user="models", platform="Debian trixie")
+    assert found["problems"] == [
+        "No package with llama-server is known for Debian trixie (known: Debian forky), and model server instance "
+        "'chat' has no binary; set its binary to a llama-server on the host, or set model_server_packages."
+    ]
+    assert server.request([chat(binary="/opt/llama-server")], user="models")["problems"] == []
+
+
+def test_a_refused_request_is_no_component():
+    found = server.request([chat(), code(engine="vllm")], user="models", packages=PACKAGES)
+    assert found["component"]["files"] == []
+    assert found["questions"] == {"paths": [], "ports": []}
+
+
+def test_without_instances_the_component_owns_nothing():
+    component = made({"name": "old", "state": "absent"})
+    assert not any(component.values())
+
+
+def test_files_restart_only_their_own_instance():
+    component = made(chat(), code(api_key=KEY))
+    assert [unit["name"] for unit in component["units"]] == ["mlops-model-chat.service", "mlops-model-code.service"]
+    for item in component["files"]:
+        assert len(item["units"]) == 1
+        assert item["units"][0].removesuffix(".service").rpartition("-")[2] in item["path"]
+
+
+def test_the_key_is_in_one_secret_file_and_nowhere_else():
+    found = server.request([chat(api_key=KEY)], user="models", packages=PACKAGES)
+    key_file = file(found["component"], "/api_key")
+    assert (key_file.pop("content"), key_file["mode"], key_file["secret"]) == (f"{KEY}\n", "0600", True)
+    assert KEY not in repr(found)
+    unit = file(found["component"], ".service")["template_vars"]["__model_server_unit"]
+    assert unit["key_file"] == "/etc/mlops.hosts/model_server/chat/api_key"
+    assert unit["command"] == '"/usr/bin/llama-server" --api-key-file %d/api_key'
+    assert found["probes"][0]["api_key_file"] == unit["key_file"]
+
+
+def test_a_key_on_the_host_stays_where_it_is():
+    component = made(chat(api_key_file="/etc/keys/chat"))
+    assert not [item for item in component["files"] if item.get("secret")]
+    assert component["ready"][0]["inference"]["api_key_file"] == "/etc/keys/chat"
+
+
+def test_the_model_is_named_in_the_configuration_so_that_it_goes_back_with_it():
+    lines = file(made(chat(environment={"X": 'a "b" $c \\d'})), "/env")["template_vars"]["__model_server_env"]
+    assert f'LLAMA_ARG_MODEL="{MODEL}"' in lines
+    assert 'LLAMA_ARG_ENDPOINT_SLOTS="off"' in lines
+    assert 'LLAMA_ARG_UI="off"' in lines
+    assert r'X="a \"b\" \$c \\d"' in lines
+    assert not [line for line in lines if "CUDA" in line]
+
+
+def test_the_user_may_open_what_is_closed():
+    lines = file(made(chat(environment={"LLAMA_ARG_UI": "on"})), "/env")["template_vars"]["__model_server_env"]
+    assert 'LLAMA_ARG_UI="on"' in lines
+
+
+def test_gpus_are_named_and_open_the_unit():
+    component = made(chat(gpus={"uuids": [GPU]}))
+    assert f'CUDA_VISIBLE_DEVICES="{GPU}"' in file(component, "/env")["template_vars"]["__model_server_env"]
+    assert file(component, ".service")["template_vars"]["__model_server_unit"]["gpus"] is True
+
+
+def test_a_word_is_safe_from_systemd():
+    assert server.quoted('50% of $HOME "a\\b"') == '"50%% of $$HOME \\"a\\\\b\\""'
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8001"),
+        ("0.0.0.0", "http://127.0.0.1:8001"),
+        ("::", "http://[::1]:8001"),
+        ("::1", "http://[::1]:8001"),
+        ("localhost", "http://localhost:8001"),
+        ("10.0.0.5", "http://10.0.0.5:8001"),
+    ],
+)
+def test_the_gate_asks_where_the_server_listens(host, url):
+    component = made(chat(host=host, allow_unauthenticated=True, gate={"timeout_s": 7, "expect": "x"}))
+    assert component["ready"] == [
+        {
+            "unit": "mlops-model-chat.service",
+            "inference": {"url": url, "model": "chat", "max_tokens": 8, "expect": "x"},
+            "timeout_s": 7,
+        }
+    ]
+
+
+def test_the_longest_settling_counts():
+    assert made(chat(gate={"settle_s": 2}), code(gate={"settle_s": 9}))["settle_s"] == 9
+
+
+def test_a_package_is_wanted_when_an_instance_has_no_binary():
+    assert made(chat(binary="/opt/llama-server"))["packages"] == []
+    assert made(chat(binary="/opt/llama-server"), code())["packages"] == PACKAGES
+
+
+def seen(*listeners, **paths):
+    known = {
+        MODEL: {"kind": "file", "mode": "0644"},
+        "/opt/llama-server": {"kind": "file", "mode": "0755"},
+        "/etc/key": {"kind": "file", "mode": "0600", "owner": "root", "group": "root"},
+        **paths,
+    }
+    return {"paths": [{"path": path, **what} for path, what in known.items()], "listeners": list(listeners)}
+
+
+def listener(address="127.0.0.1", **more):
+    return {"port": 8001, "address": address, "pid": 812, "process": "nginx", "unit": "nginx.service", **more}
+
+
+FULL = chat(binary="/opt/llama-server", api_key_file="/etc/key")
+
+
+def test_a_good_host_stands_against_nothing():
+    assert server.host_problems([FULL], seen()) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "what", "problem"),
+    [
+        (MODEL, {"kind": "absent"}, f"wants the model {MODEL}, which is not on the host"),
+        (MODEL, {"kind": "directory"}, f"wants the model {MODEL}, which is a directory"),
+        ("/opt/llama-server", {"kind": "absent"}, "wants the program /opt/llama-server, which is not on the host"),
+        ("/opt/llama-server", {"kind": "file", "mode": "0644"}, "which is not an executable file"),
+        ("/etc/key", {"kind": "absent"}, "wants the API key in /etc/key, which is not on the host"),
+        (
+            "/etc/key",
+            {"kind": "file", "mode": "0644", "owner": "root", "group": "www"},
+            "the key is readable by others (mode 0644, owner root:www); set mode 0600 or 0400",
+        ),
+    ],
+)
+def test_what_lies_wrong_is_one_sentence(path, what, problem):
+    (found,) = server.host_problems([FULL], seen(**{path: what}))
+    assert problem in found
+    in_check_mode = server.host_problems([FULL], seen(**{path: what}), check_mode=True)
+    assert in_check_mode == ([] if what["kind"] == "absent" else [found])
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "taken"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("localhost", "127.0.0.1", True),
+        ("127.0.0.1", "0.0.0.0", True),
+        ("127.0.0.1", "::", True),
+        ("127.0.0.1", "::ffff:127.0.0.1", True),
+        ("0.0.0.0", "10.0.0.5", True),
+        ("127.0.0.1", "10.0.0.5", False),
+        ("127.0.0.1", "::1", False),
+    ],
+)
+def test_a_port_is_taken_where_addresses_overlap(host, address, taken):
+    found = server.host_problems([chat(host=host)], seen(listener(address)))
+    assert bool(found) is taken
+
+
+def test_who_has_the_port_is_named():
+    assert server.host_problems([chat()], seen(listener(), listener("::"))) == [
+        "Model server instance 'chat' wants port 8001 of 127.0.0.1, which nginx (pid 812, nginx.service) has; "
+        "stop that, or set another port."
+    ]
+    (found,) = server.host_problems([chat()], seen(listener(pid=None, process=None, unit=None)))
+    assert "which a process that cannot be seen has" in found
+
+
+def test_a_port_may_be_our_own_or_that_of_an_instance_that_goes():
+    assert server.host_problems([chat()], seen(listener(unit="mlops-model-chat.service"))) == []
+    assert server.host_problems([chat()], seen(listener(unit="mlops-model-old.service"))) == []
+
+
+def test_a_port_of_an_instance_that_moves_away_is_not_free_yet():
+    (found,) = server.host_problems([chat(), code()], seen(listener(unit="mlops-model-code.service")))
+    assert "which instance 'code' still has; move that one first" in found
