@@ -65,7 +65,9 @@ class ActionModule(ActionBase):
                 module_name=f"ansible.builtin.{manager}", module_args=arguments, task_vars=task_vars
             )
             if done.get("failed"):
-                return str(done.get("msg") or done.get("stderr") or "it did not say why").strip()
+                said = str(done.get("msg") or done.get("stderr") or "it did not say why").strip()
+                # dnf keeps the reason apart from the message.
+                return ": ".join([said, *(str(reason) for reason in done.get("failures") or ())])
         return None
 
     def _rendered(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -20,6 +20,8 @@ from .wanted import WantedPackage
 _NO_DPKG_MATCH = 1
 _VERSIONLOCK_LIST = "/etc/dnf/plugins/versionlock.list"
 _VERSIONLOCK_TOML = "/etc/dnf/versionlock.toml"
+_RPM_FAMILY = {"fedora", "rhel", "centos"}
+_DPKG_FAMILY = {"debian", "ubuntu"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,15 +42,34 @@ class Work:
     refresh: bool = False
 
 
-def find_manager() -> Manager:
-    """The host's package manager. HostError when it has none that is known."""
-    if os.path.exists("/usr/bin/dnf-3"):
-        return "dnf"
-    if os.path.exists("/usr/bin/dnf5"):
-        return "dnf5"
-    if os.path.exists("/usr/bin/dpkg-query"):
+def find_manager(root: str = "/") -> Manager:
+    """The host's package manager. HostError when it has none that is known.
+
+    A Debian may have dnf installed, and an EL may have dpkg: what the host says that it is comes first, what is
+    installed is only asked where it says nothing of use.
+    """
+    family = _family(root)
+    dnf, dnf5, dpkg = (os.path.join(root, "usr/bin", name) for name in ("dnf", "dnf5", "dpkg-query"))
+    if os.path.exists(dpkg) and not family & _RPM_FAMILY:
         return "apt"
+    # As Ansible's own facts do: on Fedora 41 and later dnf is a link to dnf5, before that and on EL one to dnf-3.
+    if os.path.exists(dnf) and not family & _DPKG_FAMILY:
+        return "dnf5" if os.path.basename(os.path.realpath(dnf)) == "dnf5" else "dnf"
+    if os.path.exists(dnf5) and not family & _DPKG_FAMILY:
+        return "dnf5"
     raise HostError("this host has neither apt nor dnf, and packages or repositories were asked for")
+
+
+def _family(root: str) -> set[str]:
+    """ID and ID_LIKE of os-release, as words."""
+    for path in ("etc/os-release", "usr/lib/os-release"):
+        try:
+            with open(os.path.join(root, path), encoding="utf-8") as source:
+                found = re.findall(r"^ID(?:_LIKE)?=(.*)$", source.read(), re.MULTILINE)
+        except FileNotFoundError:
+            continue
+        return {word for value in found for word in value.strip().strip("\"'").split()}
+    return set()
 
 
 def observe(names: t.Sequence[str], manager: Manager, run: Runner) -> dict[str, Installed]:
@@ -59,39 +80,71 @@ def observe(names: t.Sequence[str], manager: Manager, run: Runner) -> dict[str, 
     return {name: found.get(name, Installed(None)) for name in names}
 
 
-def matches(wanted: WantedPackage, found: Installed) -> bool:
+def matches(wanted: WantedPackage, found: Installed, manager: Manager) -> bool:
     """Whether what is installed is what was asked for, the lock left aside."""
     if not wanted.present:
         return found.version is None
     if found.version is None or not found.whole:
         return False
-    return wanted.version is None or fnmatch.fnmatchcase(_bare(found.version, wanted.version), wanted.version)
+    if wanted.version is None:
+        return True
+    spellings = _spellings(found.version, wanted.version, manager)
+    return any(fnmatch.fnmatchcase(spelling, wanted.version) for spelling in spellings)
 
 
 def install_name(wanted: WantedPackage, manager: Manager) -> str:
+    """The package as its manager is asked for it."""
     if wanted.version is None:
         return wanted.name
-    return f"{wanted.name}{'=' if manager == 'apt' else '-'}{wanted.version}"
+    if manager == "apt":
+        return f"{wanted.name}={wanted.version}"
+    plain = re.split(r"[*?\[]", wanted.version, maxsplit=1)[0]
+    if plain != wanted.version and not re.search(r"[.:]", plain):
+        # dnf looks for a package of that name first: cuda-12* is cuda-12-4 before it is version 12.4 of cuda.
+        raise HostError(
+            f"package {wanted.name}: to dnf {wanted.name}-{wanted.version} is also the name of other packages; "
+            f"write version {wanted.version!r} with a full stop before the first wildcard, such as '12.*'"
+        )
+    return f"{wanted.name}-{wanted.version}"
 
 
 def exact_name(name: str, version: str, manager: Manager) -> str:
-    return f"{name}{'=' if manager == 'apt' else '-'}{version}"
+    """One version, as observed, and no other."""
+    if manager == "apt":
+        return f"{name}={version}"
+    # Without an epoch dnf takes any.
+    return f"{name}-{version}" if ":" in version else f"{name}-0:{version}"
 
 
 def set_hold(name: str, *, held: bool, manager: Manager, run: Runner) -> None:
     """Lock or unlock one package by the package manager's own means."""
-    verb = "locked" if held else "unlocked"
-    command: tuple[str, ...]
     if manager == "apt":
-        command = ("apt-mark", "hold" if held else "unhold", name)
-    else:
-        command = ("dnf", "versionlock", "add" if held else "delete", name)
-    must(run(*command, timeout_s=120), f"package {name} could not be {verb}")
+        verb, command = ("locked", "hold") if held else ("unlocked", "unhold")
+        must(run("apt-mark", command, name, timeout_s=120), f"package {name} could not be {verb}")
+        return
+    verb, command = ("locked", "add") if held else ("unlocked", "delete")
+    # What is installed is enough to know: no repository has to be reached.
+    done = run(manager, "-q", "--disablerepo=*", "versionlock", command, name, timeout_s=120)
+    if done.rc != 0 and "No such command: versionlock" in done.stderr:
+        raise HostError(
+            f"package {name} could not be {verb}: dnf has no versionlock here; "
+            "add python3-dnf-plugin-versionlock to the packages"
+        )
+    must(done, f"package {name} could not be {verb}")
+    if (name in _versionlocks()) != held:
+        # dnf answers 0 for a package that it does not know, too.
+        raise HostError(f"package {name} could not be {verb}: {manager} reported success, but said: {done.last_words}")
 
 
-def _bare(version: str, pattern: str) -> str:
-    """Without the epoch, when the pattern has none: people write 26.1.*, dpkg says 1:26.1.5."""
-    return version if ":" in pattern else version.partition(":")[2] or version
+def _spellings(version: str, pattern: str, manager: Manager) -> list[str]:
+    """The version as people may write it: dpkg says 1:26.1.5 for their 26.1.*, and rpm 1.0-1.el9 for their 1.0."""
+    epoch, colon, rest = version.partition(":")
+    if not colon:
+        epoch, rest = "0", version
+    start = f"{epoch}:" if ":" in pattern else ""
+    if manager == "apt":
+        return [start + rest]
+    return [start + rest, start + rest.rpartition("-")[0]]
 
 
 def _observe_dpkg(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
@@ -110,27 +163,44 @@ def _observe_dpkg(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
 
 def _observe_rpm(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
     asked = run("rpm", "-q", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n", *names)
+    # rpm answers with the number of packages that are not installed, and calls them that when it cannot read its
+    # database either.
+    if asked.rc > len(names) or re.search(r"^error:", asked.stderr, re.MULTILINE):
+        must(asked, "the installed packages could not be read")
     held = _versionlocks()
-    found: dict[str, Installed] = {}
+    # A lock does not need its package.
+    found = {name: Installed(None, held=True) for name in names if name in held}
     for line in asked.stdout.splitlines():
         name, tab, version = line.partition("\t")
         if tab:
             found[name] = Installed(version.removeprefix("0:"), held=name in held)
-    if not found and asked.rc != len(names):
-        must(asked, "the installed packages could not be read")
     return found
 
 
 def _versionlocks() -> set[str]:
-    """Names locked by dnf4's plugin (``name-epoch:version-release.*`` a line) or by dnf5 (TOML, ``name = "…"``)."""
-    locked: set[str] = set()
-    for path, pattern in (
-        (_VERSIONLOCK_LIST, r"^(?!!|#)(.+?)-\d+:.+$"),
-        (_VERSIONLOCK_TOML, r'^\s*name\s*=\s*"([^"]+)"'),
-    ):
-        try:
-            with open(path, encoding="utf-8") as source:
-                locked.update(re.findall(pattern, source.read(), re.MULTILINE))
-        except FileNotFoundError:
-            continue
-    return locked
+    """Names locked by dnf4's plugin or by dnf5; what they merely exclude is not locked."""
+    return _names_in_list(_text(_VERSIONLOCK_LIST)) | _names_in_toml(_text(_VERSIONLOCK_TOML))
+
+
+def _names_in_list(text: str) -> set[str]:
+    """dnf4: ``name-epoch:version-release.*`` a line; ``!`` before it excludes."""
+    return set(re.findall(r"^(?!!|#)(.+?)-\d+:.+$", text, re.MULTILINE))
+
+
+def _names_in_toml(text: str) -> set[str]:
+    """dnf5: a table for each package, with conditions; ``!=`` excludes."""
+    entries = text.split("[[packages]]")[1:]
+    return {
+        name
+        for entry in entries
+        if not re.search(r'^comparator *= *"!="', entry, re.MULTILINE)
+        for name in re.findall(r'^name *= *"([^"]+)"', entry, re.MULTILINE)
+    }
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as source:
+            return source.read()
+    except FileNotFoundError:
+        return ""

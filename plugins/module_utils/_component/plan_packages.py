@@ -43,7 +43,7 @@ def plan(situation: Situation, *, refresh: bool) -> PackagePart:
     for wanted in component.packages:
         have = seen.packages[wanted.name]
         taken[wanted.name] = {"original": _original(situation, wanted.name, have), "held": wanted.hold}
-        if not packages.matches(wanted, have):
+        if not packages.matches(wanted, have, manager):
             changed.add(wanted.name)
             drift.append(_drift(wanted, have))
             if wanted.present:

@@ -178,22 +178,24 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
 
 
 def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, ...]:
-    """What the package manager has to do to bring the journal's packages back."""
+    """What the package manager has to do to bring the journal's packages back. Locks in its way are opened; resume_units
+    closes them again."""
     if not journal.packages_before:
         return ()
     manager = t.cast(Manager, journal.manager)
     now = packages.observe(sorted(journal.packages_before), manager, run)
-    remove = tuple(
-        name
-        for name, before in journal.packages_before.items()
-        if before["version"] is None and now[name].version is not None
-    )
-    install = tuple(
-        packages.exact_name(name, before["version"], manager)
-        for name, before in journal.packages_before.items()
-        if before["version"] is not None and now[name].version != before["version"]
-    )
-    works = (packages.Work("absent", remove), packages.Work("present", install))
+    remove: list[str] = []
+    install: list[str] = []
+    for name, before in journal.packages_before.items():
+        if now[name].version == before["version"] and now[name].whole:
+            continue
+        if now[name].held:
+            packages.set_hold(name, held=False, manager=manager, run=run)
+        if before["version"] is None:
+            remove.append(name)
+        else:
+            install.append(packages.exact_name(name, before["version"], manager))
+    works = (packages.Work("absent", tuple(remove)), packages.Work("present", tuple(install)))
     return tuple(work for work in works if work.names)
 
 
