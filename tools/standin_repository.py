@@ -7,9 +7,12 @@
     standin_repository.py {apt|dnf} DIRECTORY < packages.json
 
 packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``. DIRECTORY becomes a flat
-repository that apt (dpkg-dev, apt-utils and gnupg installed) or dnf (rpm, rpm-sign, createrepo_c and gnupg installed)
-can use by a file: address; its public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint. A repository that
-is there gets the packages added. It stands in for a vendor's repository that a test cannot reach.
+repository that apt (dpkg-dev, apt-utils and gnupg installed) or dnf (rpm with rpmbuild and rpmsign, createrepo_c and
+gnupg installed) can use by a file: address; its public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint.
+A repository that is there gets the packages added. It stands in for a vendor's repository that a test cannot reach.
+
+For dnf a version may have an epoch and a release (``1:2.0-3``), and a package a ``signature``: ``foreign``, by a key
+that the repository does not offer, or ``none``.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,10 +36,16 @@ def main(kind: str, directory: str) -> None:
     fingerprint = _key(home)
     for package in json.load(sys.stdin):
         with tempfile.TemporaryDirectory() as work:
-            (_deb if kind == "apt" else _rpm)(package, pathlib.Path(work), root)
+            if kind == "apt":
+                _deb(package, pathlib.Path(work), root)
+            else:
+                _sign(_rpm(package, pathlib.Path(work), root), package.get("signature", "repository"), home)
     (root / "key.asc").write_text(_gpg(home, "--armor", "--export", fingerprint))
     (root / "fingerprint").write_text(fingerprint)
-    (_index_apt if kind == "apt" else _index_dnf)(root, home, fingerprint)
+    if kind == "apt":
+        _index_apt(root, home, fingerprint)
+    else:
+        _run("createrepo_c", str(root))
 
 
 def _key(home: pathlib.Path) -> str:
@@ -57,18 +67,31 @@ def _deb(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> Non
     _run("dpkg-deb", "--root-owner-group", "--build", str(work), str(root))
 
 
-def _rpm(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> None:
+def _rpm(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> pathlib.Path:
     content = work / "content"
     _lay(package, content)
-    version, _dash, release = package["version"].partition("-")
+    epoch, _colon, rest = f"0:{package['version']}".rpartition(":")
+    version, _dash, release = rest.partition("-")
     spec = work / "package.spec"
     files = "\n".join(package["files"])
     spec.write_text(
-        f"Name: {package['name']}\nVersion: {version}\nRelease: {release or '1'}\nSummary: stand-in for tests\n"
-        f"License: GPL-3.0-or-later\nBuildArch: noarch\nAutoReqProv: no\n%description\nstand-in for tests\n"
+        f"Name: {package['name']}\nEpoch: {epoch.rpartition(':')[2]}\nVersion: {version}\nRelease: {release or '1'}\n"
+        "Summary: stand-in for tests\nLicense: GPL-3.0-or-later\nBuildArch: noarch\nAutoReqProv: no\n"
+        "%description\nstand-in for tests\n"
         f"%install\ncp -a {content}/. %{{buildroot}}/\n%files\n{files}\n"
     )
-    _run("rpmbuild", "-bb", "--define", f"_topdir {work}/rpm", "--define", f"_rpmdir {root}", str(spec))
+    _run("rpmbuild", "-bb", "--define", f"_topdir {work}/rpm", "--define", f"_rpmdir {work}/made", str(spec))
+    (made,) = (work / "made").rglob("*.rpm")
+    return pathlib.Path(shutil.move(made, root / made.name))
+
+
+def _sign(rpm: pathlib.Path, signature: str, home: pathlib.Path) -> None:
+    if signature == "none":
+        return
+    if signature == "foreign":
+        home = home.parent / f"{home.name}-foreign"
+    name, path = ("--define", f"_gpg_name {_key(home)}"), ("--define", f"_gpg_path {home}")
+    _run("rpmsign", *name, *path, "--addsign", str(rpm))
 
 
 def _lay(package: dict[str, Any], root: pathlib.Path) -> None:
@@ -85,12 +108,6 @@ def _index_apt(root: pathlib.Path, home: pathlib.Path, fingerprint: str) -> None
     release = _run("apt-ftparchive", "release", ".", cwd=root)
     (root / "Release").write_text(release)
     _gpg(home, "--local-user", fingerprint, "--clearsign", "--output", str(root / "InRelease"), str(root / "Release"))
-
-
-def _index_dnf(root: pathlib.Path, home: pathlib.Path, fingerprint: str) -> None:
-    for rpm in root.rglob("*.rpm"):
-        _run("rpmsign", "--define", f"_gpg_name {fingerprint}", "--define", f"_gpg_path {home}", "--addsign", str(rpm))
-    _run("createrepo_c", str(root))
 
 
 def _gpg(home: pathlib.Path, *argv: str) -> str:
