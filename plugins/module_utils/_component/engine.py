@@ -78,15 +78,15 @@ def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
 @contextlib.contextmanager
 def _turn(request: Request, store: Store) -> t.Iterator[Journal | None]:
     """Hold the lock when no other run is in the middle of a transaction; the journal is what is left of one, if any."""
-    end = time.monotonic() + request.lock_timeout_s
+    since = time.monotonic()
     whoami = {"component": request.component.name, "controller": request.controller, "pid": os.getpid()}
     while True:
-        with lock.exclusive(store.lock_path, whoami=whoami, timeout_s=max(0.0, end - time.monotonic())):
+        with lock.exclusive(store.lock_path, whoami=whoami, since=since, timeout_s=request.lock_timeout_s):
             journal = journals.load(store)
             if journal is None or journal.run == request.run or not journal.alive:
                 yield journal
                 return
-        if time.monotonic() >= end:
+        if time.monotonic() >= since + request.lock_timeout_s:
             raise HostError(
                 f"component {journal.component!r} is being changed by another run, from {journal.controller}, "
                 "which waits for the package manager; try again when it has ended"
@@ -197,7 +197,9 @@ class _Call:
         return self._undo(journal)
 
     def _undo(self, journal: Journal) -> dict[str, t.Any]:
-        journal.run = self.request.run
+        if journal.run != self.request.run:
+            # Why an earlier run failed was told to that run; this one has a wish of its own.
+            journal.run, journal.failure = self.request.run, None
         try:
             transaction.undo_paths(journal, self.store, self.tools.run)
             works = transaction.packages_to_restore(journal, self.tools.run)

@@ -23,14 +23,14 @@ _FLOCK = "hhqqi"
 
 
 @contextlib.contextmanager
-def exclusive(path: str, *, whoami: t.Mapping[str, t.Any], timeout_s: float) -> t.Iterator[None]:
-    """Hold the host's lock. HostError names the holder when it is not free in time.
+def exclusive(path: str, *, whoami: t.Mapping[str, t.Any], since: float, timeout_s: float) -> t.Iterator[None]:
+    """Hold the host's lock. HostError names the holder when it is not free ``timeout_s`` after the monotonic ``since``.
 
     The kernel frees the lock when its holder dies, so a stale one cannot exist.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _wait(handle, path, timeout_s)
+        _wait(handle, path, since, timeout_s)
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(whoami).encode(), 0)
         yield
@@ -39,14 +39,13 @@ def exclusive(path: str, *, whoami: t.Mapping[str, t.Any], timeout_s: float) -> 
         os.close(handle)
 
 
-def _wait(handle: int, path: str, timeout_s: float) -> None:
-    end = time.monotonic() + timeout_s
+def _wait(handle: int, path: str, since: float, timeout_s: float) -> None:
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if time.monotonic() >= end:
+            if time.monotonic() >= since + timeout_s:
                 raise HostError(
                     f"another run holds {path} for more than {timeout_s:g} s: {describe(_holder(handle))}; "
                     "wait for it, or end it",

@@ -105,12 +105,13 @@ def _refuse_dead(watched: t.Mapping[str, int], tools: Tools) -> None:
 
 def _death(name: str, restarts: int, tools: Tools) -> str | None:
     unit = units.observe([name], tools.run)[name]
-    if unit.dead or unit.restarts > restarts or (unit.active_state == "inactive" and not unit.up and not unit.queued):
-        return (
-            f"{name} does not stay up: result {unit.result}, exit status {unit.exit_status}; "
-            f"its last lines: {units.last_words(name, tools.run)}"
-        )
-    return None
+    if unit.restarts > restarts:
+        how = f"systemd had to restart it {unit.restarts - restarts} times"
+    elif unit.dead or (unit.active_state == "inactive" and not unit.up and not unit.queued):
+        how = f"result {unit.result}, exit status {unit.exit_status}"
+    else:
+        return None
+    return f"{name} does not stay up: {how}; its last lines: {units.last_words(name, tools.run)}"
 
 
 def _all_last_words(watched: t.Mapping[str, int], tools: Tools) -> str:

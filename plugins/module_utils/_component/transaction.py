@@ -168,8 +168,6 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
             node.remove_if_empty(entry["path"])
         elif node.read(entry["path"]) != before:
             node.put(entry["path"], before)
-    for command in journal.commands:
-        must(run(*command, timeout_s=_APPLY_TIMEOUT_S), "the earlier file could not be applied")
     for user in journal.users:
         if user["created"]:
             users.remove(user["name"], run)
@@ -178,8 +176,10 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
 
 
 def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, ...]:
-    """What the package manager has to do to bring the journal's packages back. Locks in its way are opened; resume_units
-    closes them again."""
+    """What the package manager has to do to bring the journal's packages back.
+
+    Locks in its way are opened; resume_units closes them again.
+    """
     if not journal.packages_before:
         return ()
     manager = t.cast(Manager, journal.manager)
@@ -200,8 +200,12 @@ def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, .
 
 
 def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
-    """After files and packages are back: holds and units as before, and the old state ready again."""
+    """After files and packages are back: holds and units as before, and the old state ready again.
+
+    HostError when it does not become so; nothing is left to do about it here.
+    """
     run = tools.run
+    applied = [run(*command, timeout_s=_APPLY_TIMEOUT_S) for command in journal.commands]
     if journal.packages_before:
         now = packages.observe(sorted(journal.packages_before), t.cast(Manager, journal.manager), run)
         for name, before in journal.packages_before.items():
@@ -224,6 +228,8 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
     if begun:
         conditions = [item for item in old.ready if item.get("unit") in (None, *begun)]
         ready.wait(conditions, begun, settle_s=old.settle_s, tools=tools)
+    for done in applied:
+        must(done, "the earlier file is back, but could not be applied")
 
 
 def validate(change: PathChange, run: Runner) -> None:
