@@ -107,6 +107,10 @@ def _start() -> docker.DockerClient:
     if os.geteuid() != 0:
         raise Problem("no Docker engine answers, and only root can start one: start Docker, or run this as root")
     need({"dockerd": "docker.io", "iptables": "iptables"})
+    # Where systemd runs, the package has started its service by now.
+    client = answering()
+    if client is not None:
+        return client
     for program, path in STALE.items():
         _forget(program, path)
     BUILD.mkdir(exist_ok=True)
