@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A certificate authority for tests and the demo: made on the spot, good for a few days, trusted by nobody else."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_VALID = datetime.timedelta(days=30)
+
+
+def make_pki(server: str, clients: Iterable[str]) -> dict[str, dict[str, str]]:
+    """``{"ca": {"cert"}, NAME: {"cert", "key"}, …}`` as PEM, for a server and its clients."""
+    ca_key = ec.generate_private_key(ec.SECP256R1())
+    ca_name = _name("mlops.hosts demo CA")
+    ca = _certificate(ca_name, ca_name, ca_key, ca_key, is_ca=True)
+    made = {"ca": {"cert": _pem(ca)}}
+    for host in (server, *clients):
+        key = ec.generate_private_key(ec.SECP256R1())
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        made[host] = {"cert": _pem(_certificate(_name(host), ca_name, key, ca_key)), "key": private.decode()}
+    return made
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _certificate(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    is_ca: bool = False,
+) -> x509.Certificate:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + _VALID)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+    )
+    if not is_ca:
+        host = subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(str(host))]), critical=False)
+    return builder.sign(signer, hashes.SHA256())
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
