@@ -41,7 +41,7 @@ options:
         type: str
         required: true
       uris:
-        description: Addresses. For dnf, V(uris[0\]) is the base URL.
+        description: Addresses. For dnf, base URLs of the same repository; with several, the others are mirrors.
         type: list
         elements: str
         required: true
@@ -89,9 +89,13 @@ options:
         description:
           - Version or version pattern with C(*). An installed version that matches is left alone.
           - Without it any installed version is right.
+          - For dnf, epoch and release may be left out. A wildcard needs a full stop or an epoch before it, such as
+            V(12.*), because dnf takes V(12*) for a part of package names first.
         type: str
       hold:
-        description: Lock the package with C(apt-mark hold) or C(dnf versionlock).
+        description:
+          - Lock the package with C(apt-mark hold) or C(dnf versionlock).
+          - For dnf4 this needs the package C(python3-dnf-plugin-versionlock), which may be among O(packages).
         type: bool
         default: false
       on_change:
@@ -338,7 +342,10 @@ attributes:
 notes:
   - Packages are installed by M(ansible.builtin.apt), M(ansible.builtin.dnf) or M(ansible.builtin.dnf5), called by the
     action plugin of the same name. Without the action plugin this module does nothing useful.
-  - Packages that came as dependencies stay when the component goes.
+  - Packages that came as dependencies stay when the component goes. So does the key that dnf gave to rpm when it
+    installed the first package of a repository.
+  - C(os-release) decides between apt and dnf, so that a Debian with dnf installed is still a Debian; where
+    C(/usr/bin/dnf) leads to decides between dnf4 and dnf5.
 """
 
 EXAMPLES = r"""
