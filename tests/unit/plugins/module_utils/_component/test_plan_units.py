@@ -1,0 +1,166 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which units are touched, decided on plain data: one row per situation a host can be in."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._component import plan_units
+from ansible_collections.mlops.hosts.plugins.module_utils._component.changes import PathChange, Situation, UnitChanges
+from ansible_collections.mlops.hosts.plugins.module_utils._component.node import ABSENT, Node
+from ansible_collections.mlops.hosts.plugins.module_utils._component.observe import Observed
+from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
+from ansible_collections.mlops.hosts.plugins.module_utils._component.units import Unit
+from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component, Effect, WantedUnit
+
+RUNNING = Unit(
+    name="a.service",
+    exists=True,
+    active_state="active",
+    sub_state="running",
+    file_state="enabled",
+    stale=False,
+    restarts=0,
+    result="success",
+    type="simple",
+    exit_status=0,
+    invocation="1",
+    queued=False,
+)
+MISSING = dataclasses.replace(RUNNING, exists=False, active_state="inactive", sub_state="dead", file_state="")
+STOPPED = dataclasses.replace(RUNNING, active_state="inactive", sub_state="dead")
+CRASHING = dataclasses.replace(RUNNING, active_state="activating", sub_state="auto-restart", result="exit-code")
+LOADING = dataclasses.replace(RUNNING, active_state="activating", sub_state="start", type="notify")
+FAILED = dataclasses.replace(RUNNING, active_state="failed", sub_state="failed", result="exit-code")
+FILE = "/etc/systemd/system/a.service"
+
+
+NEW = Node("file", content=b"2")
+
+
+def changed(path="/etc/a.conf", impact="restart", after=NEW, units=None):
+    return PathChange(path, Node("file", content=b"1"), after, "root", "root", Effect(impact, units))
+
+
+def plan(wanted, have, changes=(), package_effects=(), owned=None, others=()):
+    component = Component("demo", True, units=(WantedUnit("a.service", *wanted),) if wanted else ())
+    seen = Observed(None, {}, {}, {}, {}, {}, {}, {"a.service": have}, ())
+    situation = Situation(component, Ledger("demo", units=owned or {}), others, seen, None)
+    return plan_units.plan(situation, changes, package_effects)
+
+
+NAME = ("a.service",)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "have", "changes", "expected"),
+    [
+        pytest.param(("started", True), RUNNING, [], UnitChanges(), id="right-is-left-alone"),
+        pytest.param(("started", True), LOADING, [], UnitChanges(), id="one-that-loads-for-minutes-is-left-alone"),
+        pytest.param(("started", True), STOPPED, [], UnitChanges(start=NAME), id="stopped-is-started"),
+        pytest.param(("started", True), CRASHING, [], UnitChanges(start=NAME), id="a-crash-loop-is-not-running"),
+        pytest.param(("started", True), FAILED, [], UnitChanges(start=NAME), id="failed-is-started"),
+        pytest.param(("started", True), MISSING, [], UnitChanges(enable=NAME, start=NAME), id="still-to-be-installed"),
+        pytest.param(("started", True), RUNNING, [changed()], UnitChanges(restart=NAME), id="new-file-restarts"),
+        pytest.param(
+            ("started", True), RUNNING, [changed(impact="reload")], UnitChanges(reload=NAME), id="or-reloads-when-told"
+        ),
+        pytest.param(("started", True), RUNNING, [changed(impact="none")], UnitChanges(), id="or-does-nothing"),
+        pytest.param(("started", True), RUNNING, [changed(units=())], UnitChanges(), id="file-that-no-unit-reads"),
+        pytest.param(
+            ("started", True),
+            RUNNING,
+            [changed(impact="reload"), changed()],
+            UnitChanges(restart=NAME),
+            id="restart-wins-over-reload",
+        ),
+        pytest.param(("started", True), STOPPED, [changed()], UnitChanges(start=NAME), id="start-wins-over-restart"),
+        pytest.param(
+            ("started", True),
+            RUNNING,
+            [changed(FILE)],
+            UnitChanges(reread=True, restart=NAME),
+            id="unit-file-is-reread",
+        ),
+        pytest.param(
+            ("started", True),
+            dataclasses.replace(RUNNING, stale=True),
+            [],
+            UnitChanges(reread=True),
+            id="forgotten-daemon-reload",
+        ),
+        pytest.param(
+            ("started", True),
+            dataclasses.replace(RUNNING, file_state="masked", active_state="inactive", sub_state="dead"),
+            [],
+            UnitChanges(unmask=NAME, enable=NAME, start=NAME),
+            id="masked-by-hand",
+        ),
+        pytest.param(
+            ("started", True),
+            dataclasses.replace(RUNNING, file_state="static"),
+            [],
+            UnitChanges(),
+            id="static-cannot-be-enabled",
+        ),
+        pytest.param(("stopped", False), RUNNING, [], UnitChanges(stop=NAME, disable=NAME), id="stop-and-disable"),
+        pytest.param(("stopped", True), CRASHING, [], UnitChanges(stop=NAME), id="a-crash-loop-is-stopped"),
+        pytest.param(("stopped", True), FAILED, [], UnitChanges(), id="failed-is-stopped-enough"),
+        pytest.param(("stopped", True), STOPPED, [changed()], UnitChanges(), id="stopped-is-not-restarted"),
+        pytest.param(("unmanaged", True), STOPPED, [changed()], UnitChanges(), id="unmanaged-state-is-left-alone"),
+    ],
+)
+def test_what_is_done_to_a_wanted_unit(wanted, have, changes, expected):
+    assert plan(wanted, have, changes).changes == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "have", "changes", "expected"),
+    [
+        pytest.param(
+            {"enabled": False, "active": False},
+            RUNNING,
+            [changed(FILE, after=ABSENT)],
+            UnitChanges(stop=NAME, disable=NAME, reread=True),
+            id="ours-goes",
+        ),
+        pytest.param({"enabled": True, "active": True}, RUNNING, [], UnitChanges(), id="theirs-stays"),
+        pytest.param(
+            {"enabled": True, "active": True},
+            RUNNING,
+            [changed()],
+            UnitChanges(restart=NAME),
+            id="theirs-reads-its-own-file-again",
+        ),
+        pytest.param(
+            {"enabled": True, "active": True},
+            dataclasses.replace(STOPPED, file_state="disabled"),
+            [],
+            UnitChanges(enable=NAME, start=NAME),
+            id="theirs-runs-again",
+        ),
+        pytest.param({"enabled": False, "active": False}, MISSING, [], UnitChanges(), id="already-gone"),
+    ],
+)
+def test_what_is_done_to_a_unit_that_is_given_up(before, have, changes, expected):
+    assert plan(None, have, changes, owned={"a.service": before}).changes == expected
+
+
+def test_a_unit_that_another_component_wants_is_not_stopped():
+    other = Ledger("other", units={"a.service": {"enabled": False, "active": False}})
+    given_up = plan(None, RUNNING, owned={"a.service": {"enabled": False, "active": False}}, others=[other])
+    assert given_up.changes == UnitChanges()
+
+
+def test_a_new_package_version_restarts():
+    assert plan(("started", True), RUNNING, package_effects=[Effect("restart")]).changes.restart == NAME
+
+
+def test_the_ledger_keeps_how_the_unit_was_before_us():
+    first = plan(("started", True), STOPPED)
+    assert first.claims == {"a.service": {"enabled": True, "active": False}}
+    later = plan(("started", True), RUNNING, owned=first.claims)
+    assert later.claims == first.claims
