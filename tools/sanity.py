@@ -42,7 +42,7 @@ def main() -> int:
             step(artifact)
         except Failure as failure:
             failed += 1
-            print(f"sanity: {failure}")
+            print(f"sanity: {failure}", flush=True)
     print(f"sanity: {'FAILED' if failed else 'passed'}; all of it is in {LOG.relative_to(ROOT)}")
     return 1 if failed else 0
 
@@ -192,8 +192,7 @@ def _run(what: str, argv: list[str], *, cwd: Path, environment: dict[str, str] |
     if done.returncode:
         lines = (done.stdout + (done.stderr or "")).splitlines()
         errors = [line for line in lines if line.startswith(("ERROR", "FATAL"))]
-        print("\n".join(errors or lines[-40:]))
-        raise Failure(f"{what} failed with exit code {done.returncode}")
+        raise Failure("\n".join([*(errors or lines[-40:]), f"{what} failed with exit code {done.returncode}"]))
     return done.stdout
 
 
