@@ -35,14 +35,14 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        args = self._rendered(dict(self._task.args), task_vars)
-        args["_run"] = uuid.uuid4().hex
-        args["_controller"] = platform.node()
+        call: dict[str, t.Any] = {"run": uuid.uuid4().hex, "controller": platform.node(), "secrets": {}}
+        args = self._rendered(dict(self._task.args), call["secrets"], task_vars)
+        args["_call"] = call
         for _call in range(_MOST_CALLS):
             result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
             if result.get("failed") or not result.get("work"):
                 return t.cast("dict[str, t.Any]", result)
-            args["_work_error"] = self._work(result["manager"], result["work"], task_vars)
+            call["work_error"] = self._work(result["manager"], result["work"], task_vars)
         raise AnsibleActionFail(
             f"component {args.get('name')!r} did not come to an end in {_MOST_CALLS} calls; "
             "another run keeps undoing it"
@@ -70,12 +70,12 @@ class ActionModule(ActionBase):
                 return ": ".join([said, *(str(reason) for reason in done.get("failures") or ())])
         return None
 
-    def _rendered(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The arguments with every ``template``, ``src`` and ``key_src`` read, and secret contents set apart."""
-        hidden: dict[str, str] = {}
+    def _rendered(
+        self, args: dict[str, t.Any], hidden: dict[str, str], task_vars: dict[str, t.Any]
+    ) -> dict[str, t.Any]:
+        """The arguments with every ``template``, ``src`` and ``key_src`` read; secret contents go to ``hidden``."""
         args["files"] = [self._file(dict(file), task_vars, hidden) for file in args.get("files") or ()]
         args["repositories"] = [self._repository(dict(item)) for item in args.get("repositories") or ()]
-        args["_secrets"] = hidden
         return args
 
     def _file(self, file: dict[str, t.Any], task_vars: dict[str, t.Any], hidden: dict[str, str]) -> dict[str, t.Any]:

@@ -129,7 +129,9 @@ class NotAnswering(HostError):
 
     def after(self, seconds: float) -> NotAnswering:
         """The same, told after waiting for it."""
-        return NotAnswering(f"{self.situation} after {seconds:.0f} s", self.said, curable=self.curable, **self.details)
+        more = {name: value for name, value in self.details.items() if name != "stage"}
+        situation = f"{self.situation} after {seconds:.0f} s"
+        return NotAnswering(situation, self.said, stage=self.stage, curable=self.curable, **more)
 
 
 def read_api_key(path: str) -> str:

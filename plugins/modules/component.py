@@ -328,6 +328,25 @@ options:
     description: How long to wait for another run on the same host, in seconds.
     type: int
     default: 120
+  _call:
+    description: Filled in by the action plugin. Not for use.
+    type: dict
+    suboptions:
+      run:
+        description: Name of this run, the same in all its calls.
+        type: str
+        required: true
+      controller:
+        description: Name of the controller.
+        type: str
+        required: true
+      work_error:
+        description: What the package manager said when it failed.
+        type: str
+      secrets:
+        description: Contents of the files that are marked as secret, by path. Here Ansible masks them.
+        type: dict
+        required: true
 attributes:
   check_mode:
     description: Check mode reports the plan. A validator that is not installed yet is reported as C(after install).
@@ -564,33 +583,41 @@ SPEC = {
     ),
     "settle_s": {"type": "int", "default": 5},
     "lock_timeout_s": {"type": "int", "default": 120},
-}
-# What the action plugin adds. Contents of secret files travel apart, where Ansible masks them.
-INTERNAL = {
-    "_run": _text(default=""),
-    "_controller": _text(default="somewhere"),
-    "_work_error": _text(),
-    "_secrets": {"type": "dict", "default": {}, "no_log": True},
+    "_call": {
+        "type": "dict",
+        "options": {
+            "run": _text(required=True),
+            "controller": _text(required=True),
+            "work_error": _text(),
+            "secrets": {"type": "dict", "required": True, "no_log": True},
+        },
+    },
 }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**SPEC, **INTERNAL}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     params = module.params
+    call = params["_call"] or {
+        "run": f"pid-{os.getpid()}",
+        "controller": "somewhere",
+        "work_error": None,
+        "secrets": {},
+    }
     # The whole request does not travel back with every answer.
     invocation = {"module_args": {"name": params["name"], "state": params["state"]}}
     for file in params["files"]:
-        if file["secret"] and file["path"] in params["_secrets"]:
-            file["content"] = params["_secrets"][file["path"]]
+        if file["secret"] and file["path"] in call["secrets"]:
+            file["content"] = call["secrets"][file["path"]]
     try:
         result = engine.ensure(
             engine.Request(
                 component=parse(params),
-                run=params["_run"] or f"pid-{os.getpid()}",
-                controller=params["_controller"],
+                run=call["run"],
+                controller=call["controller"],
                 check_mode=module.check_mode,
                 lock_timeout_s=params["lock_timeout_s"],
-                work_error=params["_work_error"],
+                work_error=call["work_error"],
             ),
             Store(STATE_DIR),
             Tools(run=ModuleRunner(module), fetch=ModuleFetch()),

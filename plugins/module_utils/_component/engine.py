@@ -233,7 +233,7 @@ class _Call:
                     rolled_back=True,
                 )
             return self._begin("undone")
-        message = f"{journal.failure['message']}. The host is as it was before"
+        message = f"{journal.failure['message'].rstrip('.')}. The host is as it was before"
         if trouble is not None:
             message += f", but its earlier state does not become ready either: {trouble}"
         result = journal.result or {}
@@ -244,7 +244,7 @@ class _Call:
 
     def _stuck(self, journal: Journal, why: str) -> HostError:
         """The way back is blocked. The journal stays, so that the next run tries again."""
-        first = f"{journal.failure['message']}. " if journal.failure else ""
+        first = f"{journal.failure['message'].rstrip('.')}. " if journal.failure else ""
         return HostError(
             f"{first}The earlier state could not be brought back yet: {why}; mend that and run again",
             rolled_back=False,

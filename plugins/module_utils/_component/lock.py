@@ -17,8 +17,17 @@ import typing as t
 from .._errors import HostError
 
 _POLL_S = 0.5
-# Where apt/dpkg and rpm keep their POSIX locks.
-_PACKAGE_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/rpm/.rpm.lock")
+# Where package managers keep their POSIX locks: while they read lists, download, and install.
+_PACKAGE_LOCKS = (
+    "/var/lib/apt/lists/lock",
+    "/var/cache/apt/archives/lock",
+    "/var/lib/dpkg/lock-frontend",
+    "/var/lib/dpkg/lock",
+    "/var/lib/rpm/.rpm.lock",
+    "/usr/lib/sysimage/rpm/.rpm.lock",
+)
+# dnf4 writes its pid instead, while it reads lists and downloads.
+_PACKAGE_PIDS = ("/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid")
 _FLOCK = "hhqqi"
 
 
@@ -83,4 +92,9 @@ def package_manager_pid() -> int | None:
                 return int(pid)
         finally:
             os.close(handle)
+    for path in _PACKAGE_PIDS:
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as source:
+            written = int(source.read())
+            os.kill(written, 0)
+            return written
     return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._errors import HostError
 from . import claims, packages
 from .changes import Drift, Situation
 from .packages import Installed, Work
@@ -42,7 +43,12 @@ def plan(situation: Situation, *, refresh: bool) -> PackagePart:
     changed = set(situation.journal.packages_changed) if situation.journal else set()
     for wanted in component.packages:
         have = seen.packages[wanted.name]
-        taken[wanted.name] = {"original": _original(situation, wanted.name, have), "held": wanted.hold}
+        had_hold = bool(owned.packages.get(wanted.name, {}).get("held"))
+        ours = had_hold or not _was_held(situation, wanted.name, have)
+        taken[wanted.name] = {
+            "original": _original(situation, wanted.name, have),
+            "held": wanted.hold and ours,
+        }
         if not packages.matches(wanted, have, manager):
             changed.add(wanted.name)
             drift.append(_drift(wanted, have))
@@ -50,7 +56,11 @@ def plan(situation: Situation, *, refresh: bool) -> PackagePart:
                 install.append(packages.install_name(wanted, manager))
             else:
                 remove.append(wanted.name)
-        had_hold = bool(owned.packages.get(wanted.name, {}).get("held"))
+            if have.held and not (wanted.hold or had_hold):
+                raise HostError(
+                    f"package {wanted.name} is locked at {have.version} by somebody else, and "
+                    f"{wanted.version or 'another'} is wanted; open the lock, or say hold: true"
+                )
         if wanted.hold != have.held and (wanted.hold or had_hold):
             holds.append((wanted.name, wanted.hold))
             drift.append(Drift("package", wanted.name, "hold", wanted.hold, have.held))
@@ -93,6 +103,13 @@ def _original(situation: Situation, name: str, have: Installed) -> str | None:
     if situation.journal and name in situation.journal.packages_before:
         return t.cast("str | None", situation.journal.packages_before[name]["version"])
     return have.version
+
+
+def _was_held(situation: Situation, name: str, have: Installed) -> bool:
+    """Whether somebody had locked the package before this transaction."""
+    if situation.journal and name in situation.journal.packages_before:
+        return bool(situation.journal.packages_before[name]["held"])
+    return have.held
 
 
 def _drift(wanted: WantedPackage, have: Installed) -> Drift:

@@ -195,8 +195,7 @@ def _apply(decided: Plan, observed: Observed, store: Store, world: World, settin
 
 
 def _record(item: Item, fetched: t.Mapping[str, Fetched], store: Store, world: World) -> Record:
-    source = item.request.source
-    assert source is not None
+    source = item.request.origin
 
     def content(key: str) -> str:
         return item.stored[key] if key in item.stored else fetched[key].sha256

@@ -70,18 +70,24 @@ class Request:
     exclude: tuple[str, ...] = ()
 
     @property
+    def origin(self) -> Source:
+        """The source of an artefact that is to be present; only one that is to be absent has none."""
+        if self.source is None:
+            raise ValueError(f"{self.name} has no source")
+        return self.source
+
+    @property
     def version(self) -> str:
         """The name of the version, known without asking anyone: a commit, or a digest of the wanted checksums."""
-        assert self.source is not None
-        if self.source.kind != "hub":
+        if self.origin.kind != "hub":
             return _digest([[named.path, named.sha256] for named in sorted(self.files, key=lambda named: named.path)])[
                 :16
             ]
         paths = sorted(named.path for named in self.files)
         if not (paths or self.include or self.exclude):
-            return str(self.source.revision)
+            return str(self.origin.revision)
         chosen = _digest([paths, sorted(self.include), sorted(self.exclude)])
-        return f"{self.source.revision}-{chosen[:8]}"
+        return f"{self.origin.revision}-{chosen[:8]}"
 
 
 def without_query(url: str) -> str:
@@ -164,7 +170,7 @@ def _source(name: str, given: t.Mapping[str, t.Any], *, endpoint: str, token: st
     text, revision = given.get("source") or "", given.get("revision")
     if revision and COMMIT.fullmatch(revision.lower()):
         revision = revision.lower()
-    scheme, _, rest = text.partition("://")
+    scheme, _separator, rest = text.partition("://")
     parts = urllib.parse.urlsplit(text)
     if scheme == "hf":
         org_and_name = "/".join(rest.split("/")[:2])

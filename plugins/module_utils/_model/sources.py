@@ -119,8 +119,7 @@ class Sources:
 
     def locate(self, request: Request, path: str) -> str:
         """Where one file of the artefact is."""
-        source = request.source
-        assert source is not None
+        source = request.origin
         quoted = urllib.parse.quote(path)
         if source.kind == "hub":
             return f"{source.endpoint}/{source.address}/resolve/{source.revision}/{quoted}"
@@ -134,24 +133,22 @@ class Sources:
     def listing(self, request: Request) -> tuple[Wanted, ...]:
         """All files of the artefact. Asks the hub; the other sources have no list, the request has it."""
         if request not in self._listed:
-            assert request.source is not None
-            named = self._hub_files(request) if request.source.kind == "hub" else map(self._as_is, request.files)
+            named = self._hub_files(request) if request.origin.kind == "hub" else map(self._as_is, request.files)
             self._listed[request] = tuple(
-                dataclasses.replace(wanted, location=self.locate(request, wanted.path), token=request.source.token)
+                dataclasses.replace(wanted, location=self.locate(request, wanted.path), token=request.origin.token)
                 for wanted in named
             )
         return self._listed[request]
 
     def check(self, request: Request, missing: t.Sequence[Wanted]) -> tuple[Wanted, ...]:
         """See that what has to be fetched is there and may be read, and learn sizes that are not known."""
-        assert request.source is not None
         unseen = [wanted for wanted in missing if (request.name, wanted) not in self._checked]
-        if request.source.kind == "hub":  # the list has sizes; whether they may be read is the same for all of them
+        if request.origin.kind == "hub":  # the list has sizes; whether they may be read is the same for all of them
             for wanted in unseen[:1]:
                 self._head(request, wanted)
             self._checked.update({(request.name, wanted): wanted for wanted in unseen})
         else:
-            look = self._stat if request.source.kind == "file" else self._head
+            look = self._stat if request.origin.kind == "file" else self._head
             with concurrent.futures.ThreadPoolExecutor(self._parallel) as pool:
                 for wanted, seen in zip(unseen, pool.map(lambda wanted: look(request, wanted), unseen)):
                     self._checked[request.name, wanted] = seen
@@ -162,8 +159,7 @@ class Sources:
         return Wanted(named.path, "", named.sha256, size=named.size)
 
     def _info(self, request: Request, revision: str) -> dict[str, t.Any]:
-        source = request.source
-        assert source is not None
+        source = request.origin
         quoted = urllib.parse.quote(revision, safe="")
         url = f"{source.endpoint}/api/models/{source.address}/revision/{quoted}?blobs=true"
         status, found, body = self._ask(url, token=source.token)
@@ -180,9 +176,8 @@ class Sources:
         return t.cast("dict[str, t.Any]", info)
 
     def _hub_files(self, request: Request) -> list[Wanted]:
-        source = request.source
-        assert source is not None and source.revision is not None
-        info = self._info(request, source.revision)
+        source = request.origin
+        info = self._info(request, t.cast(str, source.revision))
         if info["sha"] != source.revision:
             raise HostError(f"{request.name}: asked for {source.revision}, {source.endpoint} answered {info['sha']}")
         offered: dict[str, Wanted] = {}

@@ -147,7 +147,9 @@ class Store:
         half_removed: set[int] = set()
         for leftover in leftovers:
             inodes = [
-                os.lstat(os.path.join(folder, name)).st_ino for folder, _, names in os.walk(leftover) for name in names
+                os.lstat(os.path.join(folder, name)).st_ino
+                for folder, _folders, names in os.walk(leftover)
+                for name in names
             ]
             for inode in inodes:
                 links[inode] = links.get(inode, 0) + 1
