@@ -35,9 +35,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        call: dict[str, t.Any] = {"run": uuid.uuid4().hex, "controller": platform.node(), "secrets": {}}
-        args = self._rendered(dict(self._task.args), call["secrets"], task_vars)
-        args["_call"] = call
+        call = {"run": uuid.uuid4().hex, "controller": platform.node(), "work_error": None}
+        hidden: dict[str, str] = {}
+        args = self._rendered(dict(self._task.args), hidden, task_vars)
+        args.update(_call=call, _secrets=hidden)
         for _call in range(_MOST_CALLS):
             result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
             if result.get("failed") or not result.get("work"):

@@ -343,10 +343,10 @@ options:
       work_error:
         description: What the package manager said when it failed.
         type: str
-      secrets:
-        description: Contents of the files that are marked as secret, by path. Here Ansible masks them.
-        type: dict
-        required: true
+  _secrets:
+    description: Filled in by the action plugin with the contents of secret files, by path. Not for use.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     description: Check mode reports the plan. A validator that is not installed yet is reported as C(after install).
@@ -589,9 +589,10 @@ SPEC = {
             "run": _text(required=True),
             "controller": _text(required=True),
             "work_error": _text(),
-            "secrets": {"type": "dict", "required": True, "no_log": True},
         },
     },
+    # Not within _call: Ansible writes options to the host's journal, and there it leaves out only whole ones.
+    "_secrets": {"type": "dict", "default": {}, "no_log": True},
 }
 
 
@@ -602,13 +603,12 @@ def main() -> None:
         "run": f"pid-{os.getpid()}",
         "controller": "somewhere",
         "work_error": None,
-        "secrets": {},
     }
     # The whole request does not travel back with every answer.
     invocation = {"module_args": {"name": params["name"], "state": params["state"]}}
     for file in params["files"]:
-        if file["secret"] and file["path"] in call["secrets"]:
-            file["content"] = call["secrets"][file["path"]]
+        if file["secret"] and file["path"] in params["_secrets"]:
+            file["content"] = params["_secrets"][file["path"]]
     try:
         result = engine.ensure(
             engine.Request(
