@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate authority for tests and the demo: made on the spot, good for a few days, trusted by nobody else."""
+"""A certificate authority for tests and the demo: made on the spot, good for a year, trusted by nobody else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_VALID = datetime.timedelta(days=30)
+_VALID = datetime.timedelta(days=365)
 
 
 def make_pki(server: str, clients: Iterable[str]) -> dict[str, dict[str, str]]:

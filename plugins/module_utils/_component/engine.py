@@ -71,7 +71,7 @@ def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
     later = transaction.rehearse(planned.paths, tools.run, pending=bool(planned.work))
     result = _result(planned, after_install=later)
     if journal is not None:
-        result["recovered"] = "finished" if _committed(journal, store) else "undone"
+        _note_recovery(result, "finished" if _committed(journal, store) else "undone")
     return result
 
 
@@ -112,7 +112,8 @@ class _Call:
 
     def _begin(self, recovered: str) -> dict[str, t.Any]:
         planned = _plan(self.request.component, self.store, self.tools, None)
-        result = {**_result(planned), "recovered": recovered}
+        result = _result(planned)
+        _note_recovery(result, recovered)
         if planned.empty:
             self._adopt(planned)
             return result
@@ -311,6 +312,12 @@ def _result(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, 
         "after_install": list(after_install),
         "ready": [],
     }
+
+
+def _note_recovery(result: dict[str, t.Any], recovered: str) -> None:
+    """What is done about an earlier run that was killed is a change of the host, too."""
+    result["recovered"] = recovered
+    result["changed"] = result["changed"] or recovered != "none"
 
 
 def _diff(change: PathChange) -> dict[str, str]:

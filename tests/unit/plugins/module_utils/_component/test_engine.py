@@ -281,6 +281,7 @@ def test_killed_before_the_commit_another_component_brings_the_old_state_back(ho
         host.ensure(changed, reach=die)
     result = host.ensure(component("another"), run="run-2")
     assert result["recovered"] == ("none" if step == "journal" else "undone")
+    assert result["changed"] == (step != "journal")
     assert host.snapshot() == before
     assert host.ensure(example(host), run="run-3")["drift"] == []
 
