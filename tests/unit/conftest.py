@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import pathlib
 import sys
 import types
+
+import hypothesis
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -24,3 +27,12 @@ if not known:
     }.items():
         package = sys.modules.setdefault(name, types.ModuleType(name))
         package.__path__ = [*getattr(package, "__path__", []), *path]
+
+# A loaded machine is slow, which is no finding. CI tries the same examples each time; a developer's run tries new ones.
+hypothesis.settings.register_profile(
+    "here",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+    derandomize="CI" in os.environ,
+)
+hypothesis.settings.load_profile("here")

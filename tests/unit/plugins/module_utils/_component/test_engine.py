@@ -23,7 +23,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted impo
 )
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ME = getpass.getuser()
@@ -310,7 +310,7 @@ STATES = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(there=STATES, wanted=STATES, edit=st.sampled_from(["a", "b", "c", "d.json"]))
 def test_apply_then_plan_is_empty_and_absent_brings_everything_back(tmp_path_factory, there, wanted, edit):
     host = Host(tmp_path_factory.mktemp("host"))
