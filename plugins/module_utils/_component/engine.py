@@ -60,9 +60,12 @@ def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda s
     """
     if request.check_mode:
         return _check(request, store, tools)
-    store.prepare()
-    with _turn(request, store) as journal:
-        return _Call(request, store, tools, reach).proceed(journal)
+    try:
+        store.prepare()
+        with _turn(request, store) as journal:
+            return _Call(request, store, tools, reach).proceed(journal)
+    except OSError as exc:
+        raise HostError(f"{_refused(exc)}; mend that and run again") from exc
 
 
 def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
@@ -191,8 +194,7 @@ class _Call:
         if isinstance(exc, HostError):
             journal.failure = {"message": str(exc), "details": exc.details}
         elif isinstance(exc, OSError):
-            where = f" {exc.filename}" if exc.filename else ""
-            journal.failure = {"message": f"the host refused{where}: {exc.strerror or exc}", "details": {}}
+            journal.failure = {"message": _refused(exc), "details": {}}
         else:
             journal.failure = {"message": f"this is a defect in mlops.hosts: {exc!r}", "details": {}}
         return self._undo(journal)
@@ -312,6 +314,11 @@ def _result(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, 
         "after_install": list(after_install),
         "ready": [],
     }
+
+
+def _refused(exc: OSError) -> str:
+    where = f" {exc.filename}" if exc.filename else ""
+    return f"the host refused{where}: {exc.strerror or exc}"
 
 
 def _note_recovery(result: dict[str, t.Any], recovered: str) -> None:

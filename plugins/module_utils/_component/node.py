@@ -66,13 +66,17 @@ def stage(path: str, node: Node) -> str:
         os.symlink(t.cast(str, node.target), waiting)
         os.lchown(waiting, node.uid, node.gid)
         return waiting
-    handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as out:
-        out.write(node.content or b"")
-        os.fchown(out.fileno(), node.uid, node.gid)
-        os.fchmod(out.fileno(), node.mode)
-        out.flush()
-        os.fsync(out.fileno())
+    try:
+        handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(node.content or b"")
+            os.fchown(out.fileno(), node.uid, node.gid)
+            os.fchmod(out.fileno(), node.mode)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as exc:
+        # A full disk is told by write(), which does not know whose file it was.
+        raise OSError(exc.errno, exc.strerror, path) from exc
     return waiting
 
 
