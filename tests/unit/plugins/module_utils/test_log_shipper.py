@@ -1,0 +1,376 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+import yaml
+from ansible_collections.mlops.hosts.plugins.module_utils import _log_shipper as shipper
+
+ROLE = pathlib.Path(__file__).parents[4] / "roles/log_shipper"
+PLATFORM = yaml.safe_load((ROLE / "vars/Debian.yml").read_text())["__log_shipper_platform"]
+KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+CA, CERT, PRIVATE_KEY = "/etc/ssl/logs/ca.pem", "/etc/ssl/logs/host.pem", "/etc/ssl/logs/host.key"
+TEXTS = {"ca": None, "ca_content": "CA", "cert": None, "cert_content": "CERT", "private_key": None}
+ON_HOST = {"ca": CA, "cert": CERT, "private_key": PRIVATE_KEY}
+
+
+def source(name="models", **more):
+    return {"name": name, "type": "journald_units", "units": ["mlops-*"], **more}
+
+
+def sink(name="central", **more):
+    return {"name": name, "type": "relp_tls", "host": "loghost", "ca": CA, **more}
+
+
+def route(name="all", sources=("models",), sinks=("central",), **more):
+    return {"name": name, "from": list(sources), "to": list(sinks), **more}
+
+
+def receiver(name="central", **more):
+    return {"name": name, "type": "relp_tls", **ON_HOST, "permitted_peers": ["sender"], **more}
+
+
+def made(**lists):
+    found = shipper.request(lists, PLATFORM)
+    assert found["problems"] == []
+    return found["component"]
+
+
+def file(component, path):
+    return next(item for item in component["files"] if item["path"] == path)
+
+
+def shown(what, **lists):
+    return file(made(**lists), shipper.CONFIG)["template_vars"][f"__log_shipper_{what}"]
+
+
+def test_defaults_are_those_of_the_argument_specs():
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    for options, defaults in (
+        (specs["log_shipper_sinks"]["options"], shipper.SINK),
+        (specs["log_shipper_sinks"]["options"]["queue"]["options"], shipper.QUEUE),
+        (specs["log_shipper_receivers"]["options"], shipper.RECEIVER),
+    ):
+        given = {name: option["default"] for name, option in options.items() if "default" in option}
+        assert {name: value for name, value in given.items() if name != "state"} == defaults
+
+
+# A sentence, and what brings it about.
+REFUSED = {
+    "These names are used twice: models; give each entry of a list a name of its own.": {
+        "sources": [source(), source(state="absent")]
+    },
+    "These names are used twice: Central; give each entry of a list a name of its own.": {
+        "sinks": [sink("Central"), sink("central")]
+    },
+    "These names cannot be used: a b, -x, y\n; use letters, digits, - and _.": {
+        "sources": [source("a b"), source("-x"), source("y\n")]
+    },
+    "log_shipper_routes names sources that are not there: nobody; log_shipper_sources has models.": {
+        "sources": [source(), source("nobody", state="absent")],
+        "sinks": [sink()],
+        "routes": [route(sources=["nobody", "models"]), route("again", sources=["nobody"])],
+    },
+    "log_shipper_routes names sinks that are not there: nowhere; log_shipper_sinks has none.": {
+        "sources": [source()],
+        "routes": [route(sinks=["nowhere"])],
+    },
+    "These sources have no units: a, b; list at least one.": {
+        "sources": [source("a", units=None), source("b", units=[])]
+    },
+    "These are no names of units: a b, c|d; * and ? are the wildcards.": {
+        "sources": [source(units=["a b", "c|d", "dev-disk-by\\x2duuid.device"])]
+    },
+    "Exactly one of ca and ca_content is needed, unlike in: both, none.": {
+        "sinks": [sink("both", ca_content="CA"), sink("none", ca=None)]
+    },
+    "A certificate or key is given both as a path and as content in: central; leave one out.": {
+        "sinks": [sink(**ON_HOST, cert_content="CERT", private_key_content=KEY)]
+    },
+    "A certificate needs its private key and the other way round, unlike in: a, b.": {
+        "sinks": [
+            sink("a", cert=CERT),
+            sink("b", private_key=PRIVATE_KEY),
+            sink("c", cert=CERT, private_key_content=KEY),
+        ]
+    },
+    "These receivers have no certificate: central; give cert and private_key.": {
+        "receivers": [receiver(cert=None, private_key=None)]
+    },
+    "These receivers would let in nobody: a, b; list permitted_peers.": {
+        "receivers": [receiver("a", permitted_peers=[]), receiver("b", permitted_peers=None, port=1)]
+    },
+    "private_key_content is no unencrypted PEM key in: a, b.": {
+        "sinks": [
+            sink("a", cert=CERT, private_key_content="c2VjcmV0"),
+            sink("b", cert=CERT, private_key_content="-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0"),
+        ]
+    },
+    'These hosts, addresses, groups or peers cannot be meant: a b, x"y, 1,2, c d.': {
+        "sinks": [sink(host="a b", permitted_peers=['x"y', "*.example.org"])],
+        "receivers": [receiver(address="1,2", group="c d")],
+    },
+    "These paths cannot be used: ca.pem, /a b; give absolute paths without blanks.": {
+        "sinks": [sink(ca="ca.pem", cert="/a b", private_key=PRIVATE_KEY)]
+    },
+    "The shipper cannot read below /root, /home and /run/user: /root/ca, /home/me/ca; move them to /etc.": {
+        "sinks": [sink("a", ca="/root/ca"), sink("b", ca="/home/me/ca"), sink("c", ca="/rooted/ca")]
+    },
+    "Two receivers want port 6514; give each a port of its own.": {
+        "receivers": [receiver("a"), receiver("b", port="6514"), receiver("c", port=1, state="absent")]
+    },
+}
+
+
+@pytest.mark.parametrize(("sentence", "lists"), REFUSED.items(), ids=list(REFUSED))
+def test_what_cannot_be_meant_is_one_sentence_without_any_key(sentence, lists):
+    found = shipper.request(lists, PLATFORM)
+    assert found["problems"] == [sentence]
+    assert "c2VjcmV0" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "usable"),
+    [
+        ("/var/log/mlops/{host}/{program}.log", True),
+        ("/srv/logs/{host}.log", True),
+        ("/srv/logs/a-{host}-z/all.{program}", True),
+        ("/srv/{host}.log", False),
+        ("/srv/logs/{program}.log", False),
+        ("/var/log/{host}/{program}.log", False),
+        ("/srv/logs/{host}/../{program}.log", False),
+        ("/srv/../{host}/{program}.log", False),
+        ("/srv/logs/{user}/{host}.log", False),
+        ("logs/{host}", False),
+    ],
+)
+def test_received_logs_have_a_directory_of_their_own(path, usable):
+    assert shipper.problems(shipper.parse({"receivers": [receiver(path=path)]})) == (
+        []
+        if usable
+        else [
+            f"These patterns of received logs cannot be used: {path}; give a directory of their own, then {{host}}, "
+            "such as /var/log/mlops/{host}/{program}.log."
+        ]
+    )
+
+
+def test_everything_that_is_wrong_is_said():
+    found = shipper.request({"sources": [source(units=[])], "sinks": [sink(ca=None)]}, PLATFORM)
+    assert len(found["problems"]) == 2
+
+
+def test_a_refused_request_asks_nothing_and_holds_no_key():
+    found = shipper.request({"sinks": [sink(**TEXTS, private_key_content=KEY), sink()]}, PLATFORM)
+    assert found["problems"]
+    assert found["questions"] == {"paths": [], "ports": []}
+    assert [item["path"] for item in found["component"]["files"]] == [shipper.CONFIG]
+
+
+@pytest.mark.parametrize(
+    ("lists", "packages"),
+    [
+        pytest.param({}, ["rsyslog"], id="nothing-needs-rsyslog-only"),
+        pytest.param({"sinks": [sink(type="syslog_tls")]}, ["rsyslog", "rsyslog-gnutls"], id="syslog-needs-tls"),
+        pytest.param({"sinks": [sink()]}, ["rsyslog", "rsyslog-gnutls", "rsyslog-relp"], id="relp-needs-relp"),
+        pytest.param({"sinks": [sink(state="absent")]}, ["rsyslog"], id="an-absent-sink-needs-nothing"),
+        pytest.param(
+            {"receivers": [receiver(type="syslog_tls")]},
+            ["rsyslog", "rsyslog-gnutls", "logrotate"],
+            id="a-receiver-needs-logrotate",
+        ),
+    ],
+)
+def test_packages_are_those_that_are_needed(lists, packages):
+    assert made(**lists)["packages"] == [{"name": name, "state": "present"} for name in packages]
+
+
+def test_what_is_absent_is_as_good_as_not_there():
+    gone = {"state": "absent"}
+    lists = {"sources": [source()], "sinks": [sink()], "routes": [route()], "receivers": [receiver()]}
+    more = {
+        "sources": [*lists["sources"], {"name": "x", "type": "journald_units", **gone}],
+        "sinks": [*lists["sinks"], {"name": "x", "type": "syslog_tls", "host": "a b", **gone}],
+        "routes": [*lists["routes"], route("x", ["nobody"], ["nowhere"], **gone)],
+        "receivers": [*lists["receivers"], {"name": "x", "type": "syslog_tls", **gone}],
+    }
+    assert shipper.request(more, PLATFORM) == shipper.request(lists, PLATFORM)
+
+
+@pytest.mark.parametrize(
+    ("unit", "takes", "leaves"),
+    [
+        pytest.param("vllm", "vllm.service", "vllm.socket", id="a-bare-name-is-a-service"),
+        pytest.param("vllm.socket", "vllm.socket", "vllmXsocket", id="a-dot-is-a-dot"),
+        pytest.param("vllm@*", "vllm@a.service", "vllm.service", id="a-star-is-anything"),
+        pytest.param("gpu?.service", "gpu1.service", "gpu12.service", id="a-question-mark-is-one-character"),
+        pytest.param("gpu?", "gpu1.service", "gpu1.socket", id="a-question-mark-may-be-in-a-bare-name"),
+        pytest.param("*", "any.mount", "", id="a-star-alone-is-every-unit"),
+        pytest.param("a\\x2db.mount", "a\\x2db.mount", "a-b.mount", id="a-backslash-is-a-backslash"),
+    ],
+)
+def test_a_unit_is_a_regular_expression(unit, takes, leaves):
+    # POSIX needs no escape for a backslash in brackets, and two are the same as one; Python needs them.
+    pattern = shipper.unit_pattern(unit)
+    assert re.fullmatch(pattern, takes)
+    assert not leaves or not re.fullmatch(pattern, leaves)
+
+
+KERNEL = '$!_TRANSPORT == "kernel"'
+MODELS = '($!mlops_unit != "" and re_match($!mlops_unit, "^(mlops-.*|vllm[.]service)\\$"))'
+
+
+@pytest.mark.parametrize(
+    ("routes", "condition"),
+    [
+        pytest.param([], "", id="without-a-route-no-line"),
+        pytest.param([route()], MODELS, id="units"),
+        pytest.param([route(sources=["kernel"])], KERNEL, id="kernel"),
+        pytest.param([route(sources=["kernel", "models"])], f"{MODELS} or {KERNEL}", id="in-the-order-of-sources"),
+        pytest.param([route(), route("again")], MODELS, id="two-routes-are-one"),
+        pytest.param([route(), route("more", ["kernel"], state="absent")], MODELS, id="an-absent-route-is-none"),
+        pytest.param([route(sinks=["plain"])], "", id="a-route-to-another-sink"),
+    ],
+)
+def test_routes_become_the_condition_of_a_sink(routes, condition):
+    sources = [source(units=["mlops-*", "vllm"]), {"name": "kernel", "type": "kernel"}]
+    sinks = shown("sinks", sources=sources, sinks=[sink(), sink("plain")], routes=routes)
+    assert sinks[0]["condition"] == condition
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        pytest.param({}, {"port": 6514, "peers": ["loghost"], "cert": None, "key": None}, id="left-out"),
+        pytest.param({}, {"queue": {"disk_max_mib": 1024, "memory_max_records": 10000}}, id="queue-left-out"),
+        pytest.param(
+            {"queue": {"disk_max_mib": 64, "memory_max_records": None}},
+            {"queue": {"disk_max_mib": 64, "memory_max_records": 10000}},
+            id="half-of-a-queue",
+        ),
+        pytest.param({"permitted_peers": ["a", "b"]}, {"peers": ["a", "b"]}, id="peers"),
+        pytest.param({"permitted_peers": []}, {"peers": ["loghost"]}, id="no-peers-are-not-everybody"),
+        pytest.param(ON_HOST, {"ca": CA, "cert": CERT, "key": PRIVATE_KEY}, id="paths-stay-as-they-are"),
+        pytest.param(
+            {**TEXTS, "private_key_content": KEY},
+            {
+                "ca": "/etc/mlops-log-shipper/sink-central.ca.pem",
+                "cert": "/etc/mlops-log-shipper/sink-central.cert.pem",
+                "key": "/etc/mlops-log-shipper/sink-central.key.pem",
+            },
+            id="texts-become-paths",
+        ),
+    ],
+)
+def test_a_sink_is_shown_to_the_template_with_all_it_needs(given, found):
+    (one,) = shown("sinks", sinks=[sink(**given)])
+    assert {name: one[name] for name in found} == found
+
+
+def test_a_receiver_is_shown_with_its_defaults():
+    (one,) = shown("receivers", receivers=[receiver()])
+    rest = {name: str(value) for name, value in shipper.RECEIVER.items() if name != "port"}
+    assert one == {
+        **rest,
+        **{"name": "central", "type": "relp_tls", "port": 6514, "peers": ["sender"]},
+        **{"ca": CA, "cert": CERT, "key": PRIVATE_KEY},
+    }
+
+
+def test_a_key_is_in_one_secret_file_and_nowhere_else():
+    lists = {"receivers": [receiver(**TEXTS, private_key_content=KEY)]}
+    found = shipper.request(lists, PLATFORM)
+    files = {item["path"]: item for item in found["component"]["files"]}
+    key_file = files["/etc/mlops-log-shipper/receiver-central.key.pem"]
+    assert (key_file.pop("content"), key_file["mode"], key_file["secret"]) == (KEY, "0600", True)
+    assert files["/etc/mlops-log-shipper/receiver-central.ca.pem"] == {
+        "path": "/etc/mlops-log-shipper/receiver-central.ca.pem",
+        "content": "CA",
+        "mode": "0644",
+    }
+    assert "c2VjcmV0" not in repr(found)
+    assert "c2VjcmV0" not in repr(shipper.parse(lists))
+    assert found["questions"] == {"paths": [], "ports": [6514]}
+
+
+def test_what_lies_on_the_host_is_asked_for_once():
+    found = shipper.request({"sinks": [sink("a", **ON_HOST), sink("b")], "receivers": [receiver(port=7)]}, PLATFORM)
+    assert found["questions"] == {"paths": [CA, CERT, PRIVATE_KEY], "ports": [7]}
+    assert [item["path"] for item in found["component"]["files"]] == [shipper.CONFIG, shipper.LOGROTATE]
+
+
+@pytest.mark.parametrize(
+    ("address", "tcp"),
+    [
+        ("0.0.0.0", "127.0.0.1:6514"),
+        ("::", "[::1]:6514"),
+        ("fe80::1", "[fe80::1]:6514"),
+        ("10.0.0.5", "10.0.0.5:6514"),
+    ],
+)
+def test_a_receiver_is_waited_for_where_it_listens(address, tcp):
+    component = made(receivers=[receiver(address=address)])
+    assert component["ready"] == [
+        {"unit": "rsyslog.service", "command": ["/usr/sbin/rsyslogd", "-N1"], "timeout_s": 10},
+        {"unit": "rsyslog.service", "tcp": tcp, "timeout_s": 20},
+    ]
+    assert [unit["name"] for unit in component["units"]] == ["rsyslog.service", "logrotate.timer"]
+
+
+def test_the_directory_before_the_first_placeholder_is_made():
+    paths = ["/var/log/mlops/{host}/{program}.log", "/srv/logs/a-{host}.log"]
+    component = made(receivers=[receiver("a", path=paths[0]), receiver("b", port=1, path=paths[1], group="logs")])
+    assert component["directories"] == [
+        {"path": "/etc/mlops-log-shipper", "mode": "0700"},
+        {"path": "/var/spool/mlops-log-shipper", "mode": "0700"},
+        {"path": "/var/log/mlops", "mode": "0750", "group": "adm"},
+        {"path": "/srv/logs", "mode": "0750", "group": "logs"},
+    ]
+
+
+def test_files_are_kept_as_long_as_any_receiver_of_the_path_wants():
+    receivers = [
+        receiver("a", keep_days=3),
+        receiver("b", port=1, keep_days="9"),
+        receiver("c", port=2, path="/s/l/{host}"),
+    ]
+    kept = file(made(receivers=receivers), shipper.LOGROTATE)["template_vars"]["__log_shipper_kept"]
+    assert kept == [{"files": "/s/l/*", "days": 30}, {"files": "/var/log/mlops/*/*.log", "days": 9}]
+
+
+def conflicts(paths=(), listeners=()):
+    seen = {
+        "paths": [{"path": path, "kind": "file", "mode": "0600"} | what for path, what in dict(paths).items()],
+        "listeners": [{"port": port, "unit": unit} for port, unit in listeners],
+    }
+    return shipper.host_problems({"sinks": [sink(**ON_HOST)]}, seen, unit="rsyslog.service")
+
+
+@pytest.mark.parametrize(
+    ("paths", "listeners", "sentences"),
+    [
+        ({CA: {"mode": "0644"}, PRIVATE_KEY: {"mode": "0640"}}, [(6514, "rsyslog.service")], []),
+        (
+            {CA: {"kind": "absent", "mode": None}, CERT: {"kind": "directory", "mode": "0755"}},
+            [],
+            [f"These files are not on the host: {CA}, {CERT}; put them there first, or give their content."],
+        ),
+        (
+            {PRIVATE_KEY: {"mode": "0604"}},
+            [],
+            [f"The private key {PRIVATE_KEY} can be read by others; take away their permissions (mode 0600 or 0640)."],
+        ),
+        (
+            {},
+            [(22, "ssh.service"), (22, "ssh.service"), (6514, None)],
+            ["Another program listens on port 22, 6514; stop it or choose another port."],
+        ),
+    ],
+    ids=["a-good-host", "files-are-missing", "a-key-is-open", "a-port-is-taken"],
+)
+def test_what_the_host_has_against_it_is_one_sentence(paths, listeners, sentences):
+    assert conflicts(paths, listeners) == sentences
