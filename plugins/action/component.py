@@ -86,6 +86,12 @@ class ActionModule(ActionBase):
                 f"file {file.get('path')!r} needs exactly one of content, template, src and json_keys, "
                 f"it has {' and '.join(given) or 'none'}"
             )
+        if isinstance(file.get("content"), (dict, list)):
+            # As text it would be Python, which no program reads. ansible-core 2.18 makes data of text that looks so.
+            raise AnsibleActionFail(
+                f"the content of file {file.get('path')!r} is data, and text is wanted; "
+                "end its expression with the filter to_json, or with the filter string where it is text already"
+            )
         if file.get("template") is not None:
             file["content"] = self._template(
                 str(file.pop("template")), file.pop("template_vars", None) or {}, task_vars
@@ -105,7 +111,7 @@ class ActionModule(ActionBase):
 
     def _template(self, name: str, more: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
         path = self._find_needle("templates", name)
-        text = self._loader.get_text_file_contents(path)
+        text = self._text(path)
         variables = {"ansible_managed": "Ansible managed", **task_vars, **more}
         templar = self._templar.copy_with_new_env(searchpath=[os.path.dirname(path)], available_variables=variables)
         overrides = {"trim_blocks": True}
@@ -115,6 +121,13 @@ class ActionModule(ActionBase):
 
     def _read(self, folder: str, name: str) -> str:
         try:
-            return str(self._loader.get_text_file_contents(self._find_needle(folder, name)))
+            return self._text(self._find_needle(folder, name))
         except AnsibleError as exc:
             raise AnsibleActionFail(f"{name} was not found in the {folder} folder: {exc}") from exc
+
+    def _text(self, path: str) -> str:
+        """What a file here holds, decrypted where it is a vault."""
+        if trust_as_template is None:
+            # 2.18 has no public way that lays no decrypted copy on the disk.
+            return t.cast("bytes", self._loader._get_file_contents(path)[0]).decode()
+        return t.cast("str", self._loader.get_text_file_contents(path))

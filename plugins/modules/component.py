@@ -160,7 +160,10 @@ options:
         type: str
         required: true
       content:
-        description: The content.
+        description:
+          - The content, as text. Data needs a filter, such as P(ansible.builtin.to_json#filter).
+          - With ansible-core 2.18, an expression whose text looks like a list or a dictionary is data, unless it ends
+            with the filter C(string).
         type: str
       template:
         description: Name of a template in the C(templates) folder of the role, rendered on the controller.

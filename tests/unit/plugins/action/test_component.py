@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import types
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.mlops.hosts.plugins.action.component import ActionModule
+
+
+@pytest.fixture
+def run():
+    """Run the action; what the host was asked is in run.asked."""
+
+    def act(**arguments):
+        task = types.SimpleNamespace(args=arguments, async_val=0, check_mode=False, diff=False, action="x")
+        connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/x"))
+        action = ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
+
+        def execute(*, module_name, module_args, **options):
+            act.asked.append(module_args)
+            return {"changed": False}
+
+        action._execute_module = execute
+        return action.run(task_vars={})
+
+    act.asked = []
+    return act
+
+
+@pytest.mark.parametrize("data", [pytest.param({"a": 1}, id="dict"), pytest.param([1], id="list")])
+def test_data_is_no_content(run, data):
+    with pytest.raises(AnsibleActionFail) as failure:
+        run(name="a", files=[{"path": "/etc/a", "content": data, "secret": True}])
+    assert failure.value.message == (
+        "the content of file '/etc/a' is data, and text is wanted; "
+        "end its expression with the filter to_json, or with the filter string where it is text already"
+    )
+    assert run.asked == []
+
+
+def test_text_is_content(run):
+    run(name="a", files=[{"path": "/etc/a", "content": '{"a": 1}'}])
+    assert run.asked[0]["files"] == [{"path": "/etc/a", "content": '{"a": 1}'}]
