@@ -37,7 +37,7 @@ demo: setup  ## a small fleet on this machine
 demo-down: setup  ## remove the demo's hosts
 	$(PY) tools/demo.py down
 
-bench: setup  ## measure speed against other collections
+bench: setup  ## measure what a host that is right costs, against plain tasks
 	$(PY) benchmarks/run.py
 
 clean:  ## remove the test hosts, the engine if it was started from here, and what was made
