@@ -23,7 +23,7 @@ _START_TIMEOUT_S = 90
 
 
 class NotReady(HostError):
-    """A condition did not hold in time, or its unit died."""
+    """A condition did not hold in time, or its unit died. ``stage`` in the details is how far it came, when known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _is_up(name: str, begun: t.Mapping[str, int], tools: Tools) -> str | None:
 def _refuse_dead(watched: t.Mapping[str, int], tools: Tools) -> None:
     for name in watched:
         if (reason := _death(name, watched[name], tools)) is not None:
-            raise NotReady(reason)
+            raise NotReady(reason, stage="process")
 
 
 def _death(name: str, restarts: int, tools: Tools) -> str | None:

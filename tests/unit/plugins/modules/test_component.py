@@ -9,26 +9,43 @@ import pytest
 from ansible.module_utils import basic
 from ansible_collections.mlops.hosts.plugins.modules import component
 
-SECRET = "sk-secret"
+PATH = "/etc/none/key"
 
 
-def test_a_secret_is_in_neither_the_journal_nor_the_result(monkeypatch, capsys):
-    logged = []
-    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: logged.append(f"{msg} {log_args}"))
-    path = "/etc/none/key"
-    arguments = {
-        "name": "chat",
-        "files": [{"path": path, "content": "", "secret": True, "mode": "bad"}],
-        "_call": {"run": "r", "controller": "c"},
-        # The line break matters: Ansible does not find a masked value in a text that shows it as an escape.
-        "_secrets": {path: f"{SECRET}\n"},
-    }
-    document = json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": True, **arguments}}).encode()
+@pytest.fixture
+def logged(monkeypatch):
+    """What the module writes to the host's journal."""
+    lines = []
+    monkeypatch.setattr(basic.AnsibleModule, "log", lambda self, msg, log_args=None: lines.append(f"{msg} {log_args}"))
+    return lines
+
+
+def refused(monkeypatch, capsys, **arguments):
+    """Run the module as Ansible does, with a mode that it refuses before it looks at the host. Returns what it prints."""
+    document = json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": True, "name": "chat", **arguments}}).encode()
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", document)
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
     with pytest.raises(SystemExit):
         component.main()
     output = capsys.readouterr().out
     assert "mode 'bad'" in output
-    assert "Invoked with" in logged[0]
-    assert SECRET not in output + "".join(logged)
+    return output
+
+
+def test_a_secret_is_in_neither_the_journal_nor_the_result(monkeypatch, capsys, logged):
+    output = refused(
+        monkeypatch,
+        capsys,
+        files=[{"path": PATH, "content": "", "secret": True, "mode": "bad"}],
+        _call={"run": "r", "controller": "c"},
+        # The line break matters: Ansible does not find a masked value in a text that shows it as an escape.
+        _secrets={PATH: "sk-secret\n"},
+    )
+    assert logged[0].startswith("component chat is to be present")
+    assert "sk-secret" not in output + "".join(logged)
+
+
+def test_the_contents_of_files_are_not_written_to_the_journal(monkeypatch, capsys, logged):
+    refused(monkeypatch, capsys, files=[{"path": PATH, "content": "a whole file", "mode": "bad"}])
+    assert logged
+    assert "a whole file" not in "".join(logged)
