@@ -21,7 +21,7 @@ def logged(monkeypatch):
 
 
 def refused(monkeypatch, capsys, **arguments):
-    """Run the module as Ansible does, with a mode that it refuses before it looks at the host. Returns what it prints."""
+    """Run the module as Ansible does, with a mode that it refuses before it looks at the host; what it prints."""
     document = json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": True, "name": "chat", **arguments}}).encode()
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", document)
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
