@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils import _model_server
+from ..module_utils._model_server.objections import host_problems
+from ..module_utils._model_server.request import request
 
 
 class FilterModule:
@@ -15,6 +16,6 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "model_server_request": _model_server.request,
-            "model_server_conflicts": _model_server.host_problems,
+            "model_server_request": request,
+            "model_server_conflicts": host_problems,
         }

@@ -7,7 +7,10 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils import _model_server as server
+from ansible_collections.mlops.hosts.plugins.module_utils._model_server.component import quoted
+from ansible_collections.mlops.hosts.plugins.module_utils._model_server.instance import DEFAULTS, GATE
+from ansible_collections.mlops.hosts.plugins.module_utils._model_server.objections import host_problems, problems
+from ansible_collections.mlops.hosts.plugins.module_utils._model_server.request import request
 
 ROLE = pathlib.Path(__file__).parents[4] / "roles/model_server"
 KEY = "sk-secret"
@@ -25,7 +28,7 @@ def code(**more):
 
 
 def made(*instances, **more):
-    found = server.request(instances, user="models", packages=PACKAGES, **more)
+    found = request(instances, user="models", packages=PACKAGES, **more)
     assert found["problems"] == []
     return found["component"]
 
@@ -38,12 +41,12 @@ def test_defaults_are_those_of_the_argument_specs():
     specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     options = specs["model_server_instances"]["options"]
     gate = options["gate"]["options"]
-    assert {name: option["default"] for name, option in options.items() if "default" in option} == server.DEFAULTS
-    assert {name: option["default"] for name, option in gate.items() if "default" in option} == server.GATE
+    assert {name: option["default"] for name, option in options.items() if "default" in option} == DEFAULTS
+    assert {name: option["default"] for name, option in gate.items() if "default" in option} == GATE
 
 
 def test_a_usual_instance_has_no_problem():
-    assert server.problems([chat(), code(api_key=KEY), {"name": "old", "state": "absent"}]) == []
+    assert problems([chat(), code(api_key=KEY), {"name": "old", "state": "absent"}]) == []
 
 
 @pytest.mark.parametrize(
@@ -95,7 +98,7 @@ def test_a_usual_instance_has_no_problem():
     ],
 )
 def test_what_is_refused_is_one_sentence_without_the_key(instances, problem):
-    (found,) = server.problems(instances)
+    (found,) = problems(instances)
     assert problem in found
     assert found.startswith("Model server instance")
     assert found.endswith(".")
@@ -103,25 +106,25 @@ def test_what_is_refused_is_one_sentence_without_the_key(instances, problem):
 
 
 def test_what_is_absent_is_not_judged():
-    assert server.problems([{"name": "old", "state": "absent", "engine": "ollama"}]) == []
+    assert problems([{"name": "old", "state": "absent", "engine": "ollama"}]) == []
 
 
 @pytest.mark.parametrize("given", [{"allow_unauthenticated": True}, {"api_key": KEY}, {"api_key_file": "/etc/key"}])
 def test_another_address_than_loopback_is_a_choice(given):
-    assert server.problems([chat(host="0.0.0.0", **given)]) == []
+    assert problems([chat(host="0.0.0.0", **given)]) == []
 
 
 def test_a_platform_without_a_package_needs_a_binary():
-    found = server.request([chat()], user="models", platform="Debian trixie")
+    found = request([chat()], user="models", platform="Debian trixie")
     assert found["problems"] == [
         "No package with llama-server is known for Debian trixie (known: Debian forky), and model server instance "
         "'chat' has no binary; set its binary to a llama-server on the host, or set model_server_packages."
     ]
-    assert server.request([chat(binary="/opt/llama-server")], user="models")["problems"] == []
+    assert request([chat(binary="/opt/llama-server")], user="models")["problems"] == []
 
 
 def test_a_refused_request_is_no_component():
-    found = server.request([chat(), code(engine="vllm")], user="models", packages=PACKAGES)
+    found = request([chat(), code(engine="vllm")], user="models", packages=PACKAGES)
     assert found["component"]["files"] == []
     assert found["questions"] == {"paths": [], "ports": []}
 
@@ -140,7 +143,7 @@ def test_files_restart_only_their_own_instance():
 
 
 def test_the_key_is_in_one_secret_file_and_nowhere_else():
-    found = server.request([chat(api_key=KEY)], user="models", packages=PACKAGES)
+    found = request([chat(api_key=KEY)], user="models", packages=PACKAGES)
     key_file = file(found["component"], "/api_key")
     assert (key_file.pop("content"), key_file["mode"], key_file["secret"]) == (f"{KEY}\n", "0600", True)
     assert KEY not in repr(found)
@@ -177,7 +180,7 @@ def test_gpus_are_named_and_open_the_unit():
 
 
 def test_a_word_is_safe_from_systemd():
-    assert server.quoted('50% of $HOME "a\\b"') == '"50%% of $$HOME \\"a\\\\b\\""'
+    assert quoted('50% of $HOME "a\\b"') == '"50%% of $$HOME \\"a\\\\b\\""'
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ FULL = chat(binary="/opt/llama-server", api_key_file="/etc/key")
 
 
 def test_a_good_host_stands_against_nothing():
-    assert server.host_problems([FULL], seen()) == []
+    assert host_problems([FULL], seen()) == []
 
 
 @pytest.mark.parametrize(
@@ -248,9 +251,9 @@ def test_a_good_host_stands_against_nothing():
     ],
 )
 def test_what_lies_wrong_is_one_sentence(path, what, problem):
-    (found,) = server.host_problems([FULL], seen(**{path: what}))
+    (found,) = host_problems([FULL], seen(**{path: what}))
     assert problem in found
-    in_check_mode = server.host_problems([FULL], seen(**{path: what}), check_mode=True)
+    in_check_mode = host_problems([FULL], seen(**{path: what}), check_mode=True)
     assert in_check_mode == ([] if what["kind"] == "absent" else [found])
 
 
@@ -268,24 +271,24 @@ def test_what_lies_wrong_is_one_sentence(path, what, problem):
     ],
 )
 def test_a_port_is_taken_where_addresses_overlap(host, address, taken):
-    found = server.host_problems([chat(host=host)], seen(listener(address)))
+    found = host_problems([chat(host=host)], seen(listener(address)))
     assert bool(found) is taken
 
 
 def test_who_has_the_port_is_named():
-    assert server.host_problems([chat()], seen(listener(), listener("::"))) == [
+    assert host_problems([chat()], seen(listener(), listener("::"))) == [
         "Model server instance 'chat' wants port 8001 of 127.0.0.1, which nginx (pid 812, nginx.service) has; "
         "stop that, or set another port."
     ]
-    (found,) = server.host_problems([chat()], seen(listener(pid=None, process=None, unit=None)))
+    (found,) = host_problems([chat()], seen(listener(pid=None, process=None, unit=None)))
     assert "which a process that cannot be seen has" in found
 
 
 def test_a_port_may_be_our_own_or_that_of_an_instance_that_goes():
-    assert server.host_problems([chat()], seen(listener(unit="mlops-model-chat.service"))) == []
-    assert server.host_problems([chat()], seen(listener(unit="mlops-model-old.service"))) == []
+    assert host_problems([chat()], seen(listener(unit="mlops-model-chat.service"))) == []
+    assert host_problems([chat()], seen(listener(unit="mlops-model-old.service"))) == []
 
 
 def test_a_port_of_an_instance_that_moves_away_is_not_free_yet():
-    (found,) = server.host_problems([chat(), code()], seen(listener(unit="mlops-model-code.service")))
+    (found,) = host_problems([chat(), code()], seen(listener(unit="mlops-model-code.service")))
     assert "which instance 'code' still has; move that one first" in found

@@ -2,36 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Turns the instances of the role ``model_server`` into component data, and says what is wrong with them. Pure.
-
-An instance comes as the user wrote it; what is left out gets the defaults of the role's ``argument_specs``. An API key
-goes into the content of a secret file and nowhere else: no message names it.
-"""
+"""What stands against the instances, one sentence each: in the request itself, and on the host."""
 
 from __future__ import annotations
 
-import dataclasses
-import ipaddress
 import re
 import typing as t
 
-Data = t.Mapping[str, t.Any]
-
-ENGINES = ("llama_cpp",)
-DEPLOYMENTS = ("native",)
-CONFIG_DIR = "/etc/mlops.hosts/model_server"
-PACKAGED_BINARY = "/usr/bin/llama-server"
-
-DEFAULTS: Data = {
-    "state": "present",
-    "engine": "llama_cpp",
-    "deployment": "native",
-    "host": "127.0.0.1",
-    "allow_unauthenticated": False,
-    "extra_args": [],
-    "environment": {},
-}
-GATE: Data = {"timeout_s": 900, "max_tokens": 8, "settle_s": 5}
+from .instance import DEPLOYMENTS, ENGINES, Data, Instance, parse, parse_ip, present
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -57,94 +35,6 @@ _DANGEROUS = (
     *("LLAMA_ARG_TOOLS", "LLAMA_ARG_TOOLS_RUNTIME", "LLAMA_ARG_AGENT", "LLAMA_ARG_MCP_SERVERS_CONFIG"),
     *("LLAMA_ARG_MCP_SERVERS_JSON", "LLAMA_ARG_UI_MCP_PROXY"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Instance:
-    """An instance with its defaults filled in. ``given`` is what the user wrote."""
-
-    name: str
-    present: bool
-    engine: str
-    deployment: str
-    binary: str | None
-    model_path: str | None
-    served_name: str
-    host: str
-    port: int
-    api_key: str | None
-    api_key_file: str | None
-    allow_unauthenticated: bool
-    gpus: tuple[str, ...]
-    extra_args: tuple[str, ...]
-    environment: Data
-    gate: Data
-    given: Data
-
-    @property
-    def unit(self) -> str:
-        return f"mlops-model-{self.name}.service"
-
-    @property
-    def folder(self) -> str:
-        return f"{CONFIG_DIR}/{self.name}"
-
-    @property
-    def program(self) -> str:
-        return self.binary or PACKAGED_BINARY
-
-    @property
-    def key_file(self) -> str | None:
-        """Where the key lies on the host."""
-        return f"{self.folder}/api_key" if self.api_key is not None else self.api_key_file
-
-    @property
-    def loopback(self) -> bool:
-        ip = _ip(self.host)
-        return self.host == "localhost" or (ip is not None and ip.is_loopback)
-
-    @property
-    def url(self) -> str:
-        """Where the host itself reaches the server."""
-        ip = _ip(self.host)
-        if ip is not None and ip.is_unspecified:
-            return f"http://127.0.0.1:{self.port}" if ip.version == 4 else f"http://[::1]:{self.port}"
-        return (
-            f"http://[{self.host}]:{self.port}"
-            if ip is not None and ip.version == 6
-            else f"http://{self.host}:{self.port}"
-        )
-
-
-def parse(item: Data) -> Instance:
-    given = {key: value for key, value in item.items() if value is not None}
-    full = {**DEFAULTS, **given}
-    return Instance(
-        name=str(full.get("name", "")),
-        present=full["state"] == "present",
-        engine=str(full["engine"]),
-        deployment=str(full["deployment"]),
-        binary=full.get("binary"),
-        model_path=(full.get("model") or {}).get("path"),
-        served_name=str(full.get("served_name", full.get("name", ""))),
-        host=str(full["host"]),
-        port=int(full.get("port", 0)),
-        api_key=full.get("api_key"),
-        api_key_file=full.get("api_key_file"),
-        allow_unauthenticated=_true(full["allow_unauthenticated"]),
-        gpus=tuple((full.get("gpus") or {}).get("uuids") or ()),
-        extra_args=tuple(str(word) for word in full["extra_args"]),
-        environment=full["environment"],
-        gate={**GATE, **{key: value for key, value in (full.get("gate") or {}).items() if value is not None}},
-        given=given,
-    )
-
-
-def present(items: t.Iterable[Data]) -> list[Instance]:
-    return [instance for instance in map(parse, items) if instance.present]
-
-
-# What is wrong with the request
 
 
 def problems(items: t.Iterable[Data]) -> list[str]:
@@ -218,7 +108,7 @@ def _wrong_places(instance: Instance) -> t.Iterator[str]:
             if instance.port
             else "has no port; set port"
         )
-    if instance.host != "localhost" and _ip(instance.host) is None:
+    if instance.host != "localhost" and parse_ip(instance.host) is None:
         yield f"has host {instance.host!r}; set host to an IP address of the machine, or to localhost"
     if "," in instance.served_name or _unprintable(instance.served_name) or not instance.served_name.strip():
         yield "has a served_name that is empty or holds a comma or a control character; set one name"
@@ -248,7 +138,7 @@ def _wrong_exposure(instance: Instance) -> t.Iterator[str]:
             "has an api_key that cannot be sent as bearer token: it is empty, begins with '#', or holds something "
             "other than printable ASCII"
         )
-    exposed = _ip(instance.host) is not None and not instance.loopback
+    exposed = parse_ip(instance.host) is not None and not instance.loopback
     if exposed and instance.key_file is None and not instance.allow_unauthenticated:
         yield (
             f"listens on {instance.host} and has no API key, so anyone who reaches the host could use it; "
@@ -366,191 +256,15 @@ def _taken(instance: Instance, instances: t.Sequence[Instance], listeners: t.Ite
         return
 
 
-# What the component is
-
-
-def request(
-    items: t.Sequence[Data],
-    *,
-    user: str,
-    groups: t.Sequence[str] = (),
-    packages: t.Sequence[Data] = (),
-    platform: str = "this platform",
-) -> dict[str, t.Any]:
-    """All that the role needs to know before it asks a host: see the filter ``model_server_request``."""
-    found = [*problems(items), *_no_package(items, packages, platform)]
-    usable = () if found else items
-    return {
-        "problems": found,
-        "component": component(usable, user=user, groups=groups, packages=packages),
-        "questions": questions(usable),
-        "probes": probes(usable),
-    }
-
-
-def _no_package(items: t.Iterable[Data], packages: t.Sequence[Data], platform: str) -> t.Iterator[str]:
-    needy = [instance.name for instance in present(items) if instance.binary is None]
-    if needy and not packages:
-        yield (
-            f"No package with llama-server is known for {platform} (known: Debian forky), and model server instance "
-            f"{needy[0]!r} has no binary; set its binary to a llama-server on the host, or set model_server_packages."
-        )
-
-
-def component(
-    items: t.Iterable[Data], *, user: str, groups: t.Sequence[str] = (), packages: t.Sequence[Data] = ()
-) -> dict[str, t.Any]:
-    """Options of the module ``component`` for all instances that are present. Without any, it owns nothing."""
-    instances = present(items)
-    if not instances:
-        return {"packages": [], "users": [], "directories": [], "files": [], "units": [], "ready": [], "settle_s": 0}
-    packaged = any(instance.binary is None for instance in instances)
-    return {
-        "packages": list(packages) if packaged else [],
-        "users": [{"name": user, "groups": list(groups)}],
-        "directories": [
-            {"path": "/etc/mlops.hosts"},
-            {"path": CONFIG_DIR},
-            *({"path": instance.folder, "mode": "0750"} for instance in instances),
-        ],
-        "files": [file for instance in instances for file in _files(instance, user)],
-        "units": [{"name": instance.unit} for instance in instances],
-        "ready": [_ready(instance) for instance in instances],
-        "settle_s": max(int(instance.gate["settle_s"]) for instance in instances),
-    }
-
-
-def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:
-    yield {
-        "path": f"/etc/systemd/system/{instance.unit}",
-        "template": "model.service.j2",
-        "template_vars": {"__model_server_unit": _unit(instance, user)},
-        "units": [instance.unit],
-    }
-    yield {
-        "path": f"{instance.folder}/env",
-        "template": "env.j2",
-        "template_vars": {"__model_server_env": [_assignment(*item) for item in environment(instance).items()]},
-        "mode": "0640",
-        "units": [instance.unit],
-    }
-    if instance.api_key is not None:
-        yield {
-            "path": f"{instance.folder}/api_key",
-            "content": f"{instance.api_key}\n",
-            "mode": "0600",
-            "secret": True,
-            "units": [instance.unit],
-        }
-
-
-def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
-    words = [quoted(instance.program)]
-    if instance.key_file is not None:
-        words += ["--api-key-file", "%d/api_key"]
-    return {
-        "name": instance.name,
-        "user": user,
-        "command": " ".join([*words, *map(quoted, instance.extra_args)]),
-        "env_file": f"{instance.folder}/env",
-        "key_file": instance.key_file,
-        "gpus": bool(instance.gpus),
-        "loopback": instance.loopback,
-        "port": instance.port,
-    }
-
-
-def environment(instance: Instance) -> dict[str, str]:
-    """The configuration of llama-server as it reads it from the environment; no secret is in it."""
-    found = {
-        "LLAMA_ARG_HOST": instance.host,
-        "LLAMA_ARG_PORT": instance.port,
-        "LLAMA_ARG_MODEL": instance.model_path,
-        "LLAMA_ARG_ALIAS": instance.served_name,
-        "LLAMA_ARG_CTX_SIZE": instance.given.get("context_size"),
-        "LLAMA_ARG_N_PARALLEL": instance.given.get("parallel"),
-        "LLAMA_ARG_THREADS": instance.given.get("threads"),
-        "LLAMA_ARG_N_GPU_LAYERS": instance.given.get("gpu_layers"),
-        # Closed unless asked for: web UI (both its names), the slots endpoint, which shows prompts of others, requests
-        # from web pages of other origins, and downloads.
-        "LLAMA_ARG_UI": "off",
-        "LLAMA_ARG_WEBUI": "off",
-        "LLAMA_ARG_ENDPOINT_SLOTS": "off",
-        "LLAMA_ARG_CORS_ORIGINS": "localhost",
-        "LLAMA_ARG_CORS_CREDENTIALS": "off",
-        "LLAMA_ARG_OFFLINE": "on",
-        "CUDA_VISIBLE_DEVICES": ",".join(instance.gpus) or None,
-    }
-    merged = {**found, **instance.environment}
-    return {name: str(value) for name, value in merged.items() if value is not None}
-
-
-def _ready(instance: Instance) -> dict[str, t.Any]:
-    question = {
-        "url": instance.url,
-        "model": instance.served_name,
-        "api_key_file": instance.key_file,
-        "max_tokens": int(instance.gate["max_tokens"]),
-        "expect": instance.gate.get("expect"),
-    }
-    return {
-        "unit": instance.unit,
-        "inference": {key: value for key, value in question.items() if value is not None},
-        "timeout_s": int(instance.gate["timeout_s"]),
-    }
-
-
-def probes(items: t.Iterable[Data]) -> list[dict[str, t.Any]]:
-    """What the module ``model_probe`` asks of each instance, with the file of the key and without the key."""
-    return [
-        {
-            "name": instance.name,
-            "unit": instance.unit,
-            "url": instance.url,
-            "model": instance.served_name,
-            "api_key_file": instance.key_file,
-            "max_tokens": int(instance.gate["max_tokens"]),
-            "expect_text": instance.gate.get("expect"),
-        }
-        for instance in present(items)
-    ]
-
-
-# Words of systemd
-
-
-def quoted(word: str) -> str:
-    """One word of ``ExecStart=``, safe from its specifiers and variables."""
-    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{text}"'
-
-
-def _assignment(name: str, value: str) -> str:
-    """One line of an ``EnvironmentFile=``, where a backslash guards these four characters between double quotes."""
-    guarded = re.sub(r'(["\\`$])', r"\\\1", value)
-    return f'{name}="{guarded}"'
-
-
 def _overlap(one: str, other: str) -> bool:
     """Whether two addresses cannot both be listened on with the same port."""
-    left, right = _ip("127.0.0.1" if one == "localhost" else one), _ip("127.0.0.1" if other == "localhost" else other)
+    left, right = (
+        parse_ip("127.0.0.1" if one == "localhost" else one),
+        parse_ip("127.0.0.1" if other == "localhost" else other),
+    )
     if left is None or right is None:
         return one == other
     return left == right or left.is_unspecified or right.is_unspecified
-
-
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        ip = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return mapped or ip
-
-
-def _true(value: t.Any) -> bool:
-    """YAML's true, or a word for it that came from an inventory in INI."""
-    return value is True or str(value).strip().lower() in ("true", "yes", "on", "1")
 
 
 def _unprintable(text: str) -> bool:

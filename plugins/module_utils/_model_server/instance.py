@@ -1,0 +1,131 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""One instance of the role ``model_server`` as the user meant it.
+
+An instance comes as the user wrote it; what is left out gets the defaults of the role's ``argument_specs``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import typing as t
+
+Data = t.Mapping[str, t.Any]
+
+ENGINES = ("llama_cpp",)
+DEPLOYMENTS = ("native",)
+CONFIG_DIR = "/etc/mlops.hosts/model_server"
+PACKAGED_BINARY = "/usr/bin/llama-server"
+
+DEFAULTS: Data = {
+    "state": "present",
+    "engine": "llama_cpp",
+    "deployment": "native",
+    "host": "127.0.0.1",
+    "allow_unauthenticated": False,
+    "extra_args": [],
+    "environment": {},
+}
+GATE: Data = {"timeout_s": 900, "max_tokens": 8, "settle_s": 5}
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """An instance with its defaults filled in. ``given`` is what the user wrote."""
+
+    name: str
+    present: bool
+    engine: str
+    deployment: str
+    binary: str | None
+    model_path: str | None
+    served_name: str
+    host: str
+    port: int
+    api_key: str | None
+    api_key_file: str | None
+    allow_unauthenticated: bool
+    gpus: tuple[str, ...]
+    extra_args: tuple[str, ...]
+    environment: Data
+    gate: Data
+    given: Data
+
+    @property
+    def unit(self) -> str:
+        return f"mlops-model-{self.name}.service"
+
+    @property
+    def folder(self) -> str:
+        return f"{CONFIG_DIR}/{self.name}"
+
+    @property
+    def program(self) -> str:
+        return self.binary or PACKAGED_BINARY
+
+    @property
+    def key_file(self) -> str | None:
+        """Where the key lies on the host."""
+        return f"{self.folder}/api_key" if self.api_key is not None else self.api_key_file
+
+    @property
+    def loopback(self) -> bool:
+        ip = parse_ip(self.host)
+        return self.host == "localhost" or (ip is not None and ip.is_loopback)
+
+    @property
+    def url(self) -> str:
+        """Where the host itself reaches the server."""
+        ip = parse_ip(self.host)
+        if ip is not None and ip.is_unspecified:
+            return f"http://127.0.0.1:{self.port}" if ip.version == 4 else f"http://[::1]:{self.port}"
+        return (
+            f"http://[{self.host}]:{self.port}"
+            if ip is not None and ip.version == 6
+            else f"http://{self.host}:{self.port}"
+        )
+
+
+def parse(item: Data) -> Instance:
+    given = {key: value for key, value in item.items() if value is not None}
+    full = {**DEFAULTS, **given}
+    return Instance(
+        name=str(full.get("name", "")),
+        present=full["state"] == "present",
+        engine=str(full["engine"]),
+        deployment=str(full["deployment"]),
+        binary=full.get("binary"),
+        model_path=(full.get("model") or {}).get("path"),
+        served_name=str(full.get("served_name", full.get("name", ""))),
+        host=str(full["host"]),
+        port=int(full.get("port", 0)),
+        api_key=full.get("api_key"),
+        api_key_file=full.get("api_key_file"),
+        allow_unauthenticated=is_true(full["allow_unauthenticated"]),
+        gpus=tuple((full.get("gpus") or {}).get("uuids") or ()),
+        extra_args=tuple(str(word) for word in full["extra_args"]),
+        environment=full["environment"],
+        gate={**GATE, **{key: value for key, value in (full.get("gate") or {}).items() if value is not None}},
+        given=given,
+    )
+
+
+def present(items: t.Iterable[Data]) -> list[Instance]:
+    return [instance for instance in map(parse, items) if instance.present]
+
+
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        ip = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return mapped or ip
+
+
+def is_true(value: t.Any) -> bool:
+    """YAML's true, or a word for it that came from an inventory in INI."""
+    return value is True or str(value).strip().lower() in ("true", "yes", "on", "1")
