@@ -157,10 +157,15 @@ def close(store: Store) -> None:
 
 
 def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
-    """Bring files, links, directories and users back to what the journal remembers. Units that did not run stop first,
-    while their files are still there."""
+    """Bring files, links, directories and users back to what the journal remembers.
+
+    Units that did not run are stopped and disabled first, while their files are still there.
+    """
     if journal.units_touched:
         units.stop([name for name, before in journal.units_before.items() if not before["active"]], run)
+    seen = units.observe(sorted(journal.units_before), run)
+    enabled = [name for name, unit in seen.items() if unit.file_state.startswith("enabled")]
+    units.set_enabled([name for name in enabled if not journal.units_before[name]["enabled"]], enabled=False, run=run)
     for entry in reversed(journal.paths):
         node.discard(node.staged_path(entry["path"]))
         before = unpack(entry["before"], store)
@@ -217,8 +222,8 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
     again: list[str] = []
     start: list[str] = []
     for name, before in journal.units_before.items():
-        if before["enabled"] != seen[name].starts_at_boot and seen[name].exists:
-            units.set_enabled([name], enabled=before["enabled"], run=run)
+        if before["enabled"] and seen[name].exists and not seen[name].starts_at_boot:
+            units.set_enabled([name], enabled=True, run=run)
         if before["active"]:
             (again if journal.units_touched and name in journal.begun else start).append(name)
     start = [name for name in start if not seen[name].running]
