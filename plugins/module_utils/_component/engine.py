@@ -263,7 +263,8 @@ class _Call:
             name: {"version": found.version, "held": found.held} for name, found in seen.packages.items()
         }
         journal.units_before = {
-            name: {"active": found.running, "enabled": found.starts_at_boot} for name, found in seen.units.items()
+            name: {"active": found.running, "enabled": found.starts_at_boot, "masked": found.masked}
+            for name, found in seen.units.items()
         }
 
     def _release_holds(self, planned: Plan, journal: Journal) -> None:

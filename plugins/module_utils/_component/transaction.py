@@ -62,6 +62,8 @@ def swap_repositories(plan: Plan, journal: Journal, store: Store) -> None:
 def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reach) -> list[dict[str, t.Any]]:
     """Everything after the packages, up to the commit. Returns how each readiness condition was met.
 
+    Repositories are among it when no package had to be asked for.
+
     Whatever is raised here leaves the host half changed: the caller undoes the journal.
     """
     run = tools.run
@@ -74,10 +76,12 @@ def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reac
     for user in plan.users:
         _change_user(user, run)
     directories = [change for change in plan.paths if change.after.kind == "directory"]
-    others = [change for change in plan.paths if change.after.kind != "directory"]
+    others = [*plan.repositories, *(change for change in plan.paths if change.after.kind != "directory")]
     reach("directories")
     for change in directories:
         node.make_directory(change.path, _resolved(change))
+    for change in plan.repositories:
+        _ensure_parent(change.path)
     reach("stage")
     for change in others:
         if change.after.kind != "absent":
@@ -224,6 +228,8 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
     for name, before in journal.units_before.items():
         if before["enabled"] and seen[name].exists and not seen[name].starts_at_boot:
             units.set_enabled([name], enabled=True, run=run)
+        if before.get("masked"):
+            units.mask([name], run)
         if before["active"]:
             (again if journal.units_touched and name in journal.begun else start).append(name)
     start = [name for name in start if not seen[name].running]
@@ -288,7 +294,7 @@ def _run_validator(change: PathChange, path: str, run: Runner) -> None:
 
 def _remember(plan: Plan, journal: Journal, store: Store) -> None:
     journal.stage = "changing"
-    _remember_paths(plan.paths, journal, store)
+    _remember_paths((*plan.repositories, *plan.paths), journal, store)
     journal.commands += [
         list(change.effect.command) for change in plan.paths if change.effect.command and change.before.kind == "file"
     ]

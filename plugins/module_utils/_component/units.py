@@ -136,11 +136,19 @@ def set_enabled(names: t.Sequence[str], *, enabled: bool, run: Runner) -> None:
         )
 
 
+def mask(names: t.Sequence[str], run: Runner) -> None:
+    _masking("mask", names, run)
+
+
 def unmask(names: t.Sequence[str], run: Runner) -> None:
+    _masking("unmask", names, run)
+
+
+def _masking(verb: t.Literal["mask", "unmask"], names: t.Sequence[str], run: Runner) -> None:
     if names:
         must(
-            run("systemctl", "unmask", "--", *names, timeout_s=_CALL_TIMEOUT_S),
-            f"systemd could not unmask {', '.join(names)}",
+            run("systemctl", verb, "--", *names, timeout_s=_CALL_TIMEOUT_S),
+            f"systemd could not {verb} {', '.join(names)}",
         )
 
 
