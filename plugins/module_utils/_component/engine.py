@@ -58,9 +58,9 @@ def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda s
 
     Returns the module's return values, or ``{"work", "manager"}`` when the package manager has to work first.
     """
-    if request.check_mode:
-        return _check(request, store, tools)
     try:
+        if request.check_mode:
+            return _check(request, store, tools)
         store.prepare()
         with _turn(request, store) as journal:
             return _Call(request, store, tools, reach).proceed(journal)

@@ -299,6 +299,14 @@ def test_a_full_disk_is_said_and_undone(host):
     assert host.ensure(example(host))["changed"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_state_directory_that_cannot_be_used_is_named(host, check):
+    pathlib.Path(host.store.directory).write_text("a file in its place")
+    with pytest.raises(HostError, match="the host refused .*/state.*; mend that and run again"):
+        host.ensure(example(host), check=check)
+    assert host.snapshot() == {}
+
+
 CONTENTS = st.one_of(st.none(), st.binary(max_size=6))
 STATES = st.fixed_dictionaries(
     {
