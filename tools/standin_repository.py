@@ -6,7 +6,8 @@
 
     standin_repository.py {apt|dnf} DIRECTORY < packages.json
 
-packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``. DIRECTORY becomes a flat
+packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``, for apt also
+``scripts: {preinst: text, ...}``. DIRECTORY becomes a flat
 repository that apt (dpkg-dev, apt-utils and gnupg installed) or dnf (rpm with rpmbuild and rpmsign, createrepo_c and
 gnupg installed) can use by a file: address; its public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint.
 A repository that is there gets the packages added. It stands in for a vendor's repository that a test cannot reach.
@@ -64,6 +65,9 @@ def _deb(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> Non
         f"Package: {package['name']}\nVersion: {package['version']}\nArchitecture: all\n"
         f"Maintainer: mlops.hosts tests <tests@example.invalid>\nDescription: stand-in for tests\n"
     )
+    for name, text in package.get("scripts", {}).items():
+        (control.parent / name).write_text(text)
+        (control.parent / name).chmod(0o755)
     _run("dpkg-deb", "--root-owner-group", "--build", str(work), str(root))
 
 

@@ -131,10 +131,12 @@ class _Call:
         if not planned.work:
             return self._change(planned, journal)
         try:
+            self.reach("repositories")
             transaction.swap_repositories(planned, journal, self.store)
             self._release_holds(planned, journal)
         except Exception as exc:
             return self._fail(journal, exc)
+        self.reach("packages")
         return {"work": [dataclasses.asdict(work) for work in planned.work], "manager": journal.manager}
 
     def _continue(self, journal: Journal) -> dict[str, t.Any]:
@@ -164,6 +166,7 @@ class _Call:
         return self._clean(journal)
 
     def _ask_for_removals(self, journal: Journal) -> dict[str, t.Any]:
+        self.reach("removals")
         work = Work("absent", tuple(journal.removals))
         return {"work": [dataclasses.asdict(work)], "manager": journal.manager}
 
@@ -204,11 +207,13 @@ class _Call:
             # Why an earlier run failed was told to that run; this one has a wish of its own.
             journal.run, journal.failure = self.request.run, None
         try:
+            self.reach("undo")
             transaction.undo_paths(journal, self.store, self.tools.run)
             works = transaction.packages_to_restore(journal, self.tools.run)
             if works:
                 journal.stage = "restoring"
                 journal.save(self.store)
+                self.reach("restore")
                 return {"work": [dataclasses.asdict(work) for work in works], "manager": journal.manager}
         except (HostError, OSError) as exc:
             raise self._stuck(journal, str(exc)) from exc
@@ -223,10 +228,12 @@ class _Call:
         """Files and packages are as before: let the old state run, then say why the new one did not."""
         old = self.store.read_ledgers().get(journal.component, Ledger(journal.component))
         trouble = None
+        self.reach("resume")
         try:
             transaction.resume_units(journal, old, self.tools)
         except (HostError, OSError) as exc:
             trouble = str(exc)
+        self.reach("close")
         transaction.close(self.store)
         if journal.failure is None:
             if trouble is not None:
@@ -259,6 +266,7 @@ class _Call:
         owned = self.store.read_ledgers().get(component.name, Ledger(component.name))
         seen = observe.observe(component, owned, self.store, self.tools.run)
         journal.manager = seen.manager
+        transaction.remember_policy(journal, self.store)
         journal.packages_before = {
             name: {"version": found.version, "held": found.held} for name, found in seen.packages.items()
         }

@@ -40,6 +40,7 @@ class Journal:
     users: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     packages_before: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
     packages_changed: list[str] = dataclasses.field(default_factory=list)
+    policy: dict[str, t.Any] | None = None
     units_before: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict)
     units_touched: bool = False
     failure: dict[str, t.Any] | None = None

@@ -40,8 +40,15 @@ Step = t.Literal[
     "clean",
 ]
 STEPS: tuple[Step, ...] = t.get_args(Step)
-Reach = t.Callable[[Step], None]
+# What the engine does around the steps: before the package manager works, after the commit, and on the way back.
+Phase = t.Literal["repositories", "packages", "removals", "undo", "restore", "resume", "close"]
+PHASES: tuple[Phase, ...] = t.get_args(Phase)
+# It is told each step and phase before it begins.
+Reach = t.Callable[[str], None]
 
+# Ansible's apt module lets nothing start by this file while it works, and takes it away; unless it is killed.
+_POLICY = "/usr/sbin/policy-rc.d"
+_NOTHING_STARTS = b"#!/bin/sh\nexit 101\n"
 _VALIDATE_TIMEOUT_S = 60
 _APPLY_TIMEOUT_S = 120
 
@@ -138,8 +145,20 @@ def packed(ledger: Ledger, store: Store, *, txn: str) -> Ledger:
     return dataclasses.replace(ledger, paths=paths, txn=txn)
 
 
+def remember_policy(journal: Journal, store: Store) -> None:
+    """Note what decides whether packages may start their services, before the package manager's own policy."""
+    if journal.manager == "apt":
+        journal.policy = pack(node.read(_POLICY), store)
+
+
+def _give_back_policy(journal: Journal, store: Store) -> None:
+    if journal.policy is not None and node.read(_POLICY).content == _NOTHING_STARTS:
+        node.put(_POLICY, unpack(journal.policy, store))
+
+
 def clean(journal: Journal, store: Store, run: Runner) -> None:
     """What is left after the commit and after the package manager: it can be done any number of times."""
+    _give_back_policy(journal, store)
     for path in journal.directories_gone:
         node.remove_if_empty(path)
     for user in journal.users_gone:
@@ -165,6 +184,7 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
 
     Units that did not run are stopped and disabled first, while their files are still there.
     """
+    _give_back_policy(journal, store)
     if journal.units_touched:
         units.stop([name for name, before in journal.units_before.items() if not before["active"]], run)
     seen = units.observe(sorted(journal.units_before), run)

@@ -12,6 +12,7 @@ import pathlib
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, transaction
+from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
@@ -284,6 +285,39 @@ def test_killed_before_the_commit_another_component_brings_the_old_state_back(ho
     assert result["changed"] == (step != "journal")
     assert host.snapshot() == before
     assert host.ensure(example(host), run="run-3")["drift"] == []
+
+
+@pytest.mark.parametrize("phase", ["undo", "resume", "close"])
+def test_killed_on_the_way_back_the_next_run_goes_on(host, phase):
+    host.ensure(example(host))
+    before = host.snapshot()
+
+    def die(reached):
+        if reached == phase:
+            raise Killed
+        if reached == "apply":
+            raise HostError("no")
+
+    with pytest.raises(Killed):
+        host.ensure(component(files=(host.file("etc/conf", b"newer\n"),)), reach=die)
+    assert host.ensure(component("another"), run="run-2")["recovered"] == "undone"
+    assert host.snapshot() == before
+    assert host.ensure(example(host), run="run-3")["drift"] == []
+
+
+@pytest.mark.parametrize("before", [None, b"#!/bin/sh\nexit 0\n"], ids=["none", "theirs"])
+@pytest.mark.parametrize("end", [transaction.undo_paths, transaction.clean])
+def test_a_policy_that_a_killed_apt_left_goes(host, end, before, monkeypatch):
+    policy = host.root / "policy-rc.d"
+    monkeypatch.setattr(transaction, "_POLICY", str(policy))
+    if before is not None:
+        policy.write_bytes(before)
+    host.store.prepare()
+    journal = Journal(txn="t", run="r", component="demo", controller="here", manager="apt")
+    transaction.remember_policy(journal, host.store)
+    policy.write_bytes(b"#!/bin/sh\nexit 101\n")
+    end(journal, host.store, host.run)
+    assert (policy.read_bytes() if policy.exists() else None) == before
 
 
 def test_a_full_disk_is_said_and_undone(host):
