@@ -148,6 +148,22 @@ options:
         description: Permission bits as octal digits.
         type: str
         default: "0755"
+      purge:
+        description:
+          - Take away the files, links and empty directories in it, at any depth, that no component owns. For
+            directories that hold this component's configuration and nothing else.
+          - What was there before the component comes back when the component goes.
+        type: bool
+        default: false
+      on_change:
+        description: What the units in O(directories[].units) need when O(directories[].purge) takes something away.
+        type: str
+        choices: [restart, reload, none, reboot]
+        default: restart
+      units:
+        description: Units that read this directory. Without it, all units of the component.
+        type: list
+        elements: str
   files:
     description:
       - Files. Exactly one of O(files[].content), O(files[].template), O(files[].src) and O(files[].json_keys) is given.
@@ -270,6 +286,15 @@ options:
         description: Whether it starts at boot.
         type: bool
         default: true
+      drop_ins:
+        description:
+          - What to do about drop-ins of this unit in C(/etc/systemd) and C(/run/systemd), as C(systemctl edit) makes
+            them, that came after the component and that no component owns.
+          - With V(remove) they are drift. Those of packages, and those that were there before the component, are left
+            alone in any case.
+        type: str
+        choices: [remove, keep]
+        default: remove
   ready:
     description:
       - What must hold after a change, before it is final. At most one of C(tcp), C(http), C(command) and C(inference)
@@ -543,7 +568,13 @@ SPEC = {
         shell=_text(default="/usr/sbin/nologin"),
         groups=_items(default=[]),
     ),
-    "directories": _dicts(path=_text(required=True), **_OWNER, mode=_text(default="0755")),
+    "directories": _dicts(
+        path=_text(required=True),
+        **_OWNER,
+        mode=_text(default="0755"),
+        purge={"type": "bool", "default": False},
+        **_EFFECT,
+    ),
     "files": _dicts(
         path=_text(required=True),
         content=_text(),
@@ -565,6 +596,7 @@ SPEC = {
         name=_text(required=True),
         state=_text(choices=["started", "stopped", "unmanaged"], default="started"),
         enabled={"type": "bool", "default": True},
+        drop_ins=_text(choices=["remove", "keep"], default="remove"),
     ),
     "ready": _dicts(
         unit=_text(),

@@ -60,6 +60,7 @@ class UnitChanges:
     disable: tuple[str, ...] = ()
     reread: bool = False
     unmask: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
     enable: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()
@@ -85,3 +86,10 @@ class Situation:
     others: t.Sequence[Ledger]
     seen: Observed
     journal: Journal | None
+
+    def drop_ins_before(self, unit: str) -> list[str]:
+        """Drop-ins that the unit had before the first component that wanted it: they are none of our business."""
+        for ledger in (self.owned, *self.others):
+            if "drop_ins" in ledger.units.get(unit, {}):
+                return list(ledger.units[unit]["drop_ins"])
+        return list(self.seen.drop_ins[unit])

@@ -23,13 +23,19 @@ def path_claim(
     effect: Effect,
     keys: json_keys.Claims | None = None,
     wrote: str | None = None,
+    purged_by: str | None = None,
 ) -> dict[str, t.Any]:
-    """A claim on a path as the ledger has it. A Node as ``original`` is packed when the ledger is written."""
+    """A claim on a path as the ledger has it. A Node as ``original`` is packed when the ledger is written.
+
+    ``purged_by`` is the directory that tolerates no strangers, for what was one when the component came.
+    """
     claim: dict[str, t.Any] = {"kind": kind, "original": original}
     if kind != "directory":
         claim["effect"] = {"impact": effect.impact, "units": None if effect.units is None else list(effect.units)}
     if kind == "json":
         claim.update(keys=keys, wrote=wrote)
+    if purged_by is not None:
+        claim["purged_by"] = purged_by
     return claim
 
 
@@ -45,7 +51,7 @@ def refuse_foreign(
     """HostError when another component owns the path. Directories are shared, and so are JSON files by their keys."""
     for other in others:
         theirs = other.paths.get(path)
-        if theirs is None or kind == theirs["kind"] == "directory":
+        if theirs is None or kind == theirs["kind"] == "directory" or "purged_by" in theirs:
             continue
         what = path
         if kind == theirs["kind"] == "json":
@@ -79,4 +85,4 @@ def inherited_package(name: str, others: t.Sequence[Ledger]) -> t.Mapping[str, t
 
 
 def claimed(path: str, others: t.Sequence[Ledger]) -> bool:
-    return any(path in other.paths for other in others)
+    return any(path in other.paths and "purged_by" not in other.paths[path] for other in others)

@@ -7,10 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import os
 import time
 import typing as t
 
+from .._errors import HostError
+from . import node
 from .lock import package_manager_pid
 from .store import Store, read_json, write_json
 
@@ -49,10 +53,14 @@ class Journal:
     directories_gone: list[str] = dataclasses.field(default_factory=list)
     begun: list[str] = dataclasses.field(default_factory=list)
     result: dict[str, t.Any] | None = None
+    saves: int = 0
 
     def save(self, store: Store) -> None:
         self.beat = _now()
-        write_json(store.journal_path, dataclasses.asdict(self))
+        self.saves += 1
+        entry = dataclasses.asdict(self)
+        for path in store.journal_paths:
+            write_json(path, {"sha256": _digest(entry), "entry": entry})
 
     def blobs(self) -> set[str]:
         return {entry["before"]["blob"] for entry in self.paths if entry["before"].get("blob")}
@@ -68,9 +76,39 @@ class Journal:
 
 
 def load(store: Store) -> Journal | None:
-    if not os.path.exists(store.journal_path):
-        return None
-    return Journal(**read_json(store.journal_path))
+    """The newer of the copies that are whole. HostError when there are some and none is whole."""
+    found: list[Journal] = []
+    trouble: list[str] = []
+    for path in store.journal_paths:
+        if os.path.exists(path):
+            try:
+                found.append(_read(path))
+            except HostError as exc:
+                trouble.append(str(exc))
+    if trouble and not found:
+        raise HostError(
+            f"an earlier change of this host has not ended, and what is known of it is damaged: {'; '.join(trouble)}. "
+            "Nothing was changed now; see whether the host is whole, remove both, and run again"
+        )
+    return max(found, key=lambda journal: journal.saves, default=None)
+
+
+def discard(store: Store) -> None:
+    for path in store.journal_paths:
+        node.discard(path)
+    node.sync_directory(store.directory)
+
+
+def _read(path: str) -> Journal:
+    document = read_json(path)
+    entry = document.get("entry")
+    if not isinstance(entry, dict) or document.get("sha256") != _digest(entry):
+        raise HostError(f"{path} is damaged (its checksum is wrong)")
+    return Journal(**entry)
+
+
+def _digest(entry: dict[str, t.Any]) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
 
 
 def _now() -> list[t.Any]:

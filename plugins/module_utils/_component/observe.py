@@ -24,12 +24,15 @@ from .wanted import Component, WantedFile
 @dataclasses.dataclass(frozen=True)
 class Observed:
     """``nodes`` by path; ``entries``: what lies in each directory that may have to go; ``originals``: what the ledger
-    kept of the paths that may have to be given back."""
+    kept of the paths that may have to be given back; ``strays``: all that lies in each directory that is purged, ours
+    too; ``drop_ins``: the same of each unit."""
 
     manager: Manager | None
     nodes: t.Mapping[str, Node]
     entries: t.Mapping[str, t.Sequence[str]]
     originals: t.Mapping[str, Node]
+    strays: t.Mapping[str, t.Sequence[str]]
+    drop_ins: t.Mapping[str, t.Sequence[str]]
     packages: t.Mapping[str, Installed]
     users: t.Mapping[str, User | None]
     missing_groups: t.Mapping[str, t.Sequence[str]]
@@ -56,15 +59,20 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
     user_names = {item.name for item in component.users} | set(owned.users)
     unit_names = sorted({item.name for item in component.units} | set(owned.units))
     released = set(owned.paths) - wanted_paths
+    strays = {item.path: _below(item.path) for item in component.directories if item.purge}
+    drop_ins = {item.name: units.drop_ins(item.name) for item in component.units}
+    unasked = {path for found in (*strays.values(), *drop_ins.values()) for path in found}
     return Observed(
         manager=manager,
-        nodes={path: node.read(path) for path in wanted_paths | set(owned.paths)},
+        nodes={path: node.read(path) for path in wanted_paths | set(owned.paths) | unasked},
         entries={path: _entries(path) for path in released if owned.paths[path]["kind"] == "directory"},
         originals={
             path: unpack(claim["original"], store)
             for path, claim in owned.paths.items()
             if path in released or claim["kind"] == "json"
         },
+        strays=strays,
+        drop_ins=drop_ins,
         packages={} if manager is None else packages.observe(package_names, manager, run),
         users={name: users.observe(name) for name in user_names},
         missing_groups={item.name: users.missing_groups(item) for item in component.users if item.groups},
@@ -78,3 +86,12 @@ def _entries(path: str) -> list[str]:
         return [os.path.join(path, name) for name in os.listdir(path)]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _below(path: str) -> list[str]:
+    """Everything below a directory, at any depth, links not followed. What waits to be swapped in is left out."""
+    found = []
+    for parent, folders, files in os.walk(path):
+        names = (*folders, *(name for name in files if not name.endswith(node.STAGED_SUFFIX)))
+        found += [os.path.join(parent, name) for name in names]
+    return found

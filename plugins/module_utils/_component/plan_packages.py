@@ -63,7 +63,8 @@ def plan(situation: Situation, *, refresh: bool) -> PackagePart:
                 )
         if wanted.hold != have.held and (wanted.hold or had_hold):
             holds.append((wanted.name, wanted.hold))
-            drift.append(Drift("package", wanted.name, "hold", wanted.hold, have.held))
+            if have.version is not None:  # what is not there cannot be locked, and is one difference, not two
+                drift.append(Drift("package", wanted.name, "hold", wanted.hold, have.held))
     removals: list[str] = []
     for name, claim in owned.packages.items():
         if name in taken or claims.inherited_package(name, others):

@@ -37,6 +37,7 @@ def plan(situation: Situation) -> PathPart:
 
 class _Planner:
     def __init__(self, situation: Situation) -> None:
+        self.situation = situation
         self.component, self.owned, self.others = situation.component, situation.owned, situation.others
         self.seen, self.journal = situation.seen, situation.journal
         self.drift: list[Drift] = []
@@ -58,6 +59,12 @@ class _Planner:
             self._swap(link.path, "link", Node("link", target=link.target), "root", "root", NOTHING, link.effect)
         for path in self.component.absent_paths:
             self._absent(path)
+        for directory in self.component.directories:
+            if directory.purge:
+                self._purge(directory)
+        for unit in self.component.units:
+            if not unit.keep_drop_ins:
+                self._refuse_drop_ins(unit.name)
         gone = self._release_paths()
         return PathPart(tuple(self.drift), repositories, tuple(self.paths), tuple(gone), self.path_claims)
 
@@ -78,6 +85,34 @@ class _Planner:
         if have.kind != "absent":
             self.drift.append(Drift("path", path, "state", None, "present"))
             self.paths.append(PathChange(path, have, ABSENT, "root", "root"))
+
+    def _purge(self, directory: WantedDirectory) -> None:
+        """Take away what nobody owns. What was there before us stays claimed: it comes back when the component goes."""
+        first = not self.owned.paths.get(directory.path, {}).get("purged")
+        self.path_claims[directory.path]["purged"] = True
+        before = {path for path, claim in self.owned.paths.items() if claim.get("purged_by") == directory.path}
+        found = self.seen.strays[directory.path]
+        staying = {path for path in found if path in self.path_claims or claims.claimed(path, self.others)}
+        for path in sorted({*before, *found} - staying, reverse=True):  # what is in a directory before the directory
+            have = self.seen.nodes[path]
+            if have.kind == "other" or any(kept.startswith(path + "/") for kept in staying):
+                staying.add(path)
+                continue
+            if first or path in self.owned.paths:
+                self._claim(path, "absent", have, effect=directory.effect, purged_by=directory.path)
+            if have.kind != "absent":
+                self._stray(path, have, directory.effect, Drift(have.kind, path, "state", None, "present"))
+
+    def _refuse_drop_ins(self, unit: str) -> None:
+        known = self.situation.drop_ins_before(unit)
+        for path in self.seen.drop_ins[unit]:
+            if not (path in self.path_claims or path in known or claims.claimed(path, self.others)):
+                effect = Effect("restart", (unit,))
+                self._stray(path, self.seen.nodes[path], effect, Drift("unit", unit, "drop_in", None, path))
+
+    def _stray(self, path: str, have: Node, effect: Effect, drift: Drift) -> None:
+        self.drift.append(drift)
+        self.paths.append(PathChange(path, have, ABSENT, "root", "root", effect, secret=True))
 
     def _json(self, file: WantedFile, wanted: t.Mapping[str, t.Any]) -> None:
         have = self._not_a_directory(file.path)
@@ -158,7 +193,7 @@ class _Planner:
         owned = self.owned.paths.get(path)
         original = owned["original"] if owned else inherited or self._was(path) or have
         self.path_claims[path] = claims.path_claim(
-            kind, original, more.get("effect", NOTHING), more.get("keys"), more.get("wrote")
+            kind, original, more.get("effect", NOTHING), more.get("keys"), more.get("wrote"), more.get("purged_by")
         )
 
     def _was(self, path: str) -> t.Mapping[str, t.Any] | None:
@@ -191,8 +226,11 @@ class _Planner:
                     PathChange(path, have, original, str(original.uid), str(original.gid), effect, secret=True)
                 )
         removed = {change.path for change in self.paths if change.after.kind == "absent"}
+        returning = [change.path for change in self.paths if change.after.kind != "absent"]
         going: list[str] = []
         for path in sorted(gone, reverse=True):
+            if any(other.startswith(path + "/") for other in returning):
+                continue
             if not claims.claimed(path, self.others) and removed.issuperset(self.seen.entries[path]):
                 removed.add(path)
                 going.append(path)

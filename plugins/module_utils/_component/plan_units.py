@@ -35,7 +35,7 @@ class _Planner:
         self.changes = changes
         self.drift: list[Drift] = []
         self.do: dict[str, list[str]] = {
-            verb: [] for verb in ("stop", "disable", "unmask", "enable", "start", "restart", "reload")
+            verb: [] for verb in ("stop", "disable", "unmask", "mask", "enable", "start", "restart", "reload")
         }
         self.reread = any(is_unit_file(change.path) for change in changes)
         everyone = [unit.name for unit in situation.component.units] or list(situation.owned.units)
@@ -62,16 +62,24 @@ class _Planner:
         journal = self.situation.journal
         before = self.situation.owned.units.get(name) or claims.inherited_unit(name, self.situation.others)
         before = before or (journal.units_before.get(name) if journal else None)
-        before = before or {"enabled": have.starts_at_boot, "active": have.running}
-        return {"enabled": before["enabled"], "active": before["active"]}
+        before = before or {"enabled": have.starts_at_boot, "active": have.running, "masked": have.masked}
+        return {
+            "enabled": before["enabled"],
+            "active": before["active"],
+            "masked": before.get("masked", False),
+            "drop_ins": self.situation.drop_ins_before(name),
+        }
 
     def _boot(self, wanted: WantedUnit, have: Unit) -> None:
-        if have.masked and (wanted.enabled or wanted.state == "started"):
-            self._do("unmask", wanted.name, "masked", False, True)
         if have.stale and not self.reread:
             self.reread = True
             self.drift.append(Drift("unit", wanted.name, "definition", "as on disk", "older than on disk"))
-        if wanted.enabled and not have.starts_at_boot:
+        if have.masked:
+            if wanted.enabled or wanted.state == "started":
+                self._do("unmask", wanted.name, "masked", False, True)
+                # The mask hides whether it is enabled; to say it again does no harm.
+                self.do["enable" if wanted.enabled else "disable"].append(wanted.name)
+        elif wanted.enabled and not have.starts_at_boot:
             self._do("enable", wanted.name, "enabled", True, False)
         elif not wanted.enabled and have.file_state.startswith("enabled"):
             self._do("disable", wanted.name, "enabled", False, True)
@@ -93,6 +101,8 @@ class _Planner:
             change.after.kind == "absent" and is_unit_file(change.path) and change.path.endswith("/" + name)
             for change in self.changes
         )
+        if before.get("masked") and not have.masked and not vanishes:
+            self._do("mask", name, "masked", True, False)
         if have.file_state.startswith("enabled") and (vanishes or not before["enabled"]):
             self._do("disable", name, "enabled", False, True)
         elif before["enabled"] and not have.starts_at_boot and not vanishes:

@@ -9,6 +9,7 @@ Layout below the state directory (mode 0700)::
     ledger/<component>.json   what a committed component owns, and what was there before
     blobs/<sha256>            contents that may have to come back
     journal.json              a transaction that has not ended
+    journal.copy.json         the same: damage of one of them is survived
     lock                      who changes this host now
 """
 
@@ -34,7 +35,7 @@ class Store:
         self.directory = directory
         self._ledgers = os.path.join(directory, "ledger")
         self._blobs = os.path.join(directory, "blobs")
-        self.journal_path = os.path.join(directory, "journal.json")
+        self.journal_paths = tuple(os.path.join(directory, name) for name in ("journal.json", "journal.copy.json"))
         self.lock_path = os.path.join(directory, "lock")
 
     def prepare(self) -> None:
@@ -53,11 +54,16 @@ class Store:
         path = os.path.join(self._blobs, name)
         try:
             with open(path, "rb") as source:
-                return source.read()
+                content = source.read()
         except FileNotFoundError:
             raise HostError(
                 f"{path} is gone, and with it an earlier file that has to come back; restore it from a backup"
             ) from None
+        if hashlib.sha256(content).hexdigest() != name:
+            raise HostError(
+                f"{path} is damaged, and holds an earlier file that has to come back; restore it from a backup"
+            )
+        return content
 
     def forget_unused(self, used: t.Collection[str]) -> None:
         for name in os.listdir(self._blobs):
@@ -85,7 +91,10 @@ class Store:
         return os.path.join(self._ledgers, f"{component}.json")
 
     def _read_ledger(self, path: str) -> Ledger:
-        document = read_json(path)
+        try:
+            document = read_json(path)
+        except HostError as exc:
+            raise HostError(f"{exc}; restore it from a backup, or remove it if you know what it held") from exc
         if document.pop("version", None) != _VERSION:
             raise HostError(f"{path} was written by another version of mlops.hosts; use that version, or a newer one")
         return Ledger(**document)
@@ -96,10 +105,11 @@ class Ledger:
     """What one component owns. Everything is JSON-native; ``txn`` names the transaction that wrote it.
 
     - ``paths``: path → ``{"kind": "file" | "link" | "directory" | "absent" | "json", "original": node}``, for ``json``
-      also ``"wrote"``: sha256, ``"keys"``: pointer → ``{"earlier": text | null, "container": bool}``
+      also ``"wrote"``: sha256, ``"keys"``: pointer → ``{"earlier": text | null, "container": bool}``; for
+      a stranger in a directory that is ``"purged"``, that directory is ``"purged_by"``
     - ``packages``: name → ``{"original": version | null, "held": bool}``
     - ``users``: name → ``{"created": bool, "groups": [those we added]}``
-    - ``units``: name → ``{"enabled": bool, "active": bool}`` as before we came
+    - ``units``: name → ``{"enabled": bool, "active": bool, "masked": bool, "drop_ins": [paths]}`` as before we came
     - ``ready``, ``settle_s``: how to tell that this state is up, for a rollback to it
     """
 
@@ -150,11 +160,9 @@ def read_json(path: str) -> dict[str, t.Any]:
         with open(path, encoding="utf-8") as source:
             document = json.load(source)
     except ValueError as exc:
-        raise HostError(
-            f"{path} is damaged ({exc}); restore it from a backup, or remove it if you know what it held"
-        ) from exc
+        raise HostError(f"{path} is damaged ({exc})") from exc
     if not isinstance(document, dict):
-        raise HostError(f"{path} is damaged (it holds no object); restore it from a backup")
+        raise HostError(f"{path} is damaged (it holds no object)")
     return document
 
 

@@ -13,6 +13,7 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import NOT_FOUND, Runner, must
+from . import journal as journals
 from . import node, packages, ready, units, users
 from .changes import PathChange, UserChange
 from .journal import Journal
@@ -100,7 +101,8 @@ def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reac
     if plan.units.stop or plan.units.disable:
         _touch_units(journal, store)
     units.stop(plan.units.stop, run)
-    units.set_enabled(plan.units.disable, enabled=False, run=run)
+    masked = set(plan.units.unmask)
+    units.set_enabled([name for name in plan.units.disable if name not in masked], enabled=False, run=run)
     reach("swap")
     for change in others:
         node.swap_in(change.path, change.after)
@@ -113,7 +115,9 @@ def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reac
         units.daemon_reload(run)
     reach("enable")
     units.unmask(plan.units.unmask, run)
+    units.set_enabled([name for name in plan.units.disable if name in masked], enabled=False, run=run)
     units.set_enabled(plan.units.enable, enabled=True, run=run)
+    units.mask(plan.units.mask, run)
     reach("begin")
     if plan.units.begun:
         _touch_units(journal, store)
@@ -174,8 +178,7 @@ def clean(journal: Journal, store: Store, run: Runner) -> None:
 
 def close(store: Store) -> None:
     """Forget the journal, and the contents that no ledger needs."""
-    node.discard(store.journal_path)
-    node.sync_directory(store.directory)
+    journals.discard(store)
     store.forget_unused(set().union(*(ledger.blobs() for ledger in store.read_ledgers().values())))
 
 
@@ -200,8 +203,11 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
     for user in journal.users:
         if user["created"]:
             users.remove(user["name"], run)
-        else:
-            users.take_from_groups(user["name"], user["groups"], run)
+            continue
+        users.take_from_groups(user["name"], user["groups"], run)
+        if user["before"] is not None:
+            home, shell = user["before"]
+            users.restore(user["name"], home, shell, run)
 
 
 def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, ...]:
@@ -243,12 +249,15 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
     if any(units.is_unit_file(entry["path"]) for entry in journal.paths):
         units.daemon_reload(run)
     seen = units.observe(sorted(journal.units_before), run)
+    units.unmask(
+        [name for name, before in journal.units_before.items() if seen[name].masked and not before["masked"]], run
+    )
     again: list[str] = []
     start: list[str] = []
     for name, before in journal.units_before.items():
         if before["enabled"] and seen[name].exists and not seen[name].starts_at_boot:
             units.set_enabled([name], enabled=True, run=run)
-        if before.get("masked"):
+        if before["masked"]:
             units.mask([name], run)
         if before["active"]:
             (again if journal.units_touched and name in journal.begun else start).append(name)
@@ -319,7 +328,13 @@ def _remember(plan: Plan, journal: Journal, store: Store) -> None:
         list(change.effect.command) for change in plan.paths if change.effect.command and change.before.kind == "file"
     ]
     journal.users += [
-        {"name": user.wanted.name, "created": user.create, "groups": list(user.add_groups)} for user in plan.users
+        {
+            "name": user.wanted.name,
+            "created": user.create,
+            "groups": list(user.add_groups),
+            "before": _home_and_shell(user.wanted.name),
+        }
+        for user in plan.users
     ]
     journal.begun = list(plan.units.begun)
     journal.save(store)
@@ -341,6 +356,11 @@ def _remember_paths(changes: t.Iterable[PathChange], journal: Journal, store: St
         for change in changes
         if change.path not in known
     ]
+
+
+def _home_and_shell(name: str) -> tuple[str, str] | None:
+    found = users.observe(name)
+    return None if found is None else (found.home, found.shell)
 
 
 def _change_user(user: UserChange, run: Runner) -> None:

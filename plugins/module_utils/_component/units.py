@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import typing as t
 
 from .._errors import HostError
@@ -27,10 +29,19 @@ _PROPERTIES = (
     "Job",
 )
 _CALL_TIMEOUT_S = 120
+# Where `systemctl edit` and `systemctl set-property` write, for good and until the next boot.
+_OVERRIDES = (
+    "/etc/systemd/system",
+    "/etc/systemd/system.control",
+    "/run/systemd/system",
+    "/run/systemd/system.control",
+)
 _STARTS_AT_BOOT = ("enabled", "static", "indirect", "generated", "alias", "transient")
 _UNIT_DIRECTORIES = (
     "/etc/systemd/system/",
+    "/etc/systemd/system.control/",
     "/run/systemd/system/",
+    "/run/systemd/system.control/",
     "/usr/lib/systemd/system/",
     "/lib/systemd/system/",
     "/etc/containers/systemd/",
@@ -116,6 +127,16 @@ def _parse(name: str, block: str) -> Unit:
         invocation=said.get("InvocationID", ""),
         queued=said.get("Job", "0") not in ("", "0"),
     )
+
+
+def drop_ins(name: str) -> list[str]:
+    """Files that change this one unit without being it, put there by people and their tools. What packages ship is not
+    among them."""
+    found = []
+    for directory in (f"{base}/{name}.d" for base in _OVERRIDES):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found += [f"{directory}/{entry}" for entry in sorted(os.listdir(directory)) if entry.endswith(".conf")]
+    return found
 
 
 def is_unit_file(path: str) -> bool:

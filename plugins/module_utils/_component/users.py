@@ -68,6 +68,13 @@ def take_from_groups(name: str, groups: t.Iterable[str], run: Runner) -> None:
         run("gpasswd", "--delete", name, group)  # it fails when the membership is already gone, which is the aim
 
 
+def restore(name: str, home: str, shell: str, run: Runner) -> None:
+    """Home and shell as they were."""
+    found = observe(name)
+    if found is not None:
+        change(WantedUser(name, home, shell, ()), found, run)
+
+
 def remove(name: str, run: Runner) -> None:
     """Remove a user and its group; one that is already gone is fine."""
     removed = run("userdel", name)

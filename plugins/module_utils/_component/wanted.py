@@ -48,10 +48,14 @@ class WantedFile:
 
 @dataclasses.dataclass(frozen=True)
 class WantedDirectory:
+    """With ``purge``, what nobody owns in it goes, and ``effect`` is what that asks of the running system."""
+
     path: str
     owner: str
     group: str
     mode: int
+    purge: bool = False
+    effect: Effect = Effect()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +87,7 @@ class WantedUnit:
     name: str
     state: t.Literal["started", "stopped", "unmanaged"]
     enabled: bool
+    keep_drop_ins: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +138,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Component:
         files=tuple(_file(item) for item in params["files"]),
         links=tuple(_link(item) for item in params["links"]),
         absent_paths=tuple(_path(path) for path in params["absent_paths"]),
-        units=tuple(WantedUnit(item["name"], item["state"], item["enabled"]) for item in params["units"]),
+        units=tuple(_unit(item) for item in params["units"]),
         ready=tuple(_ready(item) for item in params["ready"]),
         settle_s=params["settle_s"],
     )
@@ -167,7 +172,11 @@ def _user(item: t.Mapping[str, t.Any]) -> WantedUser:
 
 
 def _directory(item: t.Mapping[str, t.Any]) -> WantedDirectory:
-    return WantedDirectory(_path(item["path"]), item["owner"], item["group"], _mode(item))
+    return WantedDirectory(_path(item["path"]), item["owner"], item["group"], _mode(item), item["purge"], _effect(item))
+
+
+def _unit(item: t.Mapping[str, t.Any]) -> WantedUnit:
+    return WantedUnit(item["name"], item["state"], item["enabled"], item["drop_ins"] == "keep")
 
 
 def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
@@ -240,7 +249,8 @@ def _refuse_contradictions(component: Component) -> None:
         if twice:
             raise HostError(f"component {component.name!r} asks twice for {kind} {', '.join(twice)}")
     units = {unit.name for unit in component.units}
-    effects = [(item.path, item.effect) for item in component.files]
+    effects = [(item.path, item.effect) for item in component.directories]
+    effects += [(item.path, item.effect) for item in component.files]
     effects += [(item.path, item.effect) for item in component.links]
     for path, effect in effects:
         for unit in effect.units or ():

@@ -5,95 +5,25 @@
 
 from __future__ import annotations
 
-import getpass
-import grp
 import os
 import pathlib
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, transaction
+from ansible_collections.mlops.hosts.plugins.module_utils._component import transaction
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
-from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
-from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
-    Component,
-    Effect,
-    WantedDirectory,
-    WantedFile,
-    WantedLink,
-)
+from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-ME = getpass.getuser()
-MY_GROUP = grp.getgrgid(os.getgid()).gr_name
-NO_EFFECT = Effect("none")
-
-
-class Killed(BaseException):
-    """The process is gone: no except clause of the engine may catch it."""
-
-
-class Host:
-    """A directory to change, and a state directory."""
-
-    def __init__(self, path):
-        self.root = path / "root"
-        self.root.mkdir(parents=True)
-        self.store = Store(str(path / "state"))
-        self.programs = {}
-        self.calls = []
-
-    def run(self, *argv, timeout_s=None, stdin=None):
-        self.calls.append(argv)
-        rc = self.programs[argv[0]](*argv[1:]) if argv[0] in self.programs else 127
-        return Completed(argv, rc, "", "")
-
-    def ensure(self, component, *, check=False, reach=lambda step: None, run="run-1"):
-        request = engine.Request(component, run, "here", check, lock_timeout_s=0)
-        return engine.ensure(request, self.store, Tools(run=self.run, fetch=None), reach)
-
-    def path(self, name):
-        return str(self.root / name)
-
-    def file(self, name, content, **more):
-        more = {"owner": ME, "group": MY_GROUP, "effect": NO_EFFECT, **more}
-        return WantedFile(self.path(name), content, **more)
-
-    def keys(self, name, keys):
-        return self.file(name, None, json_keys=keys)
-
-    def directory(self, name, mode=0o755):
-        return WantedDirectory(self.path(name), ME, MY_GROUP, mode)
-
-    def link(self, name, target):
-        return WantedLink(self.path(name), target, NO_EFFECT)
-
-    def snapshot(self):
-        found = {}
-        for path in sorted(self.root.rglob("*")):
-            name = str(path.relative_to(self.root))
-            if path.is_symlink():
-                found[name] = ("link", os.readlink(path))
-            elif path.is_dir():
-                found[name] = ("directory", path.stat().st_mode & 0o7777)
-            else:
-                found[name] = ("file", path.stat().st_mode & 0o7777, path.read_bytes())
-        return found
+from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
+    GONE,
+    Host,
+    Killed,
+    component,
+)
 
 
 @pytest.fixture
 def host(tmp_path):
     return Host(tmp_path)
-
-
-def component(name="demo", **parts):
-    return Component(name=name, present=True, **parts)
-
-
-GONE = Component(name="demo", present=False)
 
 
 def example(host):
@@ -339,49 +269,3 @@ def test_a_state_directory_that_cannot_be_used_is_named(host, check):
     with pytest.raises(HostError, match="the host refused .*/state.*; mend that and run again"):
         host.ensure(example(host), check=check)
     assert host.snapshot() == {}
-
-
-CONTENTS = st.one_of(st.none(), st.binary(max_size=6))
-STATES = st.fixed_dictionaries(
-    {
-        "a": CONTENTS,
-        "b": CONTENTS,
-        "c": st.one_of(st.none(), st.sampled_from(["a", "nowhere"])),
-        "d.json": st.one_of(st.none(), st.dictionaries(st.sampled_from("xyz"), st.integers(), max_size=3)),
-    }
-)
-
-
-@settings(max_examples=60)
-@given(there=STATES, wanted=STATES, edit=st.sampled_from(["a", "b", "c", "d.json"]))
-def test_apply_then_plan_is_empty_and_absent_brings_everything_back(tmp_path_factory, there, wanted, edit):
-    host = Host(tmp_path_factory.mktemp("host"))
-    for name, content in there.items():
-        if content is not None:
-            path = host.root / name
-            if name == "c":
-                os.symlink(content, path)
-            elif name == "d.json":
-                path.write_text(str(content).replace("'", '"'))
-            else:
-                path.write_bytes(content)
-    before = host.snapshot()
-    whole = component(
-        files=tuple(host.file(name, wanted[name]) for name in ("a", "b") if wanted[name] is not None)
-        + ((host.keys("d.json", wanted["d.json"]),) if wanted["d.json"] else ()),
-        links=(host.link("c", wanted["c"]),) if wanted["c"] else (),
-        absent_paths=tuple(host.path(name) for name in ("a", "b", "c") if wanted[name] is None),
-    )
-    host.ensure(whole)
-    assert host.ensure(whole)["drift"] == []
-    after = host.snapshot()
-    if edit in after and (edit != "d.json" or wanted["d.json"]):
-        os.unlink(host.root / edit)
-        (host.root / edit).write_text("{}" if edit == "d.json" else "edited by hand")
-        found = host.ensure(whole, check=True)["drift"]
-        assert {item["item"].partition("#")[0] for item in found} == {host.path(edit)}
-        host.ensure(whole)
-        assert host.ensure(whole)["drift"] == []
-    if edit != "d.json":
-        host.ensure(GONE)
-        assert host.snapshot() == before

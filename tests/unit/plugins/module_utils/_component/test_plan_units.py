@@ -45,9 +45,21 @@ def changed(path="/etc/a.conf", impact="restart", after=NEW, units=None):
     return PathChange(path, Node("file", content=b"1"), after, "root", "root", Effect(impact, units))
 
 
-def plan(wanted, have, changes=(), package_effects=(), owned=None, others=()):
+def plan(wanted, have, changes=(), package_effects=(), owned=None, others=(), drop_ins=()):
     component = Component("demo", True, units=(WantedUnit("a.service", *wanted),) if wanted else ())
-    seen = Observed(None, {}, {}, {}, {}, {}, {}, {"a.service": have}, ())
+    seen = Observed(
+        manager=None,
+        nodes={},
+        entries={},
+        originals={},
+        strays={},
+        drop_ins={"a.service": drop_ins},
+        packages={},
+        users={},
+        missing_groups={},
+        units={"a.service": have},
+        repository_files=(),
+    )
     situation = Situation(component, Ledger("demo", units=owned or {}), others, seen, None)
     return plan_units.plan(situation, changes, package_effects)
 
@@ -161,6 +173,6 @@ def test_a_new_package_version_restarts():
 
 def test_the_ledger_keeps_how_the_unit_was_before_us():
     first = plan(("started", True), STOPPED)
-    assert first.claims == {"a.service": {"enabled": True, "active": False}}
+    assert first.claims == {"a.service": {"enabled": True, "active": False, "masked": False, "drop_ins": []}}
     later = plan(("started", True), RUNNING, owned=first.claims)
     assert later.claims == first.claims
