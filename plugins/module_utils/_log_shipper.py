@@ -319,11 +319,17 @@ def request(given: Data, platform: Data, *, provider: str = "rsyslog") -> dict[s
 def component(wanted: Wanted, platform: Data, provider: str) -> dict[str, t.Any]:
     """Options of the module ``component``."""
     unit = platform["unit"]
+    # Only we lay files in it, unless the user keeps certificates there.
+    theirs = any(
+        pem.path is not None and pem.path.startswith(f"{TLS_DIR}/")
+        for endpoint in wanted.endpoints
+        for pem in endpoint.pems
+    )
     groups = {receiver.root: receiver.rest["group"] for receiver in wanted.receivers}
     return {
         "packages": [{"name": name, "state": "present"} for name in _packages(wanted, platform["packages"])],
         "directories": [
-            {"path": TLS_DIR, "mode": "0700"},
+            {"path": TLS_DIR, "mode": "0700", "purge": not theirs, "on_change": "none"},
             {"path": SPOOL, "mode": "0700"},
             *({"path": root, "group": group, "mode": "0750"} for root, group in groups.items()),
         ],

@@ -26,13 +26,19 @@ def component(
         "directories": [
             {"path": "/etc/mlops.hosts"},
             {"path": CONFIG_DIR},
-            *({"path": instance.folder, "mode": "0750"} for instance in instances),
+            *(_folder(instance) for instance in instances),
         ],
         "files": [file for instance in instances for file in _files(instance, user)],
         "units": [{"name": instance.unit} for instance in instances],
         "ready": [_ready(instance) for instance in instances],
         "settle_s": max(int(instance.gate["settle_s"]) for instance in instances),
     }
+
+
+def _folder(instance: Instance) -> dict[str, t.Any]:
+    """Only we lay files in it, unless the user keeps the key there."""
+    theirs = instance.api_key_file is not None and instance.api_key_file.startswith(f"{instance.folder}/")
+    return {"path": instance.folder, "mode": "0750", "purge": not theirs, "on_change": "none"}
 
 
 def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:

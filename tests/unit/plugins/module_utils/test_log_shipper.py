@@ -325,7 +325,7 @@ def test_the_directory_before_the_first_placeholder_is_made():
     paths = ["/var/log/mlops/{host}/{program}.log", "/srv/logs/a-{host}.log"]
     component = made(receivers=[receiver("a", path=paths[0]), receiver("b", port=1, path=paths[1], group="logs")])
     assert component["directories"] == [
-        {"path": "/etc/mlops-log-shipper", "mode": "0700"},
+        {"path": "/etc/mlops-log-shipper", "mode": "0700", "purge": True, "on_change": "none"},
         {"path": "/var/spool/mlops-log-shipper", "mode": "0700"},
         {"path": "/var/log/mlops", "mode": "0750", "group": "adm"},
         {"path": "/srv/logs", "mode": "0750", "group": "logs"},
@@ -374,3 +374,14 @@ def conflicts(paths=(), listeners=()):
 )
 def test_what_the_host_has_against_it_is_one_sentence(paths, listeners, sentences):
     assert conflicts(paths, listeners) == sentences
+
+
+@pytest.mark.parametrize(
+    ("ca", "purged"),
+    [
+        pytest.param("/etc/ssl/ca.pem", True, id="kept-elsewhere"),
+        pytest.param("/etc/mlops-log-shipper/ca.pem", False, id="the-user-keeps-one-there"),
+    ],
+)
+def test_only_a_directory_that_holds_nothing_of_the_user_is_purged(ca, purged):
+    assert made(sinks=[sink(ca=ca)])["directories"][0]["purge"] is purged

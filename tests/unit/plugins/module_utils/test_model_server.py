@@ -292,3 +292,16 @@ def test_a_port_may_be_our_own_or_that_of_an_instance_that_goes():
 def test_a_port_of_an_instance_that_moves_away_is_not_free_yet():
     (found,) = host_problems([chat(), code()], seen(listener(unit="mlops-model-code.service")))
     assert "which instance 'code' still has; move that one first" in found
+
+
+@pytest.mark.parametrize(
+    ("place", "purged"),
+    [
+        pytest.param("/etc/keys/chat", True, id="kept-elsewhere"),
+        pytest.param("/etc/mlops.hosts/model_server/chat/own", False, id="the-user-keeps-the-key-there"),
+    ],
+)
+def test_only_a_folder_that_holds_nothing_of_the_user_is_purged(place, purged):
+    folder = made(chat(api_key_file=place))["directories"][-1]
+    assert folder["path"] == "/etc/mlops.hosts/model_server/chat"
+    assert folder["purge"] is purged

@@ -158,7 +158,7 @@ def wanted_lock_conflicts(there, wish):
     return bool(locked)
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(there=HOSTS, wish=WISHES)
 def test_after_apply_the_plan_is_empty_and_everything_runs_what_is_there(fresh, there, wish):
     if wanted_lock_conflicts(there, wish):
@@ -175,7 +175,7 @@ def test_after_apply_the_plan_is_empty_and_everything_runs_what_is_there(fresh, 
         assert (UNIT in machine.running) == (wish["unit"][1] == "started")
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(there=HOSTS, wish=WISHES, later=WISHES)
 def test_absent_leaves_what_was_there_before(fresh, there, wish, later):
     if wanted_lock_conflicts(there, wish) or wanted_lock_conflicts(there, later):
@@ -195,7 +195,7 @@ def comparable(whole):
     return {**whole, "files": files, "running": set(whole["running"]), "installed": set(whole["installed"])}
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(there=HOSTS, wish=WISHES, later=WISHES, broken=CONTENTS)
 def test_a_change_that_does_not_become_ready_leaves_no_trace(fresh, there, wish, later, broken):
     later = {**later, "conf": (broken + b"broken", 0o644), "unit": (b"newer", "started", True)}
@@ -217,8 +217,8 @@ def test_a_change_that_does_not_become_ready_leaves_no_trace(fresh, there, wish,
     assert not os.path.exists(machine.store.journal_paths[0])
 
 
-@settings(max_examples=100)
-@given(there=HOSTS, wish=WISHES, later=WISHES, step=st.sampled_from(transaction.STEPS))
+@settings(max_examples=40)
+@given(there=HOSTS, wish=WISHES, later=WISHES, step=st.sampled_from((*transaction.PHASES, *transaction.STEPS)))
 def test_killed_anywhere_the_next_run_of_another_component_ends_wholly_old_or_wholly_new(
     fresh, there, wish, later, step
 ):
@@ -291,7 +291,7 @@ HIDDEN = [
 ]
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(there=HOSTS, edits=st.sets(st.sampled_from(sorted(EDITS)), min_size=1))
 def test_exactly_what_a_person_changed_by_hand_is_found_and_mended(fresh, there, edits):
     there = {**there, "tool": None}
