@@ -11,7 +11,7 @@ import grp
 import itertools
 import os
 
-from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, journal, packages, units
+from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, journal, node, packages, units
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
@@ -27,6 +27,13 @@ ME = getpass.getuser()
 MY_GROUP = grp.getgrgid(os.getgid()).gr_name
 NO_EFFECT = Effect("none")
 GONE = Component(name="demo", present=False)
+
+
+# What changes the file system, in the engine's own words.
+TOUCHES = {
+    name: getattr(node, name)
+    for name in ("stage", "swap_in", "make_directory", "discard", "remove_if_empty", "sync_directory")
+}
 
 
 class Killed(BaseException):
@@ -50,9 +57,13 @@ class Host:
 
     def run(self, *argv, timeout_s=None, stdin=None):
         self.calls.append(argv)
+        self.tick()
         done = self.programs[argv[0]](*argv[1:]) if argv[0] in self.programs else 127
         rc, stdout = done if isinstance(done, tuple) else (done, "")
         return Completed(argv, rc, stdout, "")
+
+    def tick(self):
+        """Called before everything that touches the host."""
 
     def ensure(self, component, *, check=False, reach=lambda step: None, run="run-1"):
         request = engine.Request(component, run, "here", check, lock_timeout_s=0)
@@ -104,7 +115,7 @@ class Machine(Host):
     def __init__(self, path, monkeypatch):
         super().__init__(path)
         (self.root / self.UNITS).mkdir(parents=True)
-        self.patches = monkeypatch
+        self.patches, self.dies_after = monkeypatch, None
         monkeypatch.setattr(packages, "find_manager", lambda: "apt")
         # A run that waits for the package manager is given up at once, and nobody else uses it.
         monkeypatch.setattr(journal, "_PATIENCE_S", -1)
@@ -119,10 +130,26 @@ class Machine(Host):
             "apt-mark": self.apt_mark,
         }
 
+    def tick(self):
+        """Dies when it has been called as often as ``dies_after`` says."""
+        if self.dies_after == 0:
+            raise Killed
+        if self.dies_after is not None:
+            self.dies_after -= 1
+
     def ensure(self, component, **more):
+        for name, touch in TOUCHES.items():
+            self.patches.setattr(node, name, self.counted(touch))
         self.patches.setattr(units, "_OVERRIDES", (self.path(self.UNITS),))
         self.patches.setattr(units, "_UNIT_DIRECTORIES", (self.path(self.UNITS) + "/",))
         return super().ensure(component, **more)
+
+    def counted(self, touch):
+        def first_tick(*args):
+            self.tick()
+            return touch(*args)
+
+        return first_tick
 
     def bring(self, component, *, run="run-1", **more):
         """All calls of one run."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -244,6 +245,36 @@ def test_killed_anywhere_the_next_run_of_another_component_ends_wholly_old_or_wh
     assert whole in (old, new) or (
         {**whole, "running": None} == {**old, "running": None} and machine.runs_what_is_there()
     )
+
+
+@settings(max_examples=80)
+@given(there=HOSTS, wish=WISHES, later=WISHES, first=st.integers(0, 80), second=st.integers(0, 40))
+def test_killed_between_any_two_operations_and_again_on_the_way_back_nothing_is_lost(
+    fresh, there, wish, later, first, second
+):
+    if wanted_lock_conflicts(there, wish) or wanted_lock_conflicts(there, later):
+        return
+    machine, twin = fresh(there), fresh(there)
+    before = machine.whole()
+    for one in (machine, twin):
+        one.bring(asked(one, wish))
+    old = machine.whole()
+    twin.bring(asked(twin, later), run="run-2")
+    new = twin.whole()
+    machine.dies_after = first
+    with contextlib.suppress(Killed):
+        machine.bring(asked(machine, later), run="run-2")
+    machine.dies_after = second
+    with contextlib.suppress(Killed):
+        machine.bring(component("another"), run="run-3")
+    machine.dies_after = None
+    machine.bring(component("another"), run="run-4")
+    whole = machine.whole()
+    assert {**whole, "running": set(whole["running"])} in [
+        {**one, "running": set(one["running"])} for one in (old, new)
+    ]
+    machine.bring(GONE, run="run-5")
+    assert comparable(machine.whole()) == comparable(before)
 
 
 EDITS = {
