@@ -71,15 +71,16 @@ class _Planner:
         }
 
     def _boot(self, wanted: WantedUnit, have: Unit) -> None:
-        if have.stale and not self.reread:
-            self.reread = True
-            self.drift.append(Drift("unit", wanted.name, "definition", "as on disk", "older than on disk"))
         if have.masked:
             if wanted.enabled or wanted.state == "started":
                 self._do("unmask", wanted.name, "masked", False, True)
                 # The mask hides whether it is enabled; to say it again does no harm.
                 self.do["enable" if wanted.enabled else "disable"].append(wanted.name)
-        elif wanted.enabled and not have.starts_at_boot:
+            return
+        if have.stale and not self.reread:
+            self.reread = True
+            self.drift.append(Drift("unit", wanted.name, "definition", "as on disk", "older than on disk"))
+        if wanted.enabled and not have.starts_at_boot:
             self._do("enable", wanted.name, "enabled", True, False)
         elif not wanted.enabled and have.file_state.startswith("enabled"):
             self._do("disable", wanted.name, "enabled", False, True)

@@ -209,7 +209,7 @@ class Machine(Host):
             verb, names = argv[1], list(argv[3:])
         if verb == "show":
             return 0, "\n\n".join(self.show(name) for name in names) + "\n"
-        if verb == "daemon-reload":
+        if verb in ("daemon-reload", "mask", "unmask"):
             self.read = {name: self.definition(name) for name in self.read}
         for name in names:
             if verb in ("start", "restart", "reload-or-restart"):
