@@ -105,6 +105,32 @@ def task_variables(tasks: t.Any) -> t.Iterator[str]:
             yield from task_variables(task.get(key))
 
 
+def an_audit_changes_nothing(root: pathlib.Path) -> t.Iterator[str]:
+    """An audit sets check_mode without --check: what a role decides by itself must not ask for --check alone."""
+    for role in roles(root):
+        obeys = re.compile(rf'check_mode: (true|"{{{{ __{role.name}_dry_run( or .*)? }}}}")$')
+        for path in sorted(role.glob("**/*.yml")):
+            for line in path.read_text().splitlines():
+                if "ansible_check_mode" in line and "mlops_hosts_audit" not in line:
+                    yield f"{role.name}: {path.name} asks for ansible_check_mode, and not for mlops_hosts_audit"
+                if re.match(r"\s*check_mode:", line) and not obeys.search(line):
+                    yield f"{role.name}: {path.name} has a check_mode that an audit does not set: {line.strip()}"
+
+
+def the_audit_has_every_role_of_the_site(root: pathlib.Path) -> t.Iterator[str]:
+    plays = load(root / "playbooks/site.yml") or []
+    listed = {role["role"] for play in plays for role in play.get("roles", ())}
+    audited = {
+        name
+        for play in load(root / "playbooks/audit.yml") or []
+        for variable, names in play["vars"].items()
+        if variable.startswith("audit_roles_")
+        for name in names
+    }
+    yield from (f"{name}: is in site.yml and not in audit.yml" for name in sorted(listed - audited))
+    yield from (f"{name}: is in audit.yml and not in site.yml" for name in sorted(audited - listed))
+
+
 def action_groups_list_every_module(root: pathlib.Path) -> t.Iterator[str]:
     groups = (load(root / "meta/runtime.yml") or {}).get("action_groups") or {}
     listed = {name for group in groups.values() for name in group if isinstance(name, str)}
@@ -136,6 +162,8 @@ PROMISES = [
     every_default_is_read,
     every_role_has_a_scenario,
     every_variable_says_whose_it_is,
+    an_audit_changes_nothing,
+    the_audit_has_every_role_of_the_site,
     action_groups_list_every_module,
     every_module_is_documented,
 ]
@@ -165,6 +193,18 @@ BROKEN = {
     - ansible.builtin.include_role: {name: other}
       vars: {other_port: 1}
 """,
+    "roles/web/tasks/more.yml": """
+- command:
+  check_mode: false
+- command:
+  check_mode: "{{ not __web_dry_run }}"
+- command:
+  when: not ansible_check_mode
+- command:
+  when: not (ansible_check_mode or mlops_hosts_audit)
+""",
+    "playbooks/site.yml": "- {roles: [{role: x.y.web}, {role: x.y.new}]}\n",
+    "playbooks/audit.yml": "- {vars: {audit_roles_of_all: [x.y.web, x.y.old]}}\n",
     "molecule/web_podman/molecule.yml": "platforms: []\n",
     "molecule/shyness/molecule.yml": "platforms: []\n",
     "meta/runtime.yml": "action_groups: {all: [known, gone, {metadata: {}}]}\n",
@@ -198,6 +238,18 @@ BROKEN = {
                 f"web: {name} in main.yml must begin with web_ or __web_"
                 for name in ("port", "b", "result", "fact", "local", "thing")
             ],
+        ),
+        (
+            an_audit_changes_nothing,
+            [
+                "web: more.yml has a check_mode that an audit does not set: check_mode: false",
+                'web: more.yml has a check_mode that an audit does not set: check_mode: "{{ not __web_dry_run }}"',
+                "web: more.yml asks for ansible_check_mode, and not for mlops_hosts_audit",
+            ],
+        ),
+        (
+            the_audit_has_every_role_of_the_site,
+            ["x.y.new: is in site.yml and not in audit.yml", "x.y.old: is in audit.yml and not in site.yml"],
         ),
         (
             action_groups_list_every_module,

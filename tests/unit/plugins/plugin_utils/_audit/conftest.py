@@ -1,0 +1,12 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import Fleet
+
+
+@pytest.fixture
+def fleet():
+    return Fleet()
