@@ -2,86 +2,43 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host that is right costs: the engine against the same resources as plain tasks, side by side in one run.
+"""Measure what hosts that are right cost, and what a first change costs; the result is docs/performance.md.
 
-Times are of whole ansible-playbook processes over pipelined SSH, the median of five rounds in turn, beyond the cost of
-an empty play. Machines differ and are noisy: the ratio is the result.
+    run.py [--most-hosts N] [--most-rounds N] [--out FOLDER]
+
+Whole ansible-playbook processes are on the clock. It needs a quiet machine, about ten minutes, and 8 GiB for 50 hosts.
 """
 
 from __future__ import annotations
 
-import os
-import resource
-import statistics
-import subprocess
+import argparse
 import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-HERE = ROOT / "benchmarks"
-GROUP = "bench"
-ROUNDS = 5
-PLAYS = ("empty", "plain", "component")
+import engine
+import fleet
+import page
+from measure import FOLDER, ROOT, say
 
 
-def main() -> int:
-    hosts("up", "--group", GROUP, "bench=bookworm")
-    try:
-        inventory = ROOT / ".build" / "bench.yml"
-        inventory.write_text(hosts("inventory", "--group", GROUP))
-        for play in PLAYS:
-            run(play, inventory)
-        rounds: dict[str, list[tuple[float, float]]] = {play: [] for play in PLAYS}
-        for number in range(ROUNDS):
-            print(f"bench: round {number + 1} of {ROUNDS}", flush=True)
-            for play in PLAYS:
-                rounds[play].append(run(play, inventory, changed=False))
-    finally:
-        hosts("down", "--group", GROUP)
-    report(rounds)
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--most-hosts", type=int, default=max(fleet.SIZES), help="for a smaller machine")
+    parser.add_argument("--most-rounds", type=int, default=99, help="1 to see that it works; the page is wrong then")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where the page and its picture go")
+    options = parser.parse_args(argv)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    sizes = tuple(size for size in fleet.SIZES if size <= options.most_hosts)
+    found = engine.measure(options.most_rounds), fleet.measure(sizes, options.most_rounds)
+    minutes = (time.monotonic() - begun) / 60
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "performance.md").write_text(page.page(*found, minutes))
+    (options.out / page.PLOT).write_text(page.picture(found[1]))
+    say(f"written: {options.out / 'performance.md'}, after {minutes:.1f} minutes")
     return 0
 
 
-def report(rounds: dict[str, list[tuple[float, float]]]) -> None:
-    wall = {play: statistics.median(taken[0] for taken in found) for play, found in rounds.items()}
-    cpu = {play: statistics.median(taken[1] for taken in found) for play, found in rounds.items()}
-    print(f"\n{'nothing differs':<16}  wall s  beyond empty  controller CPU s")
-    for play in PLAYS:
-        print(f"{play:<16}  {wall[play]:6.2f}  {wall[play] - wall['empty']:12.2f}  {cpu[play]:16.2f}")
-    ratio = (wall["plain"] - wall["empty"]) / (wall["component"] - wall["empty"])
-    print(f"\nplain tasks take {ratio:.1f} times as long as the component, beyond the empty play")
-
-
-def run(play: str, inventory: Path, *, changed: bool = True) -> tuple[float, float]:
-    """Wall and CPU seconds of one run; it must change nothing when ``changed`` is false."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    begun = time.monotonic()
-    program = Path(sys.executable).parent / "ansible-playbook"
-    done = subprocess.run(
-        [program, f"--inventory={inventory}", HERE / f"{play}.yml"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_INJECT_FACT_VARS": "false",
-        },
-    )
-    wall = time.monotonic() - begun
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode or (not changed and play != "empty" and "changed=0 " not in done.stdout):
-        raise SystemExit(f"{play}.yml did not end as it must:\n{done.stdout}{done.stderr}")
-    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def hosts(*argv: str) -> str:
-    program = [sys.executable, str(ROOT / "tools" / "hosts.py")]
-    return subprocess.run([*program, *argv], stdout=subprocess.PIPE, text=True, check=True).stdout
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -38,6 +38,7 @@ class Host:
 
     name: str
     suite: str
+    image: str = ""
     groups: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
@@ -70,11 +71,11 @@ class Group:
     def up(self, hosts: list[Host]) -> list[str]:
         """Start the hosts that do not run yet and wait for all of them; one line each."""
         key = public_key()
-        images = ensure(self.client, (host.suite for host in hosts))
+        images = ensure(self.client, (host.suite for host in hosts if not host.image))
         self._make_network()
         with ThreadPoolExecutor(max_workers=4) as pool:
             begun = time.monotonic()
-            list(pool.map(lambda host: self._start(host, images[host.suite], key), hosts))
+            list(pool.map(lambda host: self._start(host, host.image or images[host.suite], key), hosts))
             lines = list(pool.map(lambda host: self._ready(host, begun), hosts))
         self._write_known_hosts()
         return lines
@@ -93,6 +94,14 @@ class Group:
             pass
         self.known_hosts.unlink(missing_ok=True)
         return len(containers)
+
+    def snapshot(self, name: str, image: str) -> None:
+        """Make an image of a host that runs, as ``image`` of other hosts."""
+        try:
+            container = self.client.containers.get(self._full(name))
+        except NotFound:
+            raise Problem(f"the group {self.name} has no host {name}") from None
+        container.commit(repository=image)
 
     def inventory(self) -> dict[str, t.Any]:
         """An Ansible inventory of the hosts that run."""
@@ -243,6 +252,12 @@ def groups(client: docker.DockerClient) -> list[str]:
     return sorted(
         {str(c.labels[GROUP]) for c in client.containers.list(all=True, filters={"label": GROUP}) if _ours(c)}
     )
+
+
+def forget(client: docker.DockerClient, image: str) -> None:
+    """Remove an image that ``snapshot`` made; one that is not there is fine."""
+    with contextlib.suppress(NotFound):
+        client.images.remove(image)
 
 
 def remove_cache(client: docker.DockerClient) -> None:

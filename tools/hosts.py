@@ -7,14 +7,17 @@
     hosts.py up --group demo web=trixie gpu=forky    start hosts; those of one group reach each other by name
     hosts.py up --group demo --spec FILE             the same, with options per host (see below; - is standard input)
     hosts.py inventory --group demo                  an Ansible inventory of the group
+    hosts.py snapshot --group demo web IMAGE         make an image of a host that runs, for other hosts to start from
+    hosts.py forget IMAGE                            remove such an image
     hosts.py ps                                      what runs
     hosts.py down --group demo                       remove the group's hosts, with their volumes and their network
     hosts.py clean                                   remove all groups of this checkout, and stop-engine
     hosts.py stop-engine                             stop the Docker engine, if it was started from here
 
-A spec is a YAML or JSON list: name, suite, and where needed groups (of the inventory), volumes ("/path" for a fresh
-one, or "/here:/there[:ro]"), tmpfs ("/path[:options]"), cap_drop, publish ({port in the host: port on 127.0.0.1}),
-vars (of the inventory). What a group has is written in labels of its containers; nothing else remembers it.
+A spec is a YAML or JSON list: name, suite, and where needed image (of a snapshot), groups (of the inventory), volumes
+("/path" for a fresh one, or "/here:/there[:ro]"), tmpfs ("/path[:options]"), cap_drop, publish ({port in the host: port
+on 127.0.0.1}), vars (of the inventory). What a group has is written in labels of its containers; nothing else remembers
+it.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from pathlib import Path
 import yaml
 from docker.errors import DockerException
 from docker_engine import Problem, answering, engine, stop
-from host_group import Group, Host, groups, remove_cache
+from host_group import Group, Host, forget, groups, remove_cache
 from host_image import SUITES, ensure
 
 
@@ -74,6 +77,16 @@ def _down(options: argparse.Namespace) -> str:
     if names == [None]:
         raise Problem("say which hosts go: --group NAME or --all")
     return "".join(f"{name}: removed {Group(client, name).down()} hosts\n" for name in names)
+
+
+def _snapshot(options: argparse.Namespace) -> str:
+    Group(engine(), options.group).snapshot(options.host, options.image)
+    return f"{options.image}: {options.host} as it is now\n"
+
+
+def _forget(options: argparse.Namespace) -> str:
+    forget(engine(), options.image)
+    return f"{options.image}: removed\n"
 
 
 def _inventory(options: argparse.Namespace) -> str:
@@ -129,6 +142,16 @@ def _parser() -> argparse.ArgumentParser:
     inventory = verbs.add_parser("inventory", help="print an Ansible inventory")
     inventory.add_argument("--group", required=True)
     inventory.set_defaults(run=_inventory)
+
+    snapshot = verbs.add_parser("snapshot", help="make an image of a host that runs")
+    snapshot.add_argument("host")
+    snapshot.add_argument("image", help="name of the image")
+    snapshot.add_argument("--group", required=True)
+    snapshot.set_defaults(run=_snapshot)
+
+    forgotten = verbs.add_parser("forget", help="remove an image of a host")
+    forgotten.add_argument("image")
+    forgotten.set_defaults(run=_forget)
 
     verbs.add_parser("ps", help="show what runs").set_defaults(run=_ps)
     verbs.add_parser("clean", help="remove all, and stop the engine").set_defaults(run=_clean)
