@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""The one place that opens HTTP connections."""
+"""The one place that opens HTTP connections, with _http_module.py."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import ssl
 import typing as t
 import urllib.error
 import urllib.parse
+import urllib.request
 
 from ._errors import HostError
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # What ends a body early. socket.timeout is TimeoutError only since Python 3.10.
 _BROKE_OFF = (socket.timeout, TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException)
 
@@ -53,14 +54,22 @@ class Fetch(t.Protocol):
     ) -> contextlib.AbstractContextManager[Response]: ...
 
 
-class ModuleFetch:
-    """A Fetch over Ansible's ``open_url``: proxies from the environment, except to this host, certificates verified.
+@contextlib.contextmanager
+def answered(answer: t.Any, url: str) -> t.Iterator[Response]:
+    """The answer that urllib gave, closed at the end; Unreachable when its body breaks off."""
+    with contextlib.closing(answer):
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        try:
+            yield Response(int(answer.status), found, t.cast(t.BinaryIO, answer))
+        except _BROKE_OFF as exc:
+            raise Unreachable(f"{url} broke off: {str(exc) or type(exc).__name__}", url=url) from exc
 
-    ``ca_path`` names a PEM file to trust instead of the host's own store.
+
+class PlainFetch:
+    """A Fetch of the standard library alone, for servers that this host asks about themselves.
+
+    Proxies from the environment, except to this host; certificates verified against the host's own store.
     """
-
-    def __init__(self, *, ca_path: str | None = None) -> None:
-        self._ca_path = ca_path
 
     @contextlib.contextmanager
     def __call__(
@@ -72,32 +81,29 @@ class ModuleFetch:
         data: bytes | None = None,
         timeout_s: float = 30,
     ) -> t.Iterator[Response]:
-        from ansible.module_utils.urls import open_url  # the core must import without Ansible
-
+        handlers: list[urllib.request.BaseHandler] = [_Redirects()]
+        if urllib.parse.urlsplit(url).hostname in LOOPBACK:
+            # A proxy in a host's environment seldom comes with the no_proxy that would keep loopback out of it.
+            handlers.append(urllib.request.ProxyHandler({}))
         try:
-            answer = open_url(
-                url,
-                method=method,
-                headers=dict(headers or {}),
-                data=data,
-                timeout=timeout_s,
-                ca_path=self._ca_path,
-                unredirected_headers=["authorization"],
-                # A proxy in a host's environment seldom comes with the no_proxy that would keep loopback out of it.
-                use_proxy=urllib.parse.urlsplit(url).hostname not in _LOOPBACK,
-                # open_url lets an entry in ~/.netrc win over the header.
-                use_netrc=not any(name.lower() == "authorization" for name in headers or {}),
-                http_agent="mlops.hosts",
-                follow_redirects="all" if method in ("GET", "HEAD") else "none",
-            )
+            request = urllib.request.Request(url, data=data, headers={"User-Agent": "mlops.hosts"}, method=method)
+            for name, value in (headers or {}).items():
+                add = request.add_unredirected_header if name.lower() == "authorization" else request.add_header
+                add(name, value)
+            answer = urllib.request.build_opener(*handlers).open(request, timeout=timeout_s)
         except urllib.error.HTTPError as exc:
             answer = exc
         except (OSError, http.client.HTTPException, ValueError) as exc:
             reason = getattr(exc, "reason", None) or exc
             raise Unreachable(f"{url} cannot be reached: {reason}", url=url) from exc
-        with contextlib.closing(answer):
-            found = {name.lower(): value for name, value in answer.headers.items()}
-            try:
-                yield Response(int(answer.status), found, t.cast(t.BinaryIO, answer))
-            except _BROKE_OFF as exc:
-                raise Unreachable(f"{url} broke off: {str(exc) or type(exc).__name__}", url=url) from exc
+        with answered(answer, url) as response:
+            yield response
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows what can be asked again without harm, as Ansible's open_url does."""
+
+    def redirect_request(self, req: t.Any, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> t.Any:
+        if req.get_method() not in ("GET", "HEAD"):
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -338,7 +338,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
-from ..module_utils._http import ModuleFetch
+from ..module_utils._http_module import ModuleFetch
 from ..module_utils._model import host
 from ..module_utils._model.artifact import Settings, World, ensure
 from ..module_utils._model.request import parse

@@ -190,7 +190,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
-from ..module_utils._http import ModuleFetch
+from ..module_utils._http_module import ModuleFetch
 from ..module_utils._inference import Answer, Question, ask, read_api_key, wait_for_answer
 
 

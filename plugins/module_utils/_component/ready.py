@@ -12,10 +12,13 @@ import time
 import typing as t
 
 from .._errors import HostError
-from .._http import Fetch, Unreachable
-from .._inference import NotAnswering, Question, read_api_key, wait_for_answer
 from .._runner import Runner
 from . import units
+
+if t.TYPE_CHECKING:
+    from .._http import Fetch
+
+# What speaks HTTP is imported where it is needed: its imports take longer than all that a host that is right needs.
 
 _POLL_S = 0.5
 _COMMAND_TIMEOUT_S = 30
@@ -128,6 +131,8 @@ def _tcp(address: str) -> str | None:
 
 
 def _http(url: str, tools: Tools) -> str | None:
+    from .._http import Unreachable
+
     try:
         with tools.fetch(url, timeout_s=10) as answer:
             return None if 200 <= answer.status < 300 else f"it answered {answer.status}"
@@ -143,6 +148,8 @@ def _command(argv: t.Sequence[str], tools: Tools) -> str | None:
 
 
 def _inference(asked: t.Mapping[str, t.Any], timeout_s: float, watched: t.Mapping[str, int], tools: Tools) -> None:
+    from .._inference import NotAnswering, Question, read_api_key, wait_for_answer
+
     question = Question(
         url=asked["url"],
         model=asked.get("model"),

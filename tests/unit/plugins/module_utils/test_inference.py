@@ -14,7 +14,8 @@ import threading
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._http import ModuleFetch, Response, Unreachable
+from ansible_collections.mlops.hosts.plugins.module_utils._http import PlainFetch, Response, Unreachable
+from ansible_collections.mlops.hosts.plugins.module_utils._http_module import ModuleFetch
 from ansible_collections.mlops.hosts.plugins.module_utils._inference import (
     NotAnswering,
     Question,
@@ -123,6 +124,15 @@ OK = stream(piece(""), piece("Hi"), piece(" you"), piece(finish_reason="stop"), 
 LOADING = status(503, {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
 
 
+# The two ways to ask a server; every test goes both.
+FETCHES = {"used": PlainFetch}
+
+
+@pytest.fixture(autouse=True, params=[PlainFetch, ModuleFetch], ids=["plain", "module"])
+def _both_ways(request, monkeypatch):
+    monkeypatch.setitem(FETCHES, "used", request.param)
+
+
 @pytest.fixture
 def server():
     with StandIn() as server:
@@ -160,7 +170,7 @@ def wait(question, deadline_s=60, alive=lambda: None, fetch=None):
     time = FakeTime()
     try:
         return *wait_for_answer(
-            fetch or ModuleFetch(), question, deadline_s=deadline_s, alive=alive, clock=time.clock, sleep=time.sleep
+            fetch or FETCHES["used"](), question, deadline_s=deadline_s, alive=alive, clock=time.clock, sleep=time.sleep
         ), time
     except NotAnswering as exc:
         exc.time = time
@@ -169,7 +179,7 @@ def wait(question, deadline_s=60, alive=lambda: None, fetch=None):
 
 def refusal(server, *, timeout_s=5, **options):
     with pytest.raises(NotAnswering) as caught:
-        ask(ModuleFetch(), Question(server.url, **options), timeout_s=timeout_s)
+        ask(FETCHES["used"](), Question(server.url, **options), timeout_s=timeout_s)
     assert caught.value.details["stage"] == caught.value.stage
     return caught.value
 
@@ -179,7 +189,7 @@ def refusal(server, *, timeout_s=5, **options):
 
 def test_streamed_answer_is_counted_by_the_server(server):
     server.routes[CHAT] = [OK]
-    answer = ask(ModuleFetch(), Question(server.url, prompt="Hello?", max_tokens=4, api_key=KEY), timeout_s=5)
+    answer = ask(FETCHES["used"](), Question(server.url, prompt="Hello?", max_tokens=4, api_key=KEY), timeout_s=5)
     assert (answer.model, answer.text, answer.tokens, answer.finish_reason) == ("tiny", "Hi you", 3, "stop")
     assert server.asked() == [MODELS, CHAT]
     _path, asked, headers = server.requests[1]
@@ -196,7 +206,7 @@ def test_streamed_answer_is_counted_by_the_server(server):
 
 def test_a_named_model_costs_one_request(server):
     server.routes[CHAT] = [OK]
-    ask(ModuleFetch(), Question(server.url, model="tiny"), timeout_s=5)
+    ask(FETCHES["used"](), Question(server.url, model="tiny"), timeout_s=5)
     assert server.asked() == [CHAT]
 
 
@@ -250,13 +260,13 @@ def test_a_named_model_costs_one_request(server):
 )
 def test_replies_that_are_answers(server, reply, text, tokens, finish_reason):
     server.routes[CHAT] = [reply]
-    answer = ask(ModuleFetch(), Question(server.url), timeout_s=5)
+    answer = ask(FETCHES["used"](), Question(server.url), timeout_s=5)
     assert (answer.model, answer.text, answer.tokens, answer.finish_reason) == ("tiny", text, tokens, finish_reason)
 
 
 def test_a_reply_may_hang_once_it_is_finished(server):
     server.routes[CHAT] = [stream(piece("a", finish_reason="stop"), end="hang")]
-    assert ask(ModuleFetch(), Question(server.url), timeout_s=0.3).text == "a"
+    assert ask(FETCHES["used"](), Question(server.url), timeout_s=0.3).text == "a"
 
 
 @pytest.mark.parametrize(
@@ -272,7 +282,7 @@ def test_a_reply_may_hang_once_it_is_finished(server):
 def test_completions_are_asked_when_there_is_no_chat(server, code, document):
     server.routes[CHAT] = [status(code, document)]
     server.routes[COMPLETIONS] = [stream({"choices": [{"text": "Hi"}]})]
-    assert ask(ModuleFetch(), Question(server.url, model="base"), timeout_s=5).text == "Hi"
+    assert ask(FETCHES["used"](), Question(server.url, model="base"), timeout_s=5).text == "Hi"
     assert server.asked() == [CHAT, COMPLETIONS]
     assert server.requests[1][1]["prompt"] == "Hello"
 
@@ -280,13 +290,13 @@ def test_completions_are_asked_when_there_is_no_chat(server, code, document):
 def test_usage_is_done_without_where_a_server_does_not_know_the_option(server):
     refused = status(400, {"message": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options')}]"})
     server.routes[CHAT] = [refused, stream(piece("a"))]
-    assert ask(ModuleFetch(), Question(server.url), timeout_s=5).tokens == 1
+    assert ask(FETCHES["used"](), Question(server.url), timeout_s=5).tokens == 1
     assert "stream_options" not in server.requests[-1][1]
 
 
 def test_a_server_without_a_list_is_asked_without_a_name(server):
     server.routes = {CHAT: [OK]}
-    ask(ModuleFetch(), Question(server.url), timeout_s=5)
+    ask(FETCHES["used"](), Question(server.url), timeout_s=5)
     assert "model" not in server.requests[-1][1]
 
 
@@ -476,7 +486,7 @@ def test_the_served_models_are_a_detail_of_the_error(server):
 
 def test_text_that_is_expected_is_found(server):
     server.routes[CHAT] = [OK]
-    assert ask(ModuleFetch(), Question(server.url, expect="Hi y"), timeout_s=5).text == "Hi you"
+    assert ask(FETCHES["used"](), Question(server.url, expect="Hi y"), timeout_s=5).text == "Hi you"
 
 
 # waiting
@@ -611,7 +621,7 @@ def test_llama_server_answers_after_loading(server):
 
 def test_llama_server_completes_without_a_chat_route(server):
     server.routes = {CHAT: [recorded(f"{LLAMA}/no-route")], COMPLETIONS: [recorded(f"{LLAMA}/completions")]}
-    answer = ask(ModuleFetch(), Question(server.url), timeout_s=5)
+    answer = ask(FETCHES["used"](), Question(server.url), timeout_s=5)
     assert (answer.tokens, answer.finish_reason) == (4, "length")
     assert answer.text
 
@@ -702,7 +712,7 @@ def test_a_proxy_is_not_asked_for_this_host(server, closed_port, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port}")
     monkeypatch.delenv("no_proxy", raising=False)
     server.routes[CHAT] = [OK]
-    assert ask(ModuleFetch(), Question(server.url), timeout_s=5).text == "Hi you"
+    assert ask(FETCHES["used"](), Question(server.url), timeout_s=5).text == "Hi you"
 
 
 def test_netrc_does_not_replace_the_key(server, tmp_path, monkeypatch):
@@ -711,11 +721,11 @@ def test_netrc_does_not_replace_the_key(server, tmp_path, monkeypatch):
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     server.routes[CHAT] = [OK]
-    ask(ModuleFetch(), Question(server.url, api_key=KEY), timeout_s=5)
+    ask(FETCHES["used"](), Question(server.url, api_key=KEY), timeout_s=5)
     assert {headers["Authorization"] for _path, _body, headers in server.requests} == {f"Bearer {KEY}"}
 
 
 def test_tls_that_is_not_spoken_is_an_open_port(server):
     with pytest.raises(NotAnswering) as caught:
-        ask(ModuleFetch(), Question(server.url.replace("http:", "https:")), timeout_s=5)
+        ask(FETCHES["used"](), Question(server.url.replace("http:", "https:")), timeout_s=5)
     assert caught.value.stage == "port"

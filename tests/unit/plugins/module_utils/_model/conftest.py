@@ -12,7 +12,7 @@ import pathlib
 import sys
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._http import ModuleFetch
+from ansible_collections.mlops.hosts.plugins.module_utils._http_module import ModuleFetch
 from ansible_collections.mlops.hosts.plugins.module_utils._model.artifact import Settings, World, ensure
 from ansible_collections.mlops.hosts.plugins.module_utils._model.request import parse
 from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ownership

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""HTTP connections as Ansible itself opens them.
+
+Apart from _http.py, because Ansible sends what a module could import to the host each time that it runs there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import typing as t
+import urllib.error
+import urllib.parse
+
+from ._http import LOOPBACK, Response, Unreachable, answered
+
+
+class ModuleFetch:
+    """A Fetch over Ansible's ``open_url``: proxies from the environment, except to this host, certificates verified.
+
+    ``ca_path`` names a PEM file to trust instead of the host's own store.
+    """
+
+    def __init__(self, *, ca_path: str | None = None) -> None:
+        self._ca_path = ca_path
+
+    @contextlib.contextmanager
+    def __call__(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: t.Mapping[str, str] | None = None,
+        data: bytes | None = None,
+        timeout_s: float = 30,
+    ) -> t.Iterator[Response]:
+        from ansible.module_utils.urls import open_url  # the core must import without Ansible
+
+        try:
+            answer = open_url(
+                url,
+                method=method,
+                headers=dict(headers or {}),
+                data=data,
+                timeout=timeout_s,
+                ca_path=self._ca_path,
+                unredirected_headers=["authorization"],
+                # A proxy in a host's environment seldom comes with the no_proxy that would keep loopback out of it.
+                use_proxy=urllib.parse.urlsplit(url).hostname not in LOOPBACK,
+                # open_url lets an entry in ~/.netrc win over the header.
+                use_netrc=not any(name.lower() == "authorization" for name in headers or {}),
+                http_agent="mlops.hosts",
+                follow_redirects="all" if method in ("GET", "HEAD") else "none",
+            )
+        except urllib.error.HTTPError as exc:
+            answer = exc
+        except (OSError, http.client.HTTPException, ValueError) as exc:
+            reason = getattr(exc, "reason", None) or exc
+            raise Unreachable(f"{url} cannot be reached: {reason}", url=url) from exc
+        with answered(answer, url) as response:
+            yield response
