@@ -20,7 +20,7 @@ from .journal import Journal
 from .node import Node
 from .plan import Plan
 from .ready import Tools
-from .repositories import Manager
+from .repositories import Manager, is_source_list
 from .store import Ledger, Store, pack, unpack
 
 Step = t.Literal[
@@ -189,7 +189,10 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
     """
     _give_back_policy(journal, store)
     if journal.units_touched:
-        units.stop([name for name, before in journal.units_before.items() if not before["active"]], run)
+        # A user that runs something cannot be removed; these units begin again in any case.
+        ours = set(journal.begun) if any(user["created"] for user in journal.users) else set()
+        was = journal.units_before
+        units.stop([name for name in was if name in ours or not was[name]["active"]], run)
     seen = units.observe(sorted(journal.units_before), run)
     enabled = [name for name, unit in seen.items() if unit.file_state.startswith("enabled")]
     units.set_enabled([name for name in enabled if not journal.units_before[name]["enabled"]], enabled=False, run=run)
@@ -230,7 +233,9 @@ def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, .
             remove.append(name)
         else:
             install.append(packages.exact_name(name, before["version"], manager))
-    works = (packages.Work("absent", tuple(remove)), packages.Work("present", tuple(install)))
+    # The lists of the earlier repositories are not on the host while those of the new ones are.
+    refresh = any(is_source_list(entry["path"]) for entry in journal.paths)
+    works = (packages.Work("absent", tuple(remove)), packages.Work("present", tuple(install), refresh=refresh))
     return tuple(work for work in works if work.names)
 
 

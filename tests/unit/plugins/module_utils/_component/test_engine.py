@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 
@@ -13,6 +14,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component import tran
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
     GONE,
     Host,
@@ -243,11 +245,49 @@ def test_a_policy_that_a_killed_apt_left_goes(host, end, before, monkeypatch):
     if before is not None:
         policy.write_bytes(before)
     host.store.prepare()
-    journal = Journal(txn="t", run="r", component="demo", controller="here", manager="apt")
+    journal = a_journal(manager="apt")
     transaction.remember_policy(journal, host.store)
     policy.write_bytes(b"#!/bin/sh\nexit 101\n")
     end(journal, host.store, host.run)
     assert (policy.read_bytes() if policy.exists() else None) == before
+
+
+def a_journal(**more):
+    return Journal(txn="t", run="r", component="demo", controller="here", **more)
+
+
+@pytest.mark.parametrize(("created", "stopped"), [(True, "old.service"), (False, None)])
+def test_a_unit_that_runs_as_a_new_user_is_stopped_before_the_user_goes(host, created, stopped):
+    said = "LoadState=loaded\nActiveState=active\nSubState=running\n"
+    host.programs["systemctl"] = lambda *argv: 0
+    host.programs["userdel"] = host.programs["gpasswd"] = lambda *argv: 0
+    run = host.run
+    host.run = lambda *argv, **more: dataclasses.replace(run(*argv, **more), stdout=said)
+    journal = a_journal(
+        units_before={"old.service": {"active": True, "enabled": True}},
+        units_touched=True,
+        begun=["old.service"],
+        users=[{"name": "new", "created": created, "groups": ["video"], "before": None}],
+    )
+    transaction.undo_paths(journal, host.store, host.run)
+    stops = [argv[-1] for argv in host.calls if argv[:2] == ("systemctl", "stop")]
+    assert stops == ([stopped] if stopped else [])
+    if created:
+        assert host.calls.index(("systemctl", "stop", "--", "old.service")) < host.calls.index(("userdel", "new"))
+
+
+@pytest.mark.parametrize(
+    ("path", "refresh"), [("/etc/apt/sources.list.d/a.sources", True), ("/etc/apt/apt.conf.d/a", False)]
+)
+def test_packages_come_back_from_the_lists_of_the_earlier_repositories(host, path, refresh):
+    run = lambda *argv, **more: Completed(argv, 0, "a\t2\tii \n", "")  # noqa: E731
+    journal = a_journal(
+        manager="apt",
+        packages_before={"a": {"version": "1", "held": False}},
+        paths=[{"path": path, "before": {}, "directory": False}],
+    )
+    (work,) = transaction.packages_to_restore(journal, run)
+    assert (work.names, work.refresh) == (("a=1",), refresh)
 
 
 def test_a_full_disk_is_said_and_undone(host):
