@@ -58,17 +58,17 @@ class ActionModule(ActionBase):
                 # 101: nothing may be started; a service first runs with the configuration that is still to come.
                 arguments.update(policy_rc_d=101, install_recommends=False)
             if part["state"] == "present":
+                # The host has read the lists already.
                 arguments["allow_downgrade"] = True
-                arguments["update_cache"] = True
-                if manager == "apt" and not part["refresh"]:
-                    arguments["cache_valid_time"] = 3600
             done = self._execute_module(
                 module_name=f"ansible.builtin.{manager}", module_args=arguments, task_vars=task_vars
             )
             if done.get("failed"):
                 said = str(done.get("msg") or done.get("stderr") or "it did not say why").strip()
-                # dnf keeps the reason apart from the message.
-                return ": ".join([said, *(str(reason) for reason in done.get("failures") or ())])
+                # dnf keeps the reason apart from the message, and dpkg says among its progress which script failed.
+                reasons = [str(reason) for reason in done.get("failures") or ()]
+                progress = str(done.get("stdout") or "")
+                return ": ".join([said, *reasons]) + (f"\n{progress}" if "dpkg: error" in progress else "")
         return None
 
     def _rendered(

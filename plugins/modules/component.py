@@ -353,7 +353,7 @@ options:
     type: int
     default: 5
   lock_timeout_s:
-    description: How long to wait for another run on the same host, in seconds.
+    description: How long to wait for another run on the same host, or for the package manager's lock, in seconds.
     type: int
     default: 120
   _call:
@@ -674,6 +674,8 @@ def main() -> None:
         module.fail_json(msg=str(exc), invocation=invocation, **exc.details)
     if not module._diff:
         result.pop("diff", None)
+    for text in result.pop("warnings", ()):
+        module.warn(text)
     module.exit_json(invocation=invocation, **{"changed": False, **result})
 
 

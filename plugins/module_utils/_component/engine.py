@@ -23,12 +23,13 @@ import typing as t
 
 from .._errors import HostError
 from . import journal as journals
-from . import lock, observe, transaction
+from . import lists, lock, observe, transaction
 from .changes import PathChange, Situation
 from .journal import Journal
 from .packages import Work, set_hold
 from .plan import Plan, make
 from .ready import Tools
+from .repositories import Manager
 from .store import Ledger, Store
 from .transaction import Reach
 from .wanted import Component
@@ -71,11 +72,30 @@ def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda s
 def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
     journal = journals.load(store)
     planned = _plan(request.component, store, tools, None)
+    warnings = _judge_offline(planned, tools)
     later = transaction.rehearse(planned.paths, tools.run, pending=bool(planned.work))
     result = _result(planned, after_install=later)
+    result["warnings"] += warnings
     if journal is not None:
         _note_recovery(result, "finished" if _committed(journal, store) else "undone")
     return result
+
+
+def _judge_offline(planned: Plan, tools: Tools) -> list[str]:
+    """What can be said about versions without reading lists again, which check mode must not.
+
+    Young lists are believed: a real run would not find another answer. Repositories to come may have anything.
+    """
+    if not planned.asked or planned.repositories:
+        return []
+    manager = t.cast(Manager, planned.manager)
+    offer = lists.known(planned.asked, manager, tools.run)
+    trouble = lists.judge([item for item in planned.asked if item.name in offer.versions], offer, manager)
+    if trouble is None:
+        return list(offer.complaints)
+    if offer.fresh:
+        raise HostError(trouble)
+    return [f"{trouble}; a real run reads the lists again first"]
 
 
 @contextlib.contextmanager
@@ -92,7 +112,7 @@ def _turn(request: Request, store: Store) -> t.Iterator[Journal | None]:
         if time.monotonic() >= since + request.lock_timeout_s:
             raise HostError(
                 f"component {journal.component!r} is being changed by another run, from {journal.controller}, "
-                "which waits for the package manager; try again when it has ended"
+                f"which waits for the package manager{_busy()}; try again when it has ended"
             )
         time.sleep(_POLL_S)
 
@@ -115,6 +135,9 @@ class _Call:
 
     def _begin(self, recovered: str) -> dict[str, t.Any]:
         planned = _plan(self.request.component, self.store, self.tools, None)
+        if (planned.work or planned.removals) and lock.wait_for_package_manager(self.request.lock_timeout_s):
+            # Who held it may have changed what is planned.
+            planned = _plan(self.request.component, self.store, self.tools, None)
         result = _result(planned)
         _note_recovery(result, recovered)
         if planned.empty:
@@ -133,6 +156,7 @@ class _Call:
         try:
             self.reach("repositories")
             transaction.swap_repositories(planned, journal, self.store)
+            self._ask_repositories(planned, result)
             self._release_holds(planned, journal)
         except Exception as exc:
             return self._fail(journal, exc)
@@ -142,7 +166,7 @@ class _Call:
     def _continue(self, journal: Journal) -> dict[str, t.Any]:
         """The package manager has been at work."""
         if self.request.work_error is not None:
-            return self._fail(journal, HostError(f"the packages could not be changed: {self.request.work_error}"))
+            return self._fail(journal, HostError(self._refused_by_manager(journal)))
         try:
             planned = _plan(self.request.component, self.store, self.tools, journal)
             if planned.work:
@@ -153,6 +177,7 @@ class _Call:
         first = journal.result or {}
         journal.result = {**_result(planned), "drift": first["drift"], "diff": first["diff"], "changed": True}
         journal.result["recovered"] = first["recovered"]
+        journal.result["warnings"] = first.get("warnings", [])
         return self._change(planned, journal)
 
     def _change(self, planned: Plan, journal: Journal) -> dict[str, t.Any]:
@@ -275,6 +300,27 @@ class _Call:
             for name, found in seen.units.items()
         }
 
+    def _ask_repositories(self, planned: Plan, result: dict[str, t.Any]) -> None:
+        """Refuse what no repository has, before anything is installed."""
+        if not planned.asked:
+            return
+        manager = t.cast(Manager, planned.manager)
+        offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.repositories))
+        if planned.repositories:
+            lists.require_new(self.request.component.repositories, offer)
+        trouble = lists.judge(planned.asked, offer, manager)
+        if trouble is not None:
+            raise HostError(trouble)
+        result["warnings"] += [
+            f"the package lists could not be read again, those from before were used: {text}"
+            for text in offer.complaints
+        ]
+
+    def _refused_by_manager(self, journal: Journal) -> str:
+        names = ", ".join(journal.packages_changed) or "the packages"
+        said = lists.reason(self.request.work_error or "")
+        return "; ".join([f"{names} could not be changed: {said}", *(journal.result or {}).get("warnings", ())])
+
     def _release_holds(self, planned: Plan, journal: Journal) -> None:
         """A held package cannot change; the hold comes back with the rest of the plan."""
         journal.packages_changed = list(planned.packages_changed)
@@ -301,6 +347,11 @@ def _plan(component: Component, store: Store, tools: Tools, journal: Journal | N
     return make(Situation(component, owned, list(ledgers.values()), seen, journal))
 
 
+def _busy() -> str:
+    pid = lock.package_manager_pid()
+    return "" if pid is None else f", held by {lock.process(pid)}"
+
+
 def _committed(journal: Journal, store: Store) -> bool:
     ledger = store.read_ledgers().get(journal.component)
     return ledger is not None and ledger.txn == journal.txn
@@ -322,6 +373,7 @@ def _result(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, 
         "reboot_required": planned.reboot_required,
         "after_install": list(after_install),
         "ready": [],
+        "warnings": [],
     }
 
 

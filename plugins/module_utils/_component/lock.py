@@ -25,10 +25,12 @@ _PACKAGE_LOCKS = (
     "/var/lib/dpkg/lock",
     "/var/lib/rpm/.rpm.lock",
     "/usr/lib/sysimage/rpm/.rpm.lock",
+    "/run/dnf/rpmtransaction.lock",
 )
 # dnf4 writes its pid instead, while it reads lists and downloads.
 _PACKAGE_PIDS = ("/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid")
 _FLOCK = "hhqqi"
+_MOST_WORDS = 200
 
 
 @contextlib.contextmanager
@@ -98,3 +100,39 @@ def package_manager_pid() -> int | None:
             os.kill(written, 0)
             return written
     return None
+
+
+def wait_for_package_manager(timeout_s: float) -> bool:
+    """Wait until nobody holds a package manager's lock. Returns whether there was anything to wait for.
+
+    HostError names the holder when it still does after ``timeout_s``.
+    """
+    until = time.monotonic() + timeout_s
+    waited = False
+    while (pid := package_manager_pid()) is not None:
+        waited = True
+        if time.monotonic() >= until:
+            raise HostError(
+                f"the package manager is held for more than {timeout_s:g} s by {process(pid)}; "
+                "nothing was changed; wait for it, or end it",
+                holder={"pid": pid},
+            )
+        time.sleep(_POLL_S)
+    return waited
+
+
+def process(pid: int) -> str:
+    """A process in words: its command line, its pid and the systemd unit that it belongs to."""
+    words = " ".join(_proc(pid, "cmdline").replace("\0", " ").split())[:_MOST_WORDS]
+    words = words or "a process that does not show itself"
+    groups = (line.rpartition("/")[2] for line in _proc(pid, "cgroup").splitlines())
+    unit = next((f", {group}" for group in groups if group.endswith((".service", ".scope"))), "")
+    return f"{words} (pid {pid}{unit})"
+
+
+def _proc(pid: int, name: str) -> str:
+    try:
+        with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as source:
+            return source.read()
+    except OSError:
+        return ""

@@ -39,7 +39,6 @@ class Work:
 
     state: t.Literal["present", "absent"]
     names: tuple[str, ...]
-    refresh: bool = False
 
 
 def find_manager(root: str = "/") -> Manager:

@@ -12,7 +12,9 @@ import typing as t
 from . import plan_packages, plan_paths, plan_units, plan_users
 from .changes import Drift, PathChange, Situation, UnitChanges, UserChange
 from .packages import Work
+from .repositories import Manager
 from .store import Ledger
+from .wanted import WantedPackage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +22,10 @@ class Plan:
     """All that a transaction does. ``ledger`` is what the component owns when it is committed."""
 
     drift: tuple[Drift, ...]
+    manager: Manager | None
     repositories: tuple[PathChange, ...]
     work: tuple[Work, ...]
+    asked: tuple[WantedPackage, ...]
     packages_changed: tuple[str, ...]
     holds: tuple[tuple[str, bool], ...]
     users: tuple[UserChange, ...]
@@ -42,14 +46,16 @@ class Plan:
 def make(situation: Situation) -> Plan:
     component = situation.component
     path = plan_paths.plan(situation)
-    package = plan_packages.plan(situation, refresh=bool(path.repositories))
+    package = plan_packages.plan(situation)
     user = plan_users.plan(situation, pending=bool(package.work))
     unit = plan_units.plan(situation, (*path.repositories, *path.changes), package.effects)
     effects = (*(change.effect for change in path.changes), *package.effects)
     return Plan(
         drift=(*package.drift, *user.drift, *path.drift, *unit.drift),
+        manager=situation.seen.manager,
         repositories=path.repositories,
         work=package.work,
+        asked=package.asked,
         packages_changed=package.changed,
         holds=package.holds,
         users=user.changes,

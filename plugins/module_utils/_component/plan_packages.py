@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import HostError
 from . import claims, packages
-from .changes import Drift, Situation
+from .changes import NOTHING, Drift, Situation
 from .packages import Installed, Work
 from .repositories import Manager
 from .wanted import Effect, WantedPackage
@@ -19,11 +19,13 @@ from .wanted import Effect, WantedPackage
 
 @dataclasses.dataclass(frozen=True)
 class PackagePart:
-    """``work`` is for the package manager before anything else, ``removals`` for after the commit. ``changed`` are the
-    wanted packages that this transaction installs, removes or moves to another version."""
+    """``work`` is for the package manager before anything else, ``asked`` what a repository must have for it,
+    ``removals`` for after the commit. ``changed`` are the wanted packages that this transaction installs, removes or
+    moves to another version."""
 
     drift: tuple[Drift, ...]
     work: tuple[Work, ...]
+    asked: tuple[WantedPackage, ...]
     removals: tuple[str, ...]
     holds: tuple[tuple[str, bool], ...]
     changed: tuple[str, ...]
@@ -31,14 +33,14 @@ class PackagePart:
     claims: dict[str, dict[str, t.Any]]
 
 
-def plan(situation: Situation, *, refresh: bool) -> PackagePart:
-    """``refresh`` says that repositories change, so that the package manager must read their lists again."""
+def plan(situation: Situation) -> PackagePart:
     component, owned, others, seen = situation.component, situation.owned, situation.others, situation.seen
     manager = t.cast(Manager, seen.manager)
     drift: list[Drift] = []
     taken: dict[str, dict[str, t.Any]] = {}
     holds: list[tuple[str, bool]] = []
     install: list[str] = []
+    asked: list[WantedPackage] = []
     remove: list[str] = []
     changed = set(situation.journal.packages_changed) if situation.journal else set()
     for wanted in component.packages:
@@ -54,6 +56,7 @@ def plan(situation: Situation, *, refresh: bool) -> PackagePart:
             drift.append(_drift(wanted, have))
             if wanted.present:
                 install.append(packages.install_name(wanted, manager))
+                asked.append(wanted)
             else:
                 remove.append(wanted.name)
             if have.held and not (wanted.hold or had_hold):
@@ -78,16 +81,18 @@ def plan(situation: Situation, *, refresh: bool) -> PackagePart:
             drift.append(Drift("package", name, "state", None, have.version))
         elif claim["original"] is not None and have.version is None:
             install.append(name)
+            asked.append(WantedPackage(name, True, None, False, NOTHING))
             drift.append(Drift("package", name, "state", claim["original"], None))
     work = []
     if remove:
         work.append(Work("absent", tuple(remove)))
     if install:
-        work.append(Work("present", tuple(install), refresh=refresh))
+        work.append(Work("present", tuple(install)))
     moved = [wanted for wanted in component.packages if wanted.name in changed]
     return PackagePart(
         drift=tuple(drift),
         work=tuple(work),
+        asked=tuple(asked),
         removals=tuple(removals),
         holds=tuple(holds),
         changed=tuple(wanted.name for wanted in moved),

@@ -14,10 +14,6 @@ Manager = t.Literal["apt", "dnf", "dnf5"]
 _NOTHING = Effect("none")
 
 
-def is_source_list(path: str) -> bool:
-    return path.startswith(("/etc/apt/sources.list.d/", "/etc/yum.repos.d/"))
-
-
 def files(repository: Repository, manager: Manager) -> tuple[WantedFile, WantedFile]:
     """The key, then the source list that trusts only this key."""
     if manager == "apt":

@@ -14,14 +14,15 @@ import typing as t
 from .._errors import HostError
 from .._runner import NOT_FOUND, Runner, must
 from . import journal as journals
-from . import node, packages, ready, units, users
-from .changes import PathChange, UserChange
+from . import lists, node, packages, ready, units, users
+from .changes import NOTHING, PathChange, UserChange
 from .journal import Journal
 from .node import Node
 from .plan import Plan
 from .ready import Tools
-from .repositories import Manager, is_source_list
+from .repositories import Manager
 from .store import Ledger, Store, pack, unpack
+from .wanted import WantedPackage
 
 Step = t.Literal[
     "journal",
@@ -223,7 +224,7 @@ def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, .
     manager = t.cast(Manager, journal.manager)
     now = packages.observe(sorted(journal.packages_before), manager, run)
     remove: list[str] = []
-    install: list[str] = []
+    install: dict[str, WantedPackage] = {}
     for name, before in journal.packages_before.items():
         if now[name].version == before["version"] and now[name].whole:
             continue
@@ -232,10 +233,12 @@ def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, .
         if before["version"] is None:
             remove.append(name)
         else:
-            install.append(packages.exact_name(name, before["version"], manager))
+            install[packages.exact_name(name, before["version"], manager)] = WantedPackage(
+                name, True, before["version"], False, NOTHING
+            )
     # The lists of the earlier repositories are not on the host while those of the new ones are.
-    refresh = any(is_source_list(entry["path"]) for entry in journal.paths)
-    works = (packages.Work("absent", tuple(remove)), packages.Work("present", tuple(install), refresh=refresh))
+    lists.bring(list(install.values()), manager, run)
+    works = (packages.Work("absent", tuple(remove)), packages.Work("present", tuple(install)))
     return tuple(work for work in works if work.names)
 
 

@@ -11,7 +11,7 @@ import grp
 import itertools
 import os
 
-from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, journal, node, packages, units
+from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, journal, lock, node, packages, units
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
@@ -120,6 +120,7 @@ class Machine(Host):
         # A run that waits for the package manager is given up at once, and nobody else uses it.
         monkeypatch.setattr(journal, "_PATIENCE_S", -1)
         monkeypatch.setattr(journal, "package_manager_pid", lambda: None)
+        monkeypatch.setattr(lock, "package_manager_pid", lambda: None)
         self.installed, self.held = {}, set()
         self.enabled, self.masked = set(), set()
         self.read, self.running, self.broken = {}, {}, set()
@@ -128,6 +129,8 @@ class Machine(Host):
             "journalctl": lambda *argv: (0, "it broke\n"),
             "dpkg-query": self.dpkg_query,
             "apt-mark": self.apt_mark,
+            "apt-cache": self.apt_cache,
+            "apt-get": lambda *argv: 0,
         }
 
     def tick(self):
@@ -183,6 +186,10 @@ class Machine(Host):
             if name in self.installed
         ]
         return (0 if len(lines) == len(argv[3:]) else 1), "".join(lines)
+
+    def apt_cache(self, _madison, *names):
+        offered = [(name, version) for name in names for version in self.AVAILABLE.get(name, ())]
+        return 0, "".join(f" {name} | {version} | file:/srv ./ Packages\n" for name, version in offered)
 
     def apt_mark(self, verb, *names):
         getattr(self.held, "update" if verb == "hold" else "difference_update")(names)

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What the repositories have: the package manager's lists, read again when they may be old, and judged before anything
+is installed."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import re
+import time
+import typing as t
+
+from .._errors import HostError
+from .._runner import Completed, Runner
+from . import packages
+from .packages import Installed
+from .repositories import Manager
+from .wanted import Repository, WantedPackage
+
+# Lists of this age are read again before packages are installed.
+_FRESH_S = 3600
+_READ_TIMEOUT_S = 900
+_SHOWN_VERSIONS = 8
+_READ_AT = {
+    # apt writes here whenever it reads lists, whether they are new or not.
+    "apt": "/var/lib/apt/lists/partial",
+    "dnf": "/var/cache/dnf/*/repodata/repomd.xml",
+    "dnf5": "/var/cache/libdnf5/*/repodata/repomd.xml",
+}
+_APT_COMPLAINT = re.compile(
+    r"^(?:E: (?!Some index files)|W: (?=.*(?:Failed to fetch|GPG error|previous index files)))(.+)$", re.MULTILINE
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Offer:
+    """``versions`` that the repositories have, by package, newest first; ``age_s`` of the lists, None where there are
+    none; ``complaints`` of the package manager about them."""
+
+    versions: t.Mapping[str, t.Sequence[str]]
+    age_s: float | None
+    complaints: tuple[str, ...] = ()
+
+    def has(self, wanted: WantedPackage, manager: Manager) -> bool:
+        present = dataclasses.replace(wanted, present=True)
+        versions = self.versions.get(wanted.name, ())
+        return any(packages.matches(present, Installed(version), manager) for version in versions)
+
+    @property
+    def fresh(self) -> bool:
+        # Less than nothing: somebody set the clock back.
+        return self.age_s is not None and 0 <= self.age_s < _FRESH_S
+
+
+def known(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner) -> Offer:
+    """What the lists on this host say, by one process. No repository is reached."""
+    names = [wanted.name for wanted in asked]
+    if manager == "apt":
+        said = run("apt-cache", "madison", *names)
+        rows = [[part.strip() for part in line.split("|")] for line in said.stdout.splitlines()]
+    else:
+        said = _repoquery(manager, ["-C", "--setopt=skip_if_unavailable=True"], names, run)
+        rows = [line.split() for line in said.stdout.splitlines()]
+    versions: dict[str, list[str]] = {}
+    for row in rows:
+        if len(row) > 1 and row[1].removeprefix("0:") not in versions.setdefault(row[0], []):
+            versions[row[0]].append(row[1].removeprefix("0:"))
+    if manager != "apt":
+        versions = {name: found[::-1] for name, found in versions.items()}
+    return Offer(versions, _age_s(manager), (said.last_words,) if said.rc else ())
+
+
+def refreshed(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner, *, changed: bool) -> Offer:
+    """The same, after the lists were read again where that can make a difference: ``changed`` says that repositories
+    did."""
+    if manager == "apt":
+        offer = known(asked, manager, run)
+        if offer.fresh and not changed and all(offer.has(wanted, manager) for wanted in asked):
+            return offer
+        # It answers 0 when a repository cannot be reached, and goes on with what it had.
+        said = run("apt-get", "-q", "update", timeout_s=_READ_TIMEOUT_S)
+        complaints = _APT_COMPLAINT.findall(said.stderr)
+    else:
+        options = ["--refresh", "--setopt=skip_if_unavailable=False"]
+        said = _repoquery(manager, options, [wanted.name for wanted in asked], run)
+        complaints = re.findall(r"^(?:Error: )?(Failed to .+)$", said.stderr, re.MULTILINE)
+    if said.timed_out:
+        complaints.append(f"{said.argv[0]} did not end in {_READ_TIMEOUT_S} s")
+    elif said.rc != 0 and not complaints:
+        complaints.append(said.last_words)
+    offer = known(asked, manager, run)
+    return dataclasses.replace(offer, complaints=tuple(dict.fromkeys([*map(str.strip, complaints), *offer.complaints])))
+
+
+def bring(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner) -> None:
+    """Read the lists again if they do not have all of it: they may be those of other repositories."""
+    if asked and judge(asked, known(asked, manager, run), manager) is not None:
+        refreshed(asked, manager, run, changed=True)
+
+
+def judge(asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager) -> str | None:
+    """Why the packages cannot be installed, in one sentence, or None."""
+    for wanted in asked:
+        if not offer.has(wanted, manager):
+            have = offer.versions.get(wanted.name, ())
+            if not have:
+                return f"package {wanted.name} is wanted, and no repository has it ({_when(offer)})"
+            return (
+                f"package {wanted.name} is wanted at {wanted.version}, but the repositories have {_words(have)} "
+                f"({_when(offer)}); correct the version, or bring it back into the repository"
+            )
+    return None
+
+
+def require_new(repositories: t.Iterable[Repository], offer: Offer) -> None:
+    """A repository that was just put in place must be readable: old lists cannot stand in for it, and those of
+    others must not."""
+    for repository in repositories:
+        signs = [f"repo '{repository.name}'", f'repository "{repository.name}"', *repository.uris]
+        told = [text for text in offer.complaints if any(sign.rstrip("/") in text for sign in signs)]
+        if told:
+            raise HostError(f"repository {repository.name!r} cannot be used: {'; '.join(told)}")
+
+
+def reason(said: str) -> str:
+    """The package manager's own words, without the command line and the lists of sums around them."""
+    scripts = [": ".join(words) for words in re.findall(r"^dpkg: error (.+):\n\s+(.+)$", said, re.MULTILINE)]
+    errors = re.findall(r"^(?:'.* failed: )?E: (?!Unable to fetch some archives)(.+)$", said, re.MULTILINE)
+    return "; ".join(dict.fromkeys(map(str.strip, [*scripts, *errors]))) or said
+
+
+def _repoquery(manager: Manager, options: t.Sequence[str], names: t.Sequence[str], run: Runner) -> Completed:
+    # Locked packages have all their versions here. dnf5 shows all without being told, and its locks hide none.
+    special = ["--disableplugin=versionlock", "repoquery", "--showduplicates"] if manager == "dnf" else ["repoquery"]
+    form = "%{name} %{epoch}:%{version}-%{release}\n"
+    return run(manager, "-q", *options, *special, "--qf", form, *names, timeout_s=_READ_TIMEOUT_S)
+
+
+def _age_s(manager: Manager) -> float | None:
+    times = [os.path.getmtime(path) for path in glob.glob(_READ_AT[manager])]
+    return time.time() - max(times) if times else None
+
+
+def _when(offer: Offer) -> str:
+    if offer.age_s is None:
+        words = "there are no lists"
+    else:
+        for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
+            if offer.age_s >= seconds:
+                words = f"lists read {offer.age_s / seconds:.0f} {unit} ago"
+                break
+        else:
+            words = "lists just read"
+    if offer.complaints:
+        # Read again they were not, whatever their time says.
+        return f"the lists could not be read again: {'; '.join(offer.complaints)}"
+    return words
+
+
+def _words(versions: t.Sequence[str]) -> str:
+    shown = list(versions[:_SHOWN_VERSIONS])
+    rest = len(versions) - len(shown)
+    if rest:
+        shown.append(f"{rest} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

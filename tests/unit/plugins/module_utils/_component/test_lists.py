@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._component import lists
+from ansible_collections.mlops.hosts.plugins.module_utils._component.lists import Offer
+from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, Repository, WantedPackage
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+
+DATA = pathlib.Path(__file__).parents[3] / "data"
+MANAGERS = ["apt", "dnf", "dnf5"]
+
+
+class Recorded:
+    """Answers each call with what a real program once said."""
+
+    def __init__(self, *names):
+        self.names = list(names)
+        self.calls = []
+
+    def __call__(self, *argv, timeout_s=None, stdin=None):
+        self.calls.append(argv)
+        name = self.names.pop(0)
+        rc, out, err = (DATA / f"{name}.{end}" for end in ("rc", "stdout", "stderr"))
+        return Completed(argv, int(rc.read_text()), out.read_text(), err.read_text())
+
+
+@pytest.fixture(autouse=True)
+def read_at(tmp_path, monkeypatch):
+    """Where the package managers would note that they read their lists: just now."""
+    path = tmp_path / "partial"
+    path.mkdir()
+    monkeypatch.setattr(lists, "_READ_AT", dict.fromkeys(MANAGERS, str(path)))
+    return path
+
+
+def wanted(name="demo-tool", version=None):
+    return WantedPackage(name, True, version, False, Effect())
+
+
+def repository(name="r", uri="http://127.0.0.1:8000/"):
+    return Repository(name, (uri,), ("./",), (), (), "key")
+
+
+ALL = [wanted("demo-tool"), wanted("demo-epoch"), wanted("nothere")]
+OFFER = {
+    "apt": {"demo-tool": ["1.1", "1.0"], "demo-epoch": ["1:2.0-3"]},
+    "dnf": {"demo-tool": ["1.1-2", "1.0-1"], "demo-epoch": ["1:2.0-3"]},
+    "dnf5": {"demo-tool": ["1.1-2", "1.0-1"], "demo-epoch": ["1:2.0-3"]},
+}
+KNOWN = {"apt": "apt-cache/madison", "dnf": "dnf/offer", "dnf5": "dnf5/offer"}
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_known(manager):
+    run = Recorded(KNOWN[manager])
+    offer = lists.known(ALL, manager, run)
+    assert offer.versions == OFFER[manager]
+    assert offer.fresh
+    assert offer.complaints == ()
+    assert len(run.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("manager", "record"), [("apt", "apt-cache/none"), ("dnf", "dnf/no-lists"), ("dnf5", "dnf5/no-lists")]
+)
+def test_a_host_without_lists_knows_nothing(manager, record, read_at):
+    read_at.rmdir()
+    assert lists.known(ALL, manager, Recorded(record)) == Offer({}, None)
+
+
+@pytest.mark.parametrize(
+    ("version", "there"),
+    [(None, True), ("1.1", True), ("1.*", True), ("2.*", False), ("1.1-2", False)],
+)
+def test_what_apt_has(version, there):
+    assert Offer(OFFER["apt"], 0).has(wanted(version=version), "apt") is there
+
+
+@pytest.mark.parametrize(
+    ("version", "there"),
+    [(None, True), ("1.1", True), ("1.1-2", True), ("1.*", True), ("2.*", False), ("3:1.1", False)],
+)
+def test_what_dnf_has(version, there):
+    assert Offer(OFFER["dnf"], 0).has(wanted(version=version), "dnf") is there
+
+
+def test_young_lists_that_have_everything_are_not_read_again():
+    run = Recorded("apt-cache/madison")
+    lists.refreshed([wanted(version="1.*")], "apt", run, changed=False)
+    assert [argv[0] for argv in run.calls] == ["apt-cache"]
+
+
+@pytest.mark.parametrize(
+    ("version", "changed", "age_s"),
+    [
+        pytest.param("2.*", False, 0, id="it lacks what is wanted"),
+        pytest.param("1.*", True, 0, id="repositories changed"),
+        pytest.param("1.*", False, 3601, id="they are old"),
+        pytest.param("1.*", False, -3600, id="they are from the future"),
+    ],
+)
+def test_lists_are_read_again_when(version, changed, age_s, read_at):
+    os.utime(read_at, (time.time() - age_s,) * 2)
+    run = Recorded("apt-cache/madison", "apt-get/good", "apt-cache/madison")
+    lists.refreshed([wanted(version=version)], "apt", run, changed=changed)
+    assert [argv[0] for argv in run.calls] == ["apt-cache", "apt-get", "apt-cache"]
+
+
+@pytest.mark.parametrize(
+    ("record", "complaint"),
+    [
+        ("down", "Failed to fetch http://127.0.0.1:8000/./InRelease  Could not connect"),
+        ("sums", "Failed to fetch http://127.0.0.1:8000/./Packages  Hash Sum mismatch"),
+        ("unsigned", "The repository 'http://127.0.0.1:8000 ./ Release' is not signed."),
+        ("foreign", "GPG error: http://127.0.0.1:8000 ./ InRelease: The following signatures couldn't be verified"),
+        ("foreign-later", "An error occurred during the signature verification. The repository is not updated"),
+        ("expired", "Release file for http://127.0.0.1:8000/./InRelease is expired (invalid since"),
+    ],
+)
+def test_what_apt_complains_about(record, complaint):
+    run = Recorded("apt-cache/madison", f"apt-get/{record}", "apt-cache/madison")
+    offer = lists.refreshed([wanted()], "apt", run, changed=True)
+    assert offer.complaints[0].startswith(complaint)
+    assert not any("Some index files" in text for text in offer.complaints)
+    with pytest.raises(HostError, match="repository 'r' cannot be used: .*127.0.0.1:8000"):
+        lists.require_new([repository()], offer)
+    lists.require_new([repository("other", "http://127.0.0.1:9000")], offer)
+
+
+@pytest.mark.parametrize("manager", ["dnf", "dnf5"])
+@pytest.mark.parametrize("record", ["down", "sums"])
+def test_what_dnf_complains_about(manager, record):
+    run = Recorded(f"{manager}/{record}", f"{manager}/offer")
+    offer = lists.refreshed([wanted()], manager, run, changed=False)
+    (complaint,) = offer.complaints
+    assert complaint.startswith("Failed to download metadata")
+    assert offer.versions == OFFER[manager]  # from before
+    with pytest.raises(HostError, match="repository 'r' cannot be used: Failed to download metadata"):
+        lists.require_new([repository()], offer)
+    lists.require_new([repository("other", "http://127.0.0.1:9000")], offer)
+
+
+def test_good_lists_make_no_complaint():
+    run = Recorded("apt-cache/madison", "apt-get/good", "apt-cache/madison")
+    assert lists.refreshed([wanted()], "apt", run, changed=True).complaints == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "age_s", "complaints", "sentence"),
+    [
+        (wanted(version="1.*"), 0, (), None),
+        (
+            wanted(version="2.*"),
+            10800,
+            (),
+            "package demo-tool is wanted at 2.*, but the repositories have 1.1 and 1.0 (lists read 3 h ago); "
+            "correct the version, or bring it back into the repository",
+        ),
+        (
+            wanted(version="2.*"),
+            0,
+            ("no route", "no way"),
+            "package demo-tool is wanted at 2.*, but the repositories have 1.1 and 1.0 (the lists could not be read "
+            "again: no route; no way); correct the version, or bring it back into the repository",
+        ),
+        (wanted("nothere"), 0, (), "package nothere is wanted, and no repository has it (lists just read)"),
+        (wanted("nothere"), None, (), "package nothere is wanted, and no repository has it (there are no lists)"),
+    ],
+)
+def test_judge(item, age_s, complaints, sentence):
+    assert lists.judge([item], Offer(OFFER["apt"], age_s, complaints), "apt") == sentence
+
+
+def test_many_versions_are_not_all_named():
+    offer = Offer({"demo-tool": [f"1.{minor}" for minor in range(20, 0, -1)]}, 0)
+    sentence = lists.judge([wanted(version="2.*")], offer, "apt")
+    assert "1.20, 1.19, 1.18, 1.17, 1.16, 1.15, 1.14, 1.13 and 12 more" in sentence
+
+
+def _said(name):
+    # As ansible.builtin.apt puts it together.
+    out, err = ((DATA / f"apt-get/{name}.{end}").read_text() for end in ("stdout", "stderr"))
+    return f"'/usr/bin/apt-get -y install demo-tool' failed: {err}\n{out}"
+
+
+def test_reason():
+    assert lists.reason(_said("install-sums")) == (
+        "Failed to fetch http://127.0.0.1:8000/./demo-tool_1.1_all.deb  Hash Sum mismatch"
+    )
+    assert lists.reason(_said("install-script")) == (
+        "processing package slow (--configure): installed slow package post-installation script subprocess returned "
+        "error exit status 3; Sub-process /usr/bin/dpkg returned an error code (1)"
+    )
+    assert lists.reason("no available installation candidate for x") == "no available installation candidate for x"
