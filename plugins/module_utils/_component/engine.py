@@ -103,10 +103,12 @@ def _turn(request: Request, store: Store) -> t.Iterator[Journal | None]:
     """Hold the lock when no other run is in the middle of a transaction; the journal is what is left of one, if any."""
     since = time.monotonic()
     whoami = {"component": request.component.name, "controller": request.controller, "pid": os.getpid()}
+    worked = float("-inf")
     while True:
         with lock.exclusive(store.lock_path, whoami=whoami, since=since, timeout_s=request.lock_timeout_s):
             journal = journals.load(store)
-            if journal is None or journal.run == request.run or not journal.alive:
+            worked = max(worked, lock.package_manager_worked())
+            if journal is None or journal.run == request.run or not journal.alive(worked):
                 yield journal
                 return
         if time.monotonic() >= since + request.lock_timeout_s:
@@ -122,6 +124,7 @@ class _Call:
         self.request, self.store, self.tools, self.reach = request, store, tools, reach
 
     def proceed(self, journal: Journal | None) -> dict[str, t.Any]:
+        self.store.sweep()
         if journal is None:
             return self._begin("none")
         mine = journal.run == self.request.run

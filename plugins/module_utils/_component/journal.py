@@ -15,7 +15,6 @@ import typing as t
 
 from .._errors import HostError
 from . import node
-from .lock import package_manager_pid
 from .store import Store, read_json, write_json
 
 Stage = t.Literal["packages", "changing", "restoring", "committed"]
@@ -65,14 +64,16 @@ class Journal:
     def blobs(self) -> set[str]:
         return {entry["before"]["blob"] for entry in self.paths if entry["before"].get("blob")}
 
-    @property
-    def alive(self) -> bool:
-        """Whether the run that wrote it may still come back: it waits for the package manager, or did a moment ago."""
+    def alive(self, worked: float) -> bool:
+        """Whether the run that wrote it may still come back: it waits for the package manager, or did a moment ago.
+
+        ``worked``: when a package manager was last seen at work, in seconds since boot.
+        """
         if self.stage not in ("packages", "restoring"):
             return False  # these stages hold the host's lock, and the lock is ours
         boot, then = self.beat
         now_boot, now = _now()
-        return bool(boot == now_boot and now - then < _PATIENCE_S) or package_manager_pid() is not None
+        return bool(now - max(then if boot == now_boot else worked, worked) < _PATIENCE_S)
 
 
 def load(store: Store) -> Journal | None:

@@ -29,6 +29,8 @@ _PACKAGE_LOCKS = (
 )
 # dnf4 writes its pid instead, while it reads lists and downloads.
 _PACKAGE_PIDS = ("/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid")
+# What they write last.
+_PACKAGE_DATABASES = ("/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite")
 _FLOCK = "hhqqi"
 _MOST_WORDS = 200
 
@@ -136,3 +138,18 @@ def _proc(pid: int, name: str) -> str:
             return source.read()
     except OSError:
         return ""
+
+
+def package_manager_worked() -> float:
+    """When a package manager was at work, as far as one can see: seconds since boot, minus infinity for not since."""
+    now = time.monotonic()
+    if package_manager_pid() is not None:
+        return now
+    latest = float("-inf")
+    for path in _PACKAGE_DATABASES:
+        with contextlib.suppress(OSError):
+            age = time.time() - os.stat(path).st_mtime
+            # A clock that was set back says nothing; neither does what was written before the host booted.
+            if 0 <= age <= now:
+                latest = max(latest, now - age)
+    return latest

@@ -75,6 +75,8 @@ def stage(path: str, node: Node) -> str:
             out.flush()
             os.fsync(out.fileno())
     except OSError as exc:
+        with contextlib.suppress(OSError):
+            discard(waiting)
         # A full disk is told by write(), which does not know whose file it was.
         raise OSError(exc.errno, exc.strerror, path) from exc
     return waiting
@@ -113,12 +115,18 @@ def discard(path: str) -> None:
         pass
     except IsADirectoryError:
         remove_if_empty(path)
+    except OSError as exc:
+        # A read-only file system says so even of what is not there.
+        if exc.errno != errno.EROFS or os.path.lexists(path):
+            raise
 
 
 def remove_if_empty(path: str) -> None:
     try:
         os.rmdir(path)
     except OSError as exc:
+        if exc.errno == errno.EROFS and not os.path.lexists(path):
+            return
         if exc.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
             raise
 

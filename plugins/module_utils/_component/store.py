@@ -42,6 +42,13 @@ class Store:
         for path in (self.directory, self._ledgers, self._blobs):
             os.makedirs(path, mode=0o700, exist_ok=True)
 
+    def sweep(self) -> None:
+        """Remove what a run that was killed had written here and not put in place. Only for who holds the lock."""
+        for folder in (self.directory, self._ledgers, self._blobs):
+            for name in os.listdir(folder):
+                if name.endswith(node.STAGED_SUFFIX):
+                    node.discard(os.path.join(folder, name))
+
     def keep(self, content: bytes) -> str:
         """Store a content and return its name."""
         name = hashlib.sha256(content).hexdigest()

@@ -119,8 +119,8 @@ class Machine(Host):
         monkeypatch.setattr(packages, "find_manager", lambda: "apt")
         # A run that waits for the package manager is given up at once, and nobody else uses it.
         monkeypatch.setattr(journal, "_PATIENCE_S", -1)
-        monkeypatch.setattr(journal, "package_manager_pid", lambda: None)
         monkeypatch.setattr(lock, "package_manager_pid", lambda: None)
+        monkeypatch.setattr(lock, "package_manager_worked", lambda: float("-inf"))
         self.installed, self.held = {}, set()
         self.enabled, self.masked = set(), set()
         self.read, self.running, self.broken = {}, {}, set()
