@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule compat test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults compat test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -25,11 +25,14 @@ sanity: setup  ## ansible-test sanity, and the built artifact as Galaxy and a us
 molecule: setup  ## scenarios on real hosts: all, or s=NAME; keep=1 leaves the hosts there
 	$(PY) tools/scenario.py $(if $(keep),--keep) $(s)
 
+faults: setup  ## stop changes at every step on real hosts, and look at what becomes of them; k=EXPRESSION for some tests
+	pytest --config-file=tests/faults/pytest.ini --numprocesses=4 $(if $(k),-k '$(k)') tests/faults
+
 compat: setup  ## scenario component with the other ansible-core versions that this machine's Pythons can run
 	$(PY) tools/compat.py $(v)
 
 test: setup  ## all of it, ring by ring
-	@tools/each.sh 'make check' 'make sanity' 'make molecule' 'make compat v=2.18'
+	@tools/each.sh 'make check' 'make sanity' 'make molecule' 'make faults' 'make compat v=2.18'
 
 demo: setup  ## a small fleet on this machine
 	$(PY) tools/demo.py up

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes docs/reliability.md from what a whole run saw. A run of some tests, or one with a failure, leaves it alone."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+import re
+import typing as t
+from pathlib import Path
+
+from ansible_collections.mlops.hosts.plugins.module_utils._component.transaction import PHASES, STEPS
+from docker_engine import ROOT
+from host import LIMITS, SUITE
+
+PATH = ROOT / "docs/reliability.md"
+_WORDS = 240
+Row = tuple[int, str, str, str, str]
+
+_HEAD = """# What the engine survives
+
+Written by `make faults`, do not edit. Last run: {date}, {count} tests, all passed; ansible-core {core}, Debian {suite}.
+
+A component with two packages, a repository, a user, directories, files, a shared JSON file, a link, an absent path and
+two units is changed on a real systemd host by a real `ansible-playbook` over pipelined SSH. The change is stopped at a
+point, a fault is done to it, and the next run is started. Then an observer that does not use Ansible looks at the host.
+
+**What is promised**: the host is wholly **old** or wholly **new**. That is, the bytes, owner and mode of every path,
+links, users, packages with their version and lock, the state of the units, and what the service answers over TCP;
+nothing of the change is left over; `dpkg --audit` is silent; and one more run finds nothing to change, so that the
+ledger agrees with the disk. Up to the commit the way is back; from the commit on it is forward. Asking for the same
+again always ends new.
+
+## Stopped before each step
+
+Rows are the steps of the transaction, then what the engine does around them: before the package manager, after the
+commit, and on the way back from a change that failed (`undo` to `close`).
+
+- *module killed, same again*: `kill -9` of the module, then the same component is asked for again.
+- *module killed, something else*: packages change too; afterwards another component is asked for.
+- *controller killed*, *sshd killed*: `kill -9` of the whole `ansible-playbook`, or of the session on the host. The
+  module goes on alone, with nobody to answer to. Then another component is asked for.
+- *power cut*: every process of the host dies at once and it boots again. Then another component is asked for.
+
+"""
+_TAIL = """
+## What is simulated, and how
+
+- A host is a container with systemd, sshd, apt and dpkg of Debian {suite}; packages come from a signed repository of
+  stand-in packages.
+- A run is stopped by a file in the test host's Python, which wraps the module's own functions when it is loaded
+  (`tests/faults/on_host/mlops_faults.py`). The code that runs is the code that is shipped.
+- A power cut is the death of all processes, with the page cache of the machine intact: that data was written with
+  `fsync` before it counted is not shown here. The kernel's boot id stays, so that the next run waits for a run that
+  cannot come back; after a real boot it would not.
+- A full or read-only disk is a small tmpfs in the place of one directory.
+- The clock is set back by libfaketime for the Python of the run and all that it starts; the machine's own clock and the
+  host's systemd keep the true time.
+- Limits are shorter than on a real host: {limits}.
+"""
+
+
+class Report:
+    """Collects the notes of all tests, from all workers."""
+
+    def __init__(self, config: t.Any) -> None:
+        self.config = config
+        self.rows: list[Row] = []
+        self.passed = 0
+
+    def pytest_runtest_logreport(self, report: t.Any) -> None:
+        if report.when == "call" and report.passed:
+            self.passed += 1
+            self.rows += [tuple(value) for name, value in report.user_properties if name == "reliability"]
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        whole = not self.config.option.keyword and [Path(arg).name for arg in self.config.args] == ["faults"]
+        if whole and exitstatus == 0:
+            PATH.write_text(text(sorted(self.rows), self.passed))
+
+
+def text(rows: list[Row], count: int) -> str:
+    """The whole page. Rows are order, table, row, column, outcome."""
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    for _order, table, row, column, outcome in rows:
+        tables.setdefault(table, {}).setdefault(row, {})[column] = outcome
+    steps = {f"`{point}`": tables["steps"][point] for point in (*STEPS, *PHASES)}
+    facts = {
+        "date": datetime.datetime.now(datetime.timezone.utc).date(),
+        "count": count,
+        "core": importlib.metadata.version("ansible-core"),
+        "suite": SUITE,
+        "limits": ", ".join(f"`{name}` {value} s" for name, value in LIMITS.items()),
+    }
+    return (
+        _HEAD.format(**facts)
+        + _grid("step", steps)
+        + "\n## Killed in the middle of a step\n\n"
+        + _grid("when", tables["between"])
+        + "\n## The package manager at work\n\n"
+        + _grid("when", tables["packages"])
+        + "\n## Other faults\n\n"
+        + _list("fault", tables["others"])
+        + "\n## Two controllers at once\n\n"
+        + _list("what", tables["two"])
+        + _TAIL.format(**facts)
+    )
+
+
+def _grid(corner: str, rows: dict[str, dict[str, str]]) -> str:
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = [[corner, *columns], ["---"] * (len(columns) + 1)]
+    lines += [[row, *(cells.get(column, "") for column in columns)] for row, cells in rows.items()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _list(corner: str, rows: dict[str, dict[str, str]]) -> str:
+    lines = [[corner, "outcome", "what the run says"], ["---"] * 3]
+    lines += [[row, outcome, _plain(said)] for row, cells in rows.items() for outcome, said in cells.items()]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _plain(said: str) -> str:
+    """A message without what differs from run to run, and not too long."""
+    said = said.replace(platform.node(), "CONTROLLER")
+    said = re.sub(r"\b(pid|process) \d+", r"\1 N", said)
+    said = re.sub(
+        r"; (its last lines|last lines of \S+): .*?(?=\. The host is as it was before|$)", "", said, flags=re.S
+    )
+    said = " ".join(said.replace("|", "/").split())
+    return said if len(said) <= _WORDS else f"{said[:_WORDS].rstrip()} …"
