@@ -194,6 +194,9 @@ class _Call:
         return self._clean(journal)
 
     def _ask_for_removals(self, journal: Journal) -> dict[str, t.Any]:
+        # Another run leaves it alone while the package manager works.
+        journal.stage = "committed"
+        journal.save(self.store)
         self.reach("removals")
         work = Work("absent", tuple(journal.removals))
         return {"work": [dataclasses.asdict(work)], "manager": journal.manager}
@@ -207,6 +210,7 @@ class _Call:
         """Past the commit: remove the packages that nobody needs any more, then clean up."""
         if mine:
             if self.request.work_error is not None:
+                self._end(journal)
                 raise HostError(
                     f"the component is changed, but its packages could not be removed: {self.request.work_error}; "
                     "the next run tries again"
@@ -215,7 +219,6 @@ class _Call:
                 return self._clean(journal)
         if journal.removals and not mine:
             journal.run, journal.result = self.request.run, None
-            journal.save(self.store)
             return self._ask_for_removals(journal)
         self._clean(journal)
         return self._begin("finished")
@@ -282,11 +285,18 @@ class _Call:
 
     def _stuck(self, journal: Journal, why: str) -> HostError:
         """The way back is blocked. The journal stays, so that the next run tries again."""
+        self._end(journal)
         first = f"{journal.failure['message'].rstrip('.')}. " if journal.failure else ""
         return HostError(
             f"{first}The earlier state could not be brought back yet: {why}; mend that and run again",
             rolled_back=False,
         )
+
+    def _end(self, journal: Journal) -> None:
+        """This run does not come back: the next one need not wait for it."""
+        journal.stage = "changing"
+        with contextlib.suppress(OSError):
+            journal.save(self.store)
 
     def _remember_host(self, journal: Journal) -> None:
         """Packages and units as they are before anything moves."""

@@ -27,8 +27,9 @@ class Journal:
     """Everything is JSON-native. ``result`` is kept for the call that ends the transaction.
 
     Stages: ``packages`` (the controller lets the package manager install), ``changing`` (this host changes files and
-    units), ``restoring`` (the controller lets the package manager put versions back), ``committed`` (only cleaning up
-    is left). Before ``committed`` a journal is undone, from then on it is finished.
+    units), ``restoring`` (the controller lets the package manager put versions back), ``committed`` (the
+    controller lets the package manager remove what nobody needs any more). A journal is undone until the ledger of its
+    component names it, and finished from then on.
     """
 
     txn: str
@@ -69,8 +70,8 @@ class Journal:
 
         ``worked``: when a package manager was last seen at work, in seconds since boot.
         """
-        if self.stage not in ("packages", "restoring"):
-            return False  # these stages hold the host's lock, and the lock is ours
+        if self.stage == "changing":
+            return False  # this stage holds the host's lock, and the lock is ours
         boot, then = self.beat
         now_boot, now = _now()
         return bool(now - max(then if boot == now_boot else worked, worked) < _PATIENCE_S)

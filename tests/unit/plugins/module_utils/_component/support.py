@@ -65,8 +65,8 @@ class Host:
     def tick(self):
         """Called before everything that touches the host."""
 
-    def ensure(self, component, *, check=False, reach=lambda step: None, run="run-1"):
-        request = engine.Request(component, run, "here", check, lock_timeout_s=0)
+    def ensure(self, component, *, check=False, reach=lambda step: None, run="run-1", work_error=None):
+        request = engine.Request(component, run, "here", check, lock_timeout_s=0, work_error=work_error)
         tools = Tools(run=self.run, fetch=None, clock=lambda: self.now, sleep=self.sleep)
         return engine.ensure(request, self.store, tools, reach)
 

@@ -12,6 +12,9 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import journal as journals
 from ansible_collections.mlops.hosts.plugins.module_utils._component import lock
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
+from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import GONE, Machine, component
 
 NEVER = float("-inf")
 
@@ -25,6 +28,7 @@ NEVER = float("-inf")
         pytest.param("restoring", ["boot", 100], 950, True, id="apt ended a moment ago"),
         pytest.param("packages", ["earlier boot", 990], NEVER, False, id="the host was booted since"),
         pytest.param("packages", ["earlier boot", 990], 990, True, id="booted, and apt works"),
+        pytest.param("committed", ["boot", 950], NEVER, True, id="it lets packages be removed"),
         pytest.param("changing", ["boot", 1000], 1000, False, id="it would hold the lock"),
     ],
 )
@@ -55,3 +59,26 @@ def test_when_a_package_manager_worked(monkeypatch, tmp_path, written, worked):
 def test_a_package_manager_that_works(monkeypatch):
     monkeypatch.setattr(lock, "package_manager_pid", lambda: 1)
     assert lock.package_manager_worked() == pytest.approx(time.monotonic(), abs=5)
+
+
+def test_a_run_whose_packages_are_being_removed_is_left_alone(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    monkeypatch.setattr(journals, "_PATIENCE_S", 60)
+    machine.bring(component(packages=(WantedPackage("tool", True, None, False, Effect("none")),)))
+    (removal,) = machine.ensure(GONE, run="run-2")["work"]
+    with pytest.raises(HostError, match="'demo' is being changed by another run, from here"):
+        machine.ensure(component("another"), run="run-3")
+    machine.work(removal)
+    assert machine.ensure(GONE, run="run-2")["changed"]
+    assert machine.installed == {}
+    assert machine.ensure(component("another"), run="run-3")["recovered"] == "none"
+
+
+def test_nobody_waits_for_a_run_that_has_failed(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    monkeypatch.setattr(journals, "_PATIENCE_S", 60)
+    machine.bring(component(packages=(WantedPackage("tool", True, None, False, Effect("none")),)))
+    assert machine.ensure(GONE, run="run-2")["work"]
+    with pytest.raises(HostError, match="its packages could not be removed: no"):
+        machine.ensure(GONE, run="run-2", work_error="no")
+    assert machine.ensure(component("another"), run="run-3")["work"]
