@@ -89,6 +89,10 @@ class _Planner:
         if wanted.state == "started":
             if not have.running:
                 self._do("start", wanted.name, "state", "started", _word(have))
+            elif have.masked:
+                # systemd 252 forgets a running unit when its mask goes, and would start it beside its own processes.
+                self.do["stop"].append(wanted.name)
+                self.do["start"].append(wanted.name)
             elif wanted.name in self.affected["restart"]:
                 self.do["restart"].append(wanted.name)
             elif wanted.name in self.affected["reload"]:

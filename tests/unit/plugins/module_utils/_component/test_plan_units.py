@@ -113,6 +113,13 @@ NAME = ("a.service",)
         ),
         pytest.param(
             ("started", True),
+            dataclasses.replace(RUNNING, file_state="masked"),
+            [],
+            UnitChanges(stop=NAME, unmask=NAME, enable=NAME, start=NAME),
+            id="masked-while-it-runs",
+        ),
+        pytest.param(
+            ("started", True),
             dataclasses.replace(RUNNING, file_state="static"),
             [],
             UnitChanges(),
