@@ -29,6 +29,7 @@ notes:
 import datetime
 import os
 import platform
+import re
 import typing as t
 
 from ansible import constants as C
@@ -44,6 +45,8 @@ from ..plugin_utils._audit.output import Output, OutputError
 MARK = "mlops_hosts_audit"
 # What the playbook says when it has given up a role on a host.
 GAVE_UP = "audit_gave_up"
+# A playbook of a collection, by its path.
+_PLAYBOOK = re.compile(r"^.*/ansible_collections/([^/]+)/([^/]+)/playbooks/([^/]+)\.ya?ml$")
 _COLORS = {
     "ok": "COLOR_OK",
     "change": "COLOR_CHANGED",
@@ -65,7 +68,7 @@ class CallbackModule(CallbackBase):
         self._audit: Audit | None = None
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
-        self._playbook = playbook._file_name
+        self._playbook = _PLAYBOOK.sub(r"\1.\2.\3", playbook._file_name)
         self._audit = None
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:

@@ -128,7 +128,7 @@ class Collector:
         host = self.host(name)
         if host.last_failure and host.last_failure.role:
             self.give_up(name, host.last_failure.role)
-        else:
+        elif host.last_failure or not any(one.failure for one in host.components.values()):
             host.failure = host.failure or _reason(host.last_failure)
 
     def unreachable(self, name: str, reason: str) -> None:
@@ -167,7 +167,7 @@ def _reason(event: Event | None) -> str:
         return "it could not be run; the output of the audit says why"
     if _CENSORED in event.result:
         return f"a task failed, and {_HIDDEN}"
-    said = (event.result.get(key) for key in ("msg", "stderr", "module_stderr", "exception"))
+    said = (event.result.get(key) for key in ("msg", "reason", "stderr", "module_stderr", "exception"))
     return _shortened(next((str(text) for text in said if text), "")) or "a task failed and did not say why"
 
 

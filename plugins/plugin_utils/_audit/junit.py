@@ -45,7 +45,9 @@ def _suite(top: ET.Element, host: t.Mapping[str, t.Any], started: str) -> None:
         elif component["state"] == "drift":
             message = component["reason"] or words.count(len(rows), "difference")
             _problem(case, "failure", "drift", message, text)
-    if host["gpus"] or gpu_problem(host):
+    if host["gpu_count"] is None and host["state"] == "failed":
+        _problem(_case(suite, host, "gpus"), "error", "failed", "the GPUs could not be read")
+    elif host["gpus"] or gpu_problem(host):
         case = _case(suite, host, "gpus")
         lines = [
             f"GPU {gpu.get('index')} {gpu.get('name')} is {gpu['health']}: {' '.join(gpu.get('health_reasons') or ())}"

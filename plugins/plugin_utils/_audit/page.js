@@ -22,7 +22,8 @@
   const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
   const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
   const anchor = (name) => "host-" + name;
-  const breakable = (name) => name.split("_").flatMap((part, at) => (at ? ["_", node("wbr"), part] : [part]));
+  // Lines may break after these, and not within words.
+  const breakable = (name) => name.split(/(?<=[_/#])/).flatMap((part, at) => (at ? [node("wbr"), part] : [part]));
 
   function state(kind, word) {
     return node("span", {class: "state " + kind}, node("span", {class: "icon", "aria-hidden": "true"}, ICONS[kind] || "?"), " " + (word || kind));
@@ -49,7 +50,7 @@
   }
 
   function copy(said) {
-    const made = node("button", {type: "button", class: "copy", title: "Copy", "aria-label": "Copy " + said}, "⧉");
+    const made = node("button", {type: "button", class: "copy", title: "Copy", "aria-label": "Copy " + said}, node("span", {class: "sheets"}));
     made.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(said);
@@ -61,25 +62,30 @@
         document.execCommand("copy");
         area.remove();
       }
-      made.textContent = "✓";
       made.classList.add("done");
       document.getElementById("said").textContent = "Copied " + said;
-      setTimeout(() => { made.textContent = "⧉"; made.classList.remove("done"); }, 1200);
+      setTimeout(() => made.classList.remove("done"), 1200);
     });
     return made;
   }
 
   function item(row) {
-    return [node("span", {class: "kind"}, row.kind.replace(/_/g, " ") + " "), node("code", {class: "item"}, row.item), copy(row.item)];
+    return [node("span", {class: "kind"}, row.kind.replace(/_/g, " ") + " "), node("code", {class: "item"}, breakable(row.item)), copy(row.item)];
   }
 
+  // Where all hosts share a domain, a list of hosts does without it.
+  const domains = new Set(data.hosts.map((host) => host.name.replace(/^[^.]*/, "")));
+  const [domain] = domains.size === 1 && data.hosts.length > 1 && /[a-z]/.test([...domains][0]) ? domains : [""];
+
+  const short = (host) => host.name.slice(0, host.name.length - domain.length);
+
   function hostLink(host) {
-    return node("a", {href: "#" + encodeURIComponent(anchor(host.name))}, host.name);
+    return node("a", {href: "#" + encodeURIComponent(anchor(host.name)), title: domain && host.name}, short(host));
   }
 
   // Some hosts by name, the others on demand.
   function hostList(places) {
-    const some = places.length > 6 ? places.slice(0, 5) : places;
+    const some = places.length > 4 ? places.slice(0, 3) : places;
     const made = node("span", {class: "hosts"}, some.map((place) => hostLink(data.hosts[place])));
     if (some.length < places.length) {
       const rest = node("button", {type: "button", class: "long"}, `and ${places.length - some.length} more`);
@@ -145,9 +151,12 @@
     }
   }
 
+  const jump = document.getElementById("jump");
+
   function section(id, title) {
     const made = node("section", {id, "aria-label": title}, node("h2", {}, title));
     main.append(made);
+    jump.append(node("a", {href: "#" + id}, title));
     return made;
   }
 
@@ -161,6 +170,7 @@
 
   const ofHost = data.hosts.map(() => []);
   data.differences.forEach((row) => row.hosts.forEach((place) => ofHost[place].push(row)));
+  ofHost.forEach((rows) => rows.sort((a, b) => data.components.indexOf(a.component) - data.components.indexOf(b.component)));
   const gpusOf = data.hosts.map(() => []);
   data.gpus.forEach((gpu) => gpusOf[gpu.host].push(gpu));
   const place = new Map(data.hosts.map((host, at) => [host, at]));
@@ -170,29 +180,50 @@
   const lost = data.hosts.filter((host) => host.reason);
   if (lost.length) {
     new Table(section("unknown", "Not audited in full"), {
-      rows: lost, limit: 50, label: "Hosts that were not audited in full", empty: "",
+      rows: lost, limit: 25, label: "Hosts that were not audited in full", empty: "",
       passes: inState,
       search: remembered((host) => [host.name, host.state, host.reason].join(" ")),
       columns: [
-        {name: "Host", key: (host) => host.name, cell: (host) => [hostLink(host), copy(host.name)]},
+        {name: "Host", class: "name", key: (host) => host.name, cell: (host) => [hostLink(host), copy(host.name)]},
         {name: "State", key: (host) => STATES.indexOf(host.state) + "", cell: (host) => state(host.state)},
         {name: "Reason", key: (host) => host.reason, class: "reason", cell: (host) => host.reason},
       ],
     });
   }
 
+  function gpuTable(id, title, rows) {
+    const nameOf = (gpu) => data.hosts[gpu.host].name;
+    new Table(section(id, title), {
+      rows, limit: 50, label: title, empty: "",
+      passes: (gpu) => inState(data.hosts[gpu.host]),
+      search: remembered((gpu) => [nameOf(gpu), gpu.name, gpu.driver, gpu.health, ...gpu.reasons].join(" ")),
+      columns: [
+        {name: "Host", class: "name", key: nameOf, cell: (gpu) => hostLink(data.hosts[gpu.host])},
+        {name: "GPU", key: (gpu) => gpu.name || "", cell: (gpu) => [`${gpu.which.length} × ${gpu.name || "unknown"}`, gpu.health === "ok" ? null : node("span", {class: "kind"}, ` (${gpu.which.join(", ")})`)]},
+        {name: "Memory", label: "memory", class: "cell", numeric: true, key: (gpu) => gpu.memory_mib || 0, cell: (gpu) => (gpu.memory_mib ? `${Math.round(gpu.memory_mib / 1024)} GiB` : "unknown")},
+        {name: "Driver", label: "driver", class: "cell", key: (gpu) => gpu.driver || "", cell: (gpu) => gpu.driver || "none"},
+        {name: "Health", class: "cell", key: (gpu) => gpu.health, cell: (gpu) => state(gpu.health)},
+        {name: "Reasons", key: (gpu) => gpu.reasons.join(" "), class: "reason", cell: (gpu) => gpu.reasons.join(" ")},
+      ],
+    });
+  }
+
+  // The inventory of all comes last; what is broken is news.
+  const broken = data.gpus.filter((gpu) => gpu.health !== "ok");
+  if (broken.length) gpuTable("broken-gpus", "GPUs not ok", broken);
+
   if (data.differences.length) {
     new Table(section("differences", "Differences"), {
-      rows: data.differences, limit: 100, label: "Differences, each with the hosts that have it", empty: "",
+      rows: data.differences, limit: 25, label: "Differences, each with the hosts that have it", empty: "",
       passes: (row) => row.hosts.some((at) => inState(data.hosts[at])),
       search: remembered((row) => [row.component, row.kind, row.item, row.attribute, text(row.want), text(row.have), ...row.hosts.map((at) => data.hosts[at].name)].join(" ")),
       columns: [
         {name: "Component", key: (row) => row.component, cell: (row) => row.component},
-        {name: "What", key: (row) => row.kind + " " + row.item, cell: item},
-        {name: "Differs in", label: "differs in", key: (row) => row.attribute, cell: (row) => row.attribute.replace(/_/g, " ")},
-        {name: "Have", label: "have", key: (row) => text(row.have), cell: (row) => value(row.have, "have")},
-        {name: "Want", label: "want", key: (row) => text(row.want), cell: (row) => value(row.want, "want")},
-        {name: "Hosts", label: "on", numeric: true, key: (row) => row.hosts.length, cell: (row) => [row.hosts.length > 1 ? node("b", {}, row.hosts.length + ": ") : null, hostList(row.hosts)]},
+        {name: "What", class: "what", key: (row) => row.kind + " " + row.item, cell: item},
+        {name: "Differs in", class: "part", key: (row) => row.attribute, cell: (row) => row.attribute.replace(/_/g, " ")},
+        {name: "Have", label: "have", class: "part", key: (row) => text(row.have), cell: (row) => value(row.have, "have")},
+        {name: "Want", label: "want", class: "part", key: (row) => text(row.want), cell: (row) => value(row.want, "want")},
+        {name: "Hosts", label: "on", class: "onhosts", numeric: true, key: (row) => row.hosts.length, cell: (row) => [row.hosts.length > 1 ? node("b", {}, row.hosts.length + ": ") : null, hostList(row.hosts)]},
       ],
     });
   } else {
@@ -213,7 +244,7 @@
     const made = state(found.state, word);
     if (found.count) made.title = plural(found.count, "difference");
     if (found.count) made.append(node("span", {class: "away"}, " " + (found.count === 1 ? "difference" : "differences")));
-    return [made, found.reboot ? node("span", {title: "takes effect after a reboot"}, " ↻ reboot") : null];
+    return [made, found.reboot ? node("span", {class: "reboot", title: "takes effect after a reboot"}, " ↻", node("span", {class: "away"}, " after a reboot")) : null];
   }
 
   function gpuLine(gpu) {
@@ -246,30 +277,16 @@
     detail,
     search: remembered((host) => [host.name, host.state, host.reason || "", ...Object.entries(host.cells).filter(([, found]) => found.state !== "ok").flatMap(([name, found]) => [name, found.state]), ...ofHost[place.get(host)].flatMap((row) => [row.kind, row.item, row.attribute, text(row.want), text(row.have)])].join(" ")),
     columns: [
-      {name: "Host", key: (host) => host.name, cell: (host) => [node("button", {type: "button", class: "open", "aria-expanded": String(open.has(host.name)), onclick: () => toggle(host)}, host.name), copy(host.name)]},
+      {name: "Host", class: "name", key: (host) => host.name, cell: (host) => [node("button", {type: "button", class: "open", title: domain && host.name, "aria-expanded": String(open.has(host.name)), onclick: () => toggle(host)}, short(host)), copy(host.name)]},
       {name: "State", key: (host) => STATES.indexOf(host.state) + "", cell: (host) => state(host.state)},
-      {name: "Differences", label: "differences", numeric: true, class: "cell number", key: (host) => host.count, cell: (host) => `${host.count}`},
-      ...data.components.map((name) => ({name, label: name, class: "cell", key: (host) => (host.cells[name] ? String(9 - STATES.indexOf(host.cells[name].state)) + (host.cells[name].count || 0) : ""), cell: (host) => cell(host, name)})),
+      {name: "Diffs", label: "differences", numeric: true, class: "cell number", key: (host) => host.count, cell: (host) => `${host.count}`},
       {name: "GPUs", label: "GPUs", class: "cell", numeric: true, key: (host) => host.gpus_bad * 10000 + (host.gpu_problem ? 5000 : 0) + (host.gpus || 0), cell: gpuCell},
+      ...data.components.map((name) => ({name, label: name, class: "cell", key: (host) => (host.cells[name] ? String(9 - STATES.indexOf(host.cells[name].state)) + (host.cells[name].count || 0) : ""), cell: (host) => cell(host, name)})),
     ],
   });
+  hosts.table.classList.add("matrix");
 
-  if (data.gpus.length) {
-    const nameOf = (gpu) => data.hosts[gpu.host].name;
-    new Table(section("gpus", "GPUs"), {
-      rows: data.gpus, limit: 100, label: "GPUs", empty: "",
-      passes: (gpu) => inState(data.hosts[gpu.host]),
-      search: remembered((gpu) => [nameOf(gpu), gpu.name, gpu.driver, gpu.health, ...gpu.reasons].join(" ")),
-      columns: [
-        {name: "Host", key: nameOf, cell: (gpu) => hostLink(data.hosts[gpu.host])},
-        {name: "GPU", key: (gpu) => gpu.name || "", cell: (gpu) => [`${gpu.which.length} × ${gpu.name || "unknown"}`, gpu.health === "ok" ? null : node("span", {class: "kind"}, ` (${gpu.which.join(", ")})`)]},
-        {name: "Memory", label: "memory", numeric: true, key: (gpu) => gpu.memory_mib || 0, cell: (gpu) => (gpu.memory_mib ? `${Math.round(gpu.memory_mib / 1024)} GiB` : "unknown")},
-        {name: "Driver", label: "driver", key: (gpu) => gpu.driver || "", cell: (gpu) => gpu.driver || "none"},
-        {name: "Health", key: (gpu) => gpu.health, cell: (gpu) => state(gpu.health)},
-        {name: "Reasons", key: (gpu) => gpu.reasons.join(" "), class: "reason", cell: (gpu) => gpu.reasons.join(" ")},
-      ],
-    });
-  }
+  if (data.gpus.length) gpuTable("gpus", "GPUs", data.gpus);
 
   // Many hosts: each as one square, so that the fleet fits on a screen.
   if (data.hosts.length > 24) {

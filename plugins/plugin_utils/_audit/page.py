@@ -143,10 +143,10 @@ def _tiles(summary: t.Mapping[str, int]) -> t.Iterator[str]:
     )
     if summary["gpus"]:
         bad = summary["gpus_not_ok"]
-        said = f"{bad} of {summary['gpus']}" if bad else str(summary["gpus"])
+        said, label = (f"{bad} of {summary['gpus']}", "GPUs not ok") if bad else (str(summary["gpus"]), "GPUs, all ok")
         yield (
-            f'<a class="tile {"failed" if bad else "plain"}" href="#gpus"><span class="number">{said}</span> '
-            f'<span class="label">GPUs{" not ok" if bad else ", all ok"}</span></a>\n'
+            f'<a class="tile {"failed" if bad else "plain"}" href="#{"broken-gpus" if bad else "gpus"}">'
+            f'<span class="number">{said}</span> <span class="label">{label}</span></a>\n'
         )
 
 

@@ -35,7 +35,8 @@ class Run:
             banner=lambda text: self.said.append(text),
         )
         monkeypatch.setattr(self.callback, "_display", display)
-        self.callback.v2_playbook_on_start(Simple(_file_name="/srv/audit.yml"))
+        path = "/srv/ansible_collections/mlops/hosts/playbooks/audit.yml"
+        self.callback.v2_playbook_on_start(Simple(_file_name=path))
 
     def play(self, mark=True, **variables):
         variables = {"audit_dir": str(self.folder), **variables}
@@ -106,6 +107,7 @@ def test_a_fleet_as_wanted(run):
     assert run.end() is None
     assert sorted(path.name for path in run.folder.iterdir()) == ["audit.html", "drift.json", "junit.xml"]
     assert run.document["summary"]["ok"] == 1
+    assert run.document["playbook"] == "mlops.hosts.audit"
 
 
 def test_drift_has_an_exit_code_of_its_own(run):

@@ -110,6 +110,14 @@ class TestFailures:
         fleet.collector.lost("a")
         assert (fleet.host("a")["state"], fleet.host("a")["reason"]) == ("failed", "no sudo")
 
+    def test_a_host_that_ansible_lost_with_a_role_is_told_once(self, fleet):
+        fleet.failed(
+            "a", None, reason="the role 'gone' was not found", role=None, action="ansible.builtin.include_role"
+        )
+        fleet.collector.give_up("a", "acme.gone")
+        fleet.collector.lost("a")
+        assert fleet.host("a")["reason"] == "gone: the role 'gone' was not found"
+
     def test_an_unreachable_host_keeps_what_was_found_before(self, fleet):
         fleet.component("a", row())
         fleet.collector.unreachable("a", "Connection refused")

@@ -167,9 +167,10 @@ class TestJunit:
         fleet.collector.unreachable("b", "Connection refused")
         fleet.failed("c", "no sudo", role=None)
         fleet.collector.lost("c")
-        assert self.cases(fleet)[1] == {"reachable": [], "web": [("error", "broken", "broken")]}
+        unread = [("error", "the GPUs could not be read", "the GPUs could not be read")]
+        assert self.cases(fleet)[1] == {"reachable": [], "web": [("error", "broken", "broken")], "gpus": unread}
         assert self.cases(fleet, "b")[1] == {"reachable": [("error", "Connection refused", "Connection refused")]}
-        assert self.cases(fleet, "c")[1] == {"reachable": [("error", "no sudo", "no sudo")]}
+        assert self.cases(fleet, "c")[1] == {"reachable": [("error", "no sudo", "no sudo")], "gpus": unread}
 
     def test_gpus_have_a_case(self, fleet):
         fleet.gpus("a", gpu(0), gpu(1, health="degraded", health_reasons=["It is hot."]), expected=3)
