@@ -11,8 +11,12 @@ import typing as t
 import uuid
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ..modules.component import SPEC, complete
+from ..plugin_utils._glance import glance
 
 try:
     from ansible.template import trust_as_template
@@ -39,6 +43,11 @@ class ActionModule(ActionBase):
         hidden: dict[str, str] = {}
         args = self._rendered(dict(self._task.args), hidden, task_vars)
         args.update(_call=call, _secrets=hidden)
+        right = glance(self, "_component", ArgumentSpecValidator(SPEC), args, task_vars, complete)
+        if right is not None:
+            # Nothing to warn of, and where no diff is wanted, none to show.
+            unwanted = ("warnings",) if self._task.diff else ("warnings", "diff")
+            return {key: value for key, value in right.items() if key not in unwanted}
         for _call in range(_MOST_CALLS):
             result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
             if result.get("failed") or not result.get("work"):

@@ -4,7 +4,7 @@
 # Private to the mlops.hosts collection: it can change in any release.
 """HTTP connections as Ansible itself opens them.
 
-Apart from _http.py, because Ansible sends what a module could import to the host each time that it runs there.
+Apart from _http_plain.py, because Ansible sends what a module could import to the host each time that it runs there.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import typing as t
 import urllib.error
 import urllib.parse
 
-from ._http import LOOPBACK, Response, Unreachable, answered
+from ._http import Response, Unreachable
+from ._http_plain import LOOPBACK, answered
 
 
 class ModuleFetch:

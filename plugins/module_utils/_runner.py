@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
 import typing as t
 
 from ._errors import CommandError
@@ -69,6 +71,29 @@ class ModuleRunner:
             environ_update={"LC_ALL": "C", "LANGUAGE": "C"},
         )
         return Completed(argv, rc, stdout, stderr, timed_out=timeout_s is not None and rc in _TIMED_OUT)
+
+
+class PlainRunner:
+    """A Runner of the standard library alone."""
+
+    def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
+        path = f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
+        try:
+            done = subprocess.run(
+                argv,
+                input=stdin or "",
+                capture_output=True,
+                text=True,
+                errors="surrogateescape",
+                timeout=timeout_s,
+                check=False,
+                env={**os.environ, "PATH": path, "LC_ALL": "C", "LANGUAGE": "C"},
+            )
+        except FileNotFoundError:
+            return Completed(argv, NOT_FOUND, "", f"{argv[0]}: command not found")
+        except subprocess.TimeoutExpired:
+            return Completed(argv, _TIMED_OUT[0], "", "", timed_out=True)
+        return Completed(argv, done.returncode, done.stdout, done.stderr)
 
 
 def must(completed: Completed, what: str) -> Completed:

@@ -630,7 +630,7 @@ SPEC = {
 }
 
 
-class _Module(AnsibleModule):
+class _Module(AnsibleModule):  # type: ignore[misc]  # to mypy it is Any
     """An AnsibleModule that does not write the contents of all files to the host's journal at every run."""
 
     def _log_invocation(self) -> None:
@@ -639,9 +639,18 @@ class _Module(AnsibleModule):
 
 def _fetch(url: str, **options: t.Any) -> t.Any:
     """A Fetch, imported when something is asked over HTTP: a host that is right need not wait for that."""
-    from ..module_utils._http import PlainFetch
+    from ..module_utils._http_plain import PlainFetch
 
     return PlainFetch()(url, **options)
+
+
+def complete(params: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The parameters with secret contents where they belong."""
+    files = [
+        {**file, "content": params["_secrets"].get(file["path"], file["content"])} if file["secret"] else file
+        for file in params["files"]
+    ]
+    return {**{name: value for name, value in params.items() if name not in ("_call", "_secrets")}, "files": files}
 
 
 def main() -> None:
@@ -654,13 +663,10 @@ def main() -> None:
     }
     # The whole request does not travel back with every answer.
     invocation = {"module_args": {"name": params["name"], "state": params["state"]}}
-    for file in params["files"]:
-        if file["secret"] and file["path"] in params["_secrets"]:
-            file["content"] = params["_secrets"][file["path"]]
     try:
         result = engine.ensure(
             engine.Request(
-                component=parse(params),
+                component=parse(complete(params)),
                 run=call["run"],
                 controller=call["controller"],
                 check_mode=module.check_mode,

@@ -340,8 +340,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._errors import HostError
 from ..module_utils._http_module import ModuleFetch
 from ..module_utils._model import host
-from ..module_utils._model.artifact import Settings, World, ensure
-from ..module_utils._model.request import parse
+from ..module_utils._model.artifact import World, ensure
+from ..module_utils._model.glance import requests, settings
 
 FILES = {
     "path": {"type": "str", "required": True},
@@ -388,10 +388,11 @@ SPEC = {
     "purge": {"type": "bool", "default": False},
     "lock_timeout_s": {"type": "int", "default": 120},
 }
+EXCLUSIVE = [("token", "token_file")]
 
 
 def main() -> None:
-    module = AnsibleModule(SPEC, mutually_exclusive=[("token", "token_file")], supports_check_mode=True)
+    module = AnsibleModule(SPEC, mutually_exclusive=EXCLUSIVE, supports_check_mode=True)
     given = module.params
     world = World(
         fetch=ModuleFetch(ca_path=given["ca_path"]),
@@ -401,19 +402,15 @@ def main() -> None:
         free_bytes=host.free_bytes,
         mount_point=host.mount_point,
     )
-    settings = Settings(**{key: given[key] for key in Settings.__dataclass_fields__})
     try:
         tokens = [host.token(one) for one in (given, *given["artifacts"])]
         module.no_log_values.update(token for token in tokens if token)
-        requests = [
-            parse({**one, "token": token}, endpoint=given["endpoint"], token=tokens[0])
-            for one, token in zip(given["artifacts"], tokens[1:])
-        ]
-        for request in requests:
+        asked = requests(given, tokens)
+        for request in asked:
             if request.source and request.source.exposes_token:
                 module.warn(f"the token for {request.name} is sent unencrypted to {request.source.shown}")
         ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=module.check_mode)
-        outcome = ensure(requests, given["store"], ownership, world, settings, dry_run=module.check_mode)
+        outcome = ensure(asked, given["store"], ownership, world, settings(given), dry_run=module.check_mode)
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(**outcome.result)

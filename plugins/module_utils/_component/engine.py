@@ -24,10 +24,10 @@ import typing as t
 from .._errors import HostError
 from . import journal as journals
 from . import lists, lock, observe, transaction
-from .changes import PathChange, Situation
 from .journal import Journal
+from .outcome import adopts, look, returned
 from .packages import Work, set_hold
-from .plan import Plan, make
+from .plan import Plan
 from .ready import Tools
 from .repositories import Manager
 from .store import Ledger, Store
@@ -71,10 +71,10 @@ def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda s
 
 def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
     journal = journals.load(store)
-    planned = _plan(request.component, store, tools, None)
+    planned = look(request.component, store, tools.run)
     warnings = _judge_offline(planned, tools)
     later = transaction.rehearse(planned.paths, tools.run, pending=bool(planned.work))
-    result = _result(planned, after_install=later)
+    result = returned(planned, after_install=later)
     result["warnings"] += warnings
     if journal is not None:
         _note_recovery(result, "finished" if _committed(journal, store) else "undone")
@@ -137,11 +137,11 @@ class _Call:
         return self._undo(journal)
 
     def _begin(self, recovered: str) -> dict[str, t.Any]:
-        planned = _plan(self.request.component, self.store, self.tools, None)
+        planned = look(self.request.component, self.store, self.tools.run)
         if (planned.work or planned.removals) and lock.wait_for_package_manager(self.request.lock_timeout_s):
             # Who held it may have changed what is planned.
-            planned = _plan(self.request.component, self.store, self.tools, None)
-        result = _result(planned)
+            planned = look(self.request.component, self.store, self.tools.run)
+        result = returned(planned)
         _note_recovery(result, recovered)
         if planned.empty:
             self._adopt(planned)
@@ -171,14 +171,14 @@ class _Call:
         if self.request.work_error is not None:
             return self._fail(journal, HostError(self._refused_by_manager(journal)))
         try:
-            planned = _plan(self.request.component, self.store, self.tools, journal)
+            planned = look(self.request.component, self.store, self.tools.run, journal)
             if planned.work:
                 names = [name for work in planned.work for name in work.names]
                 raise HostError(f"the package manager reported success, but did not bring about {', '.join(names)}")
         except Exception as exc:
             return self._fail(journal, exc)
         first = journal.result or {}
-        journal.result = {**_result(planned), "drift": first["drift"], "diff": first["diff"], "changed": True}
+        journal.result = {**returned(planned), "drift": first["drift"], "diff": first["diff"], "changed": True}
         journal.result["recovered"] = first["recovered"]
         journal.result["warnings"] = first.get("warnings", [])
         return self._change(planned, journal)
@@ -344,20 +344,12 @@ class _Call:
 
     def _adopt(self, planned: Plan) -> None:
         """Nothing differs, but what is there may not be ours yet."""
-        ledger = planned.ledger
-        old = self.store.read_ledgers().get(ledger.component)
-        if ledger.empty:
-            if old is not None:
-                self.store.remove_ledger(ledger.component)
-        elif old is None or dataclasses.replace(ledger, txn=old.txn) != old:
-            self.store.write_ledger(transaction.packed(ledger, self.store, txn=secrets.token_hex(8)))
-
-
-def _plan(component: Component, store: Store, tools: Tools, journal: Journal | None) -> Plan:
-    ledgers = store.read_ledgers()
-    owned = ledgers.pop(component.name, Ledger(component.name))
-    seen = observe.observe(component, owned, store, tools.run)
-    return make(Situation(component, owned, list(ledgers.values()), seen, journal))
+        if not adopts(planned, self.store):
+            return
+        if planned.ledger.empty:
+            self.store.remove_ledger(planned.ledger.component)
+        else:
+            self.store.write_ledger(transaction.packed(planned.ledger, self.store, txn=secrets.token_hex(8)))
 
 
 def _busy() -> str:
@@ -370,26 +362,6 @@ def _committed(journal: Journal, store: Store) -> bool:
     return ledger is not None and ledger.txn == journal.txn
 
 
-def _result(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, t.Any]:
-    """The module's return values for a plan that is carried out, or would be."""
-    return {
-        "changed": not planned.empty,
-        "component": planned.ledger.component,
-        "drift": [dataclasses.asdict(item) for item in planned.drift],
-        "diff": [_diff(change) for change in (*planned.repositories, *planned.paths)],
-        "stopped": list(planned.units.stop),
-        "started": list(planned.units.start),
-        "restarted": list(planned.units.restart),
-        "reloaded": list(planned.units.reload),
-        "rolled_back": False,
-        "recovered": "none",
-        "reboot_required": planned.reboot_required,
-        "after_install": list(after_install),
-        "ready": [],
-        "warnings": [],
-    }
-
-
 def _refused(exc: OSError) -> str:
     where = f" {exc.filename}" if exc.filename else ""
     return f"the host refused{where}: {exc.strerror or exc}"
@@ -399,20 +371,3 @@ def _note_recovery(result: dict[str, t.Any], recovered: str) -> None:
     """What is done about an earlier run that was killed is a change of the host, too."""
     result["recovered"] = recovered
     result["changed"] = result["changed"] or recovered != "none"
-
-
-def _diff(change: PathChange) -> dict[str, str]:
-    return {
-        "before_header": change.path,
-        "after_header": change.path,
-        "before": _shown(change.before, secret=change.secret),
-        "after": _shown(change.after, secret=change.secret),
-    }
-
-
-def _shown(found: t.Any, *, secret: bool) -> str:
-    if found.kind == "link":
-        return f"-> {found.target}\n"
-    if found.kind != "file":
-        return f"{found.kind}\n" if found.kind != "absent" else ""
-    return "(not shown)\n" if secret else (found.content or b"").decode("utf-8", "replace")

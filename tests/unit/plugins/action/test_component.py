@@ -15,7 +15,9 @@ def run():
     """Run the action; what the host was asked is in run.asked."""
 
     def act(**arguments):
-        task = types.SimpleNamespace(args=arguments, async_val=0, check_mode=False, diff=False, action="x")
+        task = types.SimpleNamespace(
+            args=arguments, async_val=0, delegate_to="another", environment=[], check_mode=False, diff=False, action="x"
+        )
         connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/x"))
         action = ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
 

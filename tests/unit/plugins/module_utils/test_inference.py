@@ -14,8 +14,9 @@ import threading
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._http import PlainFetch, Response, Unreachable
+from ansible_collections.mlops.hosts.plugins.module_utils._http import Response, Unreachable
 from ansible_collections.mlops.hosts.plugins.module_utils._http_module import ModuleFetch
+from ansible_collections.mlops.hosts.plugins.module_utils._http_plain import PlainFetch
 from ansible_collections.mlops.hosts.plugins.module_utils._inference import (
     NotAnswering,
     Question,

@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads os-release where that says all, and lets Ansible gather facts elsewhere."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+# What these hosts call themselves, and what Ansible calls them. Derivatives that keep the ID of their parent do not
+# keep its name.
+_KNOWN = {("debian", "Debian GNU/Linux"): "Debian", ("ubuntu", "Ubuntu"): "Ubuntu"}
+_SETUP = {"gather_subset": ["!all", "!min", "distribution"]}
+
+
+class ActionModule(ActionBase):
+    """Controller side of M(mlops.hosts.platform_facts)."""
+
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset()
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        said = self._low_level_execute_command("cat /etc/os-release", sudoable=False)
+        facts = _facts(str(said.get("stdout", "")))
+        if said.get("rc") == 0 and facts:
+            return {"changed": False, "ansible_facts": facts}
+        found = self._execute_module(module_name="ansible.builtin.setup", module_args=_SETUP, task_vars=task_vars)
+        return t.cast("dict[str, t.Any]", found)
+
+
+def _facts(text: str) -> dict[str, str]:
+    """Facts from the text of os-release, none where it does not say enough."""
+    lines = re.findall(r'^(\w+)=(["\']?)(.*?)\2\s*$', text, re.MULTILINE)
+    said = {name: value for name, _quote, value in lines}
+    distribution = _KNOWN.get((said.get("ID", ""), said.get("NAME", "")))
+    release = said.get("VERSION_CODENAME", "")
+    if not distribution or not release:
+        return {}
+    return {
+        "ansible_distribution": distribution,
+        "ansible_distribution_release": release,
+        "ansible_os_family": "Debian",
+    }

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What a look at the host finds, and how it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._runner import Runner
+from . import observe
+from .changes import PathChange, Situation
+from .journal import Journal
+from .plan import Plan, make
+from .store import Ledger, Store
+from .wanted import Component
+
+
+def look(component: Component, store: Store, run: Runner, journal: Journal | None = None) -> Plan:
+    """Read the host, and plan."""
+    ledgers = store.read_ledgers()
+    owned = ledgers.pop(component.name, Ledger(component.name))
+    seen = observe.observe(component, owned, store, run)
+    return make(Situation(component, owned, list(ledgers.values()), seen, journal))
+
+
+def adopts(planned: Plan, store: Store) -> bool:
+    """Whether a plan that changes nothing else changes what the component owns."""
+    old = store.read_ledgers().get(planned.ledger.component)
+    if old is None:
+        return not planned.ledger.empty
+    return planned.ledger.empty or dataclasses.replace(planned.ledger, txn=old.txn) != old
+
+
+def returned(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """The module's return values for a plan that is carried out, or would be."""
+    return {
+        "changed": not planned.empty,
+        "component": planned.ledger.component,
+        "drift": [dataclasses.asdict(item) for item in planned.drift],
+        "diff": [_diff(change) for change in (*planned.repositories, *planned.paths)],
+        "stopped": list(planned.units.stop),
+        "started": list(planned.units.start),
+        "restarted": list(planned.units.restart),
+        "reloaded": list(planned.units.reload),
+        "rolled_back": False,
+        "recovered": "none",
+        "reboot_required": planned.reboot_required,
+        "after_install": list(after_install),
+        "ready": [],
+        "warnings": [],
+    }
+
+
+def _diff(change: PathChange) -> dict[str, str]:
+    return {
+        "before_header": change.path,
+        "after_header": change.path,
+        "before": _shown(change.before, secret=change.secret),
+        "after": _shown(change.after, secret=change.secret),
+    }
+
+
+def _shown(found: t.Any, *, secret: bool) -> str:
+    if found.kind == "link":
+        return f"-> {found.target}\n"
+    if found.kind != "file":
+        return f"{found.kind}\n" if found.kind != "absent" else ""
+    return "(not shown)\n" if secret else (found.content or b"").decode("utf-8", "replace")

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""A look that finds stores that are right, without Ansible: most are, most of the time."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from .._http import Unreachable
+from . import host
+from .artifact import Settings, World, ensure
+from .request import Request, parse
+
+
+def requests(given: t.Mapping[str, t.Any], tokens: t.Sequence[str | None]) -> list[Request]:
+    """What the module's parameters ask for. ``tokens``: of all, and of each artefact."""
+    return [
+        parse({**one, "token": token}, endpoint=given["endpoint"], token=tokens[0])
+        for one, token in zip(given["artifacts"], tokens[1:])
+    ]
+
+
+def settings(given: t.Mapping[str, t.Any]) -> Settings:
+    return Settings(**{key: given[key] for key in Settings.__dataclass_fields__})
+
+
+def glance(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+    """The module's return values for a store that is right. None when it is not, or when only the module can tell."""
+    tokens = [host.token(one) for one in (given, *given["artifacts"])]
+    if any(tokens):
+        # The module sees to it that nobody reads one in what it says.
+        return None
+    world = World(
+        fetch=_offline,
+        clock=time.monotonic,
+        now=time.time,
+        sleep=time.sleep,
+        free_bytes=host.free_bytes,
+        mount_point=host.mount_point,
+    )
+    ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=check_mode)
+    outcome = ensure(requests(given, tokens), given["store"], ownership, world, settings(given), dry_run=True)
+    return None if outcome.changed else outcome.result
+
+
+def _offline(url: str, **_options: t.Any) -> t.Any:
+    raise Unreachable(f"{url} is not asked at a glance", url=url)

@@ -1,0 +1,61 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: platform_facts
+short_description: Say which distribution a host runs, and nothing else
+description:
+  - Sets the facts about the distribution that a role needs to choose its variables, for a fraction of what gathering
+    facts costs.
+  - On Debian and Ubuntu C(/etc/os-release) is read, without Python. On all others M(ansible.builtin.setup) is run, and
+    gathers the same facts and more about the distribution.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+attributes:
+  check_mode:
+    description: It changes nothing.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  action:
+    description: All of it is done by an action plugin.
+    support: full
+  platform:
+    description: Linux.
+    platforms: linux
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Gather what is missing of the platform's facts
+  mlops.hosts.platform_facts:
+  when: "'distribution_release' not in ansible_facts"
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The facts, named as M(ansible.builtin.setup) names them.
+  returned: always
+  type: dict
+  contains:
+    distribution:
+      description: Name of the distribution.
+      returned: always
+      type: str
+      sample: Debian
+    distribution_release:
+      description: Code name of its release.
+      returned: always
+      type: str
+      sample: trixie
+    os_family:
+      description: Name of the family of distributions.
+      returned: always
+      type: str
+      sample: Debian
+"""

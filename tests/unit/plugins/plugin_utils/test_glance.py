@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program that a host would run is run here, by another Python, with all that is sent."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import json
+import os
+import pwd
+import re
+import subprocess
+import sys
+import types
+import zlib
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.mlops.hosts.plugins.modules import component, model_artifact
+from ansible_collections.mlops.hosts.plugins.plugin_utils._glance import glance
+
+ME, MY_GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+COMPONENT = ("_component", ArgumentSpecValidator(component.SPEC))
+MODELS = ("_model", ArgumentSpecValidator(model_artifact.SPEC, model_artifact.EXCLUSIVE))
+
+
+class Action:
+    """What a glance needs of an action plugin; ``sent`` is what the host got."""
+
+    def __init__(self, *, python=sys.executable, pipelining=True, **task):
+        self._task = types.SimpleNamespace(
+            **{"async_val": 0, "delegate_to": None, "environment": [], "check_mode": True, "diff": False, **task}
+        )
+        self._templar = types.SimpleNamespace(template=lambda value: value)
+        self.task_vars = {"ansible_python_interpreter": python} if python else {"ansible_facts": {}}
+        self.pipelining = pipelining
+        self.sent = []
+
+    def _is_pipelining_enabled(self, style):
+        return self.pipelining
+
+    def _low_level_execute_command(self, cmd, *, sudoable, in_data):
+        assert sudoable
+        self.sent.append(in_data)
+        done = subprocess.run([cmd], input=in_data, capture_output=True, env={"PATH": os.environ["PATH"]}, cwd="/")
+        return {"rc": done.returncode, "stdout": f"Welcome!\n{done.stdout.decode()}"}
+
+    def ask(self, core, validator, **args):
+        complete = component.complete if core == "_component" else dict
+        return glance(self, core, validator, args, self.task_vars, complete)
+
+
+@pytest.fixture
+def right(tmp_path):
+    """Arguments of a component that the host has already."""
+    path = tmp_path / "there"
+    path.write_text("hush\n")
+    path.chmod(0o600)
+    file = {"path": str(path), "content": "", "secret": True, "owner": ME, "group": MY_GROUP, "mode": "0600"}
+    return {"name": "test-glance", "files": [file], "_secrets": {str(path): "hush\n"}, "_call": None}
+
+
+def test_nothing_differs(right):
+    found = Action().ask(*COMPONENT, **right)
+    assert found == {**found, "changed": False, "drift": [], "component": "test-glance"}
+
+
+def test_something_differs(right):
+    action = Action()
+    assert action.ask(*COMPONENT, **{**right, "_secrets": {}}) is None
+    assert len(action.sent) == 1
+
+
+def test_an_empty_store_is_right_and_a_missing_model_is_not(tmp_path):
+    found = Action().ask(*MODELS, artifacts=[], store=str(tmp_path))
+    assert found == {**found, "changed": False, "artifacts": [], "drift": []}
+    missing = {"name": "chat", "source": "https://nowhere.invalid/chat.gguf", "sha256": "0" * 64}
+    assert Action().ask(*MODELS, artifacts=[missing], store=str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"pipelining": False}, id="no-pipelining"),
+        pytest.param({"async_val": 1}, id="async"),
+        pytest.param({"delegate_to": "other"}, id="delegated"),
+        pytest.param({"environment": [{"http_proxy": "x"}]}, id="environment"),
+        pytest.param({"python": None}, id="python-not-known-yet"),
+    ],
+)
+def test_some_tasks_are_the_modules_at_once(right, options):
+    action = Action(**options)
+    assert action.ask(*COMPONENT, **right) is None
+    assert action.sent == []
+
+
+def test_arguments_that_are_wrong_are_for_the_module_to_refuse(right):
+    action = Action()
+    assert action.ask(*COMPONENT, **right, unknown=1) is None
+    assert action.sent == []
+
+
+@pytest.mark.parametrize("python", ["/bin/false", "/bin/cat"])
+def test_a_python_that_is_none_is_for_the_module_to_tell(right, python):
+    assert Action(python=python).ask(*COMPONENT, **right) is None
+
+
+def test_a_comparison_loads_nothing_that_speaks_http(right):
+    """Its imports would take longer than the comparison."""
+    action = Action()
+    action.ask(*COMPONENT, **right)
+    program = action.sent[0] + b'print([name for name in ("http.client", "ssl", "email") if name in sys.modules])\n'
+    said = subprocess.run([sys.executable], input=program, stdout=subprocess.PIPE, check=True).stdout
+    assert said.splitlines()[-1] == b"[]"
+
+
+def test_what_is_sent_is_packed(right):
+    action = Action()
+    action.ask(*COMPONENT, **right)
+    sent = json.loads(zlib.decompress(base64.b64decode(re.search(rb'b64decode\("(.*?)"', action.sent[0])[1])))
+    assert "mlops_hosts._component.plan" in sent["sources"]
+    assert sent["params"]["files"][0]["content"] == "hush\n"
+    assert not {"_call", "_secrets"} & sent["params"].keys()
