@@ -21,7 +21,7 @@ import docker
 from apt_mirror import machine_mirror
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from docker_engine import ROOT, Problem, only_one
+from docker_engine import ROOT, Problem, only_one, say
 from host_image import USER, ensure, ensure_cache
 from host_ssh import PRIVATE_KEY, SSH_DIR, archive, free_port, greets, public_key
 
@@ -30,6 +30,7 @@ CACHE = "mlops-hosts-cache"
 CACHE_PORT = 3142
 BOOT_LIMIT_S = 90
 LISTS_OLD_S = 6 * 3600
+INOTIFY_INSTANCES = 8192
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Group:
     def up(self, hosts: list[Host]) -> list[str]:
         """Start the hosts that do not run yet and wait for all of them; one line each."""
         key = public_key()
+        _raise_inotify_limit()
         images = ensure(self.client, (host.suite for host in hosts if not host.image))
         self._make_network()
         with ThreadPoolExecutor(max_workers=4) as pool:
@@ -265,6 +267,15 @@ def remove_cache(client: docker.DockerClient) -> None:
     if not client.containers.list(filters={"label": GROUP}):
         with contextlib.suppress(NotFound):
             _remove(client.containers.get(CACHE))
+
+
+def _raise_inotify_limit() -> None:
+    """All hosts together may open what one user may, 128 by default, of which each takes several: then no more boot."""
+    path = Path("/proc/sys/fs/inotify/max_user_instances")
+    with contextlib.suppress(OSError):  # not root, or the engine is on another machine: what fails will say so
+        if int(path.read_text()) < INOTIFY_INSTANCES:
+            path.write_text(str(INOTIFY_INSTANCES))
+            say(f"raised fs.inotify.max_user_instances to {INOTIFY_INSTANCES}")
 
 
 def _ours(container: Container) -> bool:

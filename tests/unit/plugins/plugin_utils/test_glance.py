@@ -76,6 +76,8 @@ def test_something_differs(right):
 def test_an_empty_store_is_right_and_a_missing_model_is_not(tmp_path):
     found = Action().ask(*MODELS, artifacts=[], store=str(tmp_path))
     assert found == {**found, "changed": False, "artifacts": [], "drift": []}
+    found = Action().ask(*MODELS, artifacts=[], store=str(tmp_path), token="hush")
+    assert found is not None
     missing = {"name": "chat", "source": "https://nowhere.invalid/chat.gguf", "sha256": "0" * 64}
     assert Action().ask(*MODELS, artifacts=[missing], store=str(tmp_path)) is None
 
@@ -123,3 +125,9 @@ def test_what_is_sent_is_packed(right):
     assert "mlops_hosts._component.plan" in sent["sources"]
     assert sent["params"]["files"][0]["content"] == "hush\n"
     assert not {"_call", "_secrets"} & sent["params"].keys()
+
+
+def test_a_token_that_would_be_told_is_for_the_module_to_mask(tmp_path):
+    gone = {"name": "hush", "state": "absent"}
+    assert Action().ask(*MODELS, artifacts=[gone], store=str(tmp_path)) is not None
+    assert Action().ask(*MODELS, artifacts=[gone], store=str(tmp_path), token="hush") is None
