@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes docs/reliability.md from what a whole run saw. A run of some tests, or one with a failure, leaves it alone."""
+"""Writes docs/reliability.md from what a whole run saw, failures included. A run of some tests leaves it alone."""
 
 from __future__ import annotations
 
+import collections
 import datetime
 import importlib.metadata
 import platform
@@ -12,6 +13,7 @@ import re
 import typing as t
 from pathlib import Path
 
+import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component.transaction import PHASES, STEPS
 from docker_engine import ROOT
 from host import LIMITS, SUITE
@@ -22,8 +24,8 @@ Row = tuple[int, str, str, str, str]
 
 _HEAD = """# What the engine survives
 
-Written by `make faults`, do not edit. Last run: {date}, {count} tests, all passed; ansible-core {core}, Debian {suite}.
-
+Written by `make faults`, do not edit. Last run: {date}, {count}; ansible-core {core}, Debian {suite}.
+{failures}
 A component with two packages, a repository, a user, directories, files, a shared JSON file, a link, an absent path and
 two units is changed on a real systemd host by a real `ansible-playbook` over pipelined SSH. The change is stopped at a
 point, a fault is done to it, and the next run is started. Then an observer that does not use Ansible looks at the host.
@@ -42,7 +44,8 @@ commit, and on the way back from a change that failed (`undo` to `close`).
 - *module killed, same again*: `kill -9` of the module, then the same component is asked for again.
 - *module killed, something else*: packages change too; afterwards another component is asked for.
 - *controller killed*, *sshd killed*: `kill -9` of the whole `ansible-playbook`, or of the session on the host. The
-  module goes on alone, with nobody to answer to. Then another component is asked for.
+  module goes on alone, with nobody to answer to, and ends the change where no package moves. What is left is for the
+  next run.
 - *power cut*: every process of the host dies at once and it boots again. Then another component is asked for.
 
 """
@@ -70,27 +73,31 @@ class Report:
         self.config = config
         self.rows: list[Row] = []
         self.passed = 0
+        self.failed: list[str] = []
 
     def pytest_runtest_logreport(self, report: t.Any) -> None:
         if report.when == "call" and report.passed:
             self.passed += 1
             self.rows += [tuple(value) for name, value in report.user_properties if name == "reliability"]
+        elif not report.passed:
+            self.failed.append(report.nodeid)
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         whole = not self.config.option.keyword and [Path(arg).name for arg in self.config.args] == ["faults"]
-        if whole and exitstatus == 0:
-            PATH.write_text(text(sorted(self.rows), self.passed))
+        if whole and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            PATH.write_text(text(sorted(self.rows), self.passed, sorted(set(self.failed))))
 
 
-def text(rows: list[Row], count: int) -> str:
+def text(rows: list[Row], passed: int, failed: list[str]) -> str:
     """The whole page. Rows are order, table, row, column, outcome."""
-    tables: dict[str, dict[str, dict[str, str]]] = {}
+    tables: dict[str, dict[str, dict[str, str]]] = collections.defaultdict(dict)
     for _order, table, row, column, outcome in rows:
-        tables.setdefault(table, {}).setdefault(row, {})[column] = outcome
-    steps = {f"`{point}`": tables["steps"][point] for point in (*STEPS, *PHASES)}
+        tables[table].setdefault(row, {})[column] = outcome
+    steps = {f"`{point}`": tables["steps"].get(point, {}) for point in (*STEPS, *PHASES)}
     facts = {
         "date": datetime.datetime.now(datetime.timezone.utc).date(),
-        "count": count,
+        "count": f"{passed} tests passed" + (f", {len(failed)} failed" if failed else ", none failed"),
+        "failures": "".join(f"\n- **failed**: `{test}`" for test in failed) + ("\n" if failed else ""),
         "core": importlib.metadata.version("ansible-core"),
         "suite": SUITE,
         "limits": ", ".join(f"`{name}` {value} s" for name, value in LIMITS.items()),

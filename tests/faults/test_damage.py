@@ -13,7 +13,6 @@ STATE = "/var/lib/mlops.hosts"
 JOURNAL, COPY, LEDGER = (f"{STATE}/{name}" for name in ("journal.json", "journal.copy.json", "ledger/faults.json"))
 DAMAGE = {
     "cut in half": 'truncate -s $(($(stat -c %s "$f") / 2)) "$f"',
-    "empty": ': >"$f"',
     "filled with nonsense": 'head -c 3000 /dev/urandom >"$f"',
 }
 

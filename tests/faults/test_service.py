@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import pytest
 
+NEVER_READY = {"never_ready": True, "ready_s": 1}
 CASES = [
-    ({"validator_hangs": True}, "check did not end in time", "validator that hangs"),
-    (
-        {"never_ready": True, "ready_s": 1},
-        "waited 1 s for http://127.0.0.1:8099/ answers",
-        "unit that never becomes ready",
-    ),
+    ({"validator_hangs": True}, "check did not end in time", "validator that hangs", False),
+    (NEVER_READY, "waited 1 s for http://127.0.0.1:8099/ answers", "unit that never becomes ready", False),
+    (NEVER_READY, "waited 1 s for http://127.0.0.1:8099/ answers", "unit that never becomes ready, upgraded", True),
     (
         {"dies_after_s": 5, "settle_s": 8},
         "faults.service does not stay up: result exit-code, exit status 7",
         "unit that is ready, and dies 5 s later",
+        False,
     ),
-    ({"dies_after_s": 0}, "faults.service does not stay up", "unit that dies at once"),
+    ({"dies_after_s": 0}, "faults.service does not stay up", "unit that dies at once", False),
 ]
 
 
-@pytest.mark.parametrize("packages", [False, True], ids=["files", "packages"])
-@pytest.mark.parametrize(("settings", "words", "name"), CASES, ids=[case[-1] for case in CASES])
+@pytest.mark.parametrize(("settings", "words", "name", "packages"), CASES, ids=[case[2] for case in CASES])
 def test_service(host, note, settings, words, name, packages):
     run = host.start(host.wish(host.state.other(packages=packages), **settings))
     message = run.failed()
@@ -34,4 +32,4 @@ def test_service(host, note, settings, words, name, packages):
     host.verify()
     (same,) = host.again(host.wish(host.state))
     assert (same["changed"], same["drift"]) == (False, [])
-    note("others", f"{name}, with {'new packages' if packages else 'new files'}", "old, by the same run", message)
+    note("others", name, "old, by the same run", message)

@@ -101,7 +101,7 @@ class State:
 ANOTHER: Wish = {"name": "another", "files": [{"path": "/etc/faults-another", "content": "another\n"}]}
 
 
-def wish(state: State, key: dict[str, str], *, settle_s: int = 1, ready_s: int = 20, **settings: t.Any) -> Wish:
+def wish(state: State, key: dict[str, str], *, settle_s: int = 1, ready_s: int = 60, **settings: t.Any) -> Wish:
     """The component in a state. ``key`` holds ``key`` and ``fingerprint``; ``settings`` make the service misbehave."""
     letter, version = dataclasses.astuple(state)
     me = {"owner": f"faults-{letter}", "group": f"faults-{letter}"}

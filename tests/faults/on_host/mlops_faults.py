@@ -19,6 +19,7 @@ import collections
 import importlib.abc
 import json
 import os
+import select
 import sys
 import time
 
@@ -97,6 +98,10 @@ class _Finder(importlib.abc.MetaPathFinder):
                 return spec
         return None
 
+
+if "FAKETIME" in os.environ:
+    # libfaketime refuses the sleep until a moment that Python asks for; select waits for a time.
+    time.sleep = lambda seconds: select.select([], [], [], seconds)  # type: ignore[assignment]
 
 if os.path.isdir(TALK):
     sys.meta_path.insert(0, _Finder())
