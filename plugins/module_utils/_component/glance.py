@@ -21,8 +21,11 @@ def glance(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.An
 
 
 def glance_at(component: Component, store: Store, run: Runner, *, check_mode: bool) -> dict[str, t.Any] | None:
-    """Nothing is changed and no lock is taken: while another run changes the host, its journal lies there."""
-    if any(os.path.lexists(path) for path in store.journal_paths):
+    """Nothing is changed and no lock is taken: while another run changes the host, its journal lies there.
+
+    What one that was killed has left is for the module to clear away.
+    """
+    if store.litter() or any(os.path.lexists(path) for path in store.journal_paths):
         return None
     planned = look(component, store, run)
     # In check mode the ledger is not written either.

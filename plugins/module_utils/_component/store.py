@@ -15,6 +15,7 @@ Layout below the state directory (mode 0700)::
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -42,12 +43,19 @@ class Store:
         for path in (self.directory, self._ledgers, self._blobs):
             os.makedirs(path, mode=0o700, exist_ok=True)
 
-    def sweep(self) -> None:
-        """Remove what a run that was killed had written here and not put in place. Only for who holds the lock."""
+    def litter(self) -> list[str]:
+        """What a run had written here and not put in place: it is at work, or was killed."""
+        found = []
         for folder in (self.directory, self._ledgers, self._blobs):
-            for name in os.listdir(folder):
-                if name.endswith(node.STAGED_SUFFIX):
-                    node.discard(os.path.join(folder, name))
+            with contextlib.suppress(FileNotFoundError):
+                names = (name for name in os.listdir(folder) if name.endswith(node.STAGED_SUFFIX))
+                found += [os.path.join(folder, name) for name in names]
+        return found
+
+    def sweep(self) -> None:
+        """Remove the litter. Only for who holds the lock."""
+        for path in self.litter():
+            node.discard(path)
 
     def keep(self, content: bytes) -> str:
         """Store a content and return its name."""

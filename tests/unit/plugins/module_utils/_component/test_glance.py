@@ -62,3 +62,13 @@ def test_a_change_that_has_not_ended_is_left_to_the_module(host, number):
     host.ensure(wanted(host))
     pathlib.Path(host.store.journal_paths[number]).write_text("{")
     assert glance(host, wanted(host)) is None
+
+
+def test_what_a_killed_run_has_left_is_cleared_away_by_the_module(host):
+    host.ensure(wanted(host))
+    left = pathlib.Path(host.store.directory, ".journal.json.mlops-new")
+    left.touch()
+    assert glance(host, wanted(host)) is None
+    assert not host.ensure(wanted(host))["changed"]
+    assert not left.exists()
+    assert glance(host, wanted(host)) is not None
