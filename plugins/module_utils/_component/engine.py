@@ -159,6 +159,7 @@ class _Call:
         try:
             self.reach("repositories")
             transaction.swap_repositories(planned, journal, self.store)
+            transaction.mend_packages(planned.asked, journal, self.store, self.tools.run)
             self._ask_repositories(planned, result)
             self._release_holds(planned, journal)
         except Exception as exc:
@@ -198,6 +199,7 @@ class _Call:
         journal.stage = "committed"
         journal.save(self.store)
         self.reach("removals")
+        transaction.settle_removals(journal, self.tools.run)
         work = Work("absent", tuple(journal.removals))
         return {"work": [dataclasses.asdict(work)], "manager": journal.manager}
 
@@ -240,7 +242,9 @@ class _Call:
         try:
             self.reach("undo")
             transaction.undo_paths(journal, self.store, self.tools.run)
-            works = transaction.packages_to_restore(journal, self.tools.run)
+            works = transaction.packages_to_restore(
+                journal, self.store, self.tools.run, lock_timeout_s=self.request.lock_timeout_s
+            )
             if works:
                 journal.stage = "restoring"
                 journal.save(self.store)

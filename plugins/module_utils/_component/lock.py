@@ -115,8 +115,7 @@ def wait_for_package_manager(timeout_s: float) -> bool:
         waited = True
         if time.monotonic() >= until:
             raise HostError(
-                f"the package manager is held for more than {timeout_s:g} s by {process(pid)}; "
-                "nothing was changed; wait for it, or end it",
+                f"the package manager is held for more than {timeout_s:g} s by {process(pid)}; wait for it, or end it",
                 holder={"pid": pid},
             )
         time.sleep(_POLL_S)

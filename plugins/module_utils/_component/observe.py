@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from .._runner import Runner
-from . import node, packages, repositories, units, users
+from . import mend, node, packages, repositories, units, users
 from .node import Node
 from .packages import Installed
 from .repositories import Manager
@@ -25,7 +25,7 @@ from .wanted import Component, WantedFile
 class Observed:
     """``nodes`` by path; ``entries``: what lies in each directory that may have to go; ``originals``: what the ledger
     kept of the paths that may have to be given back; ``strays``: all that lies in each directory that is purged, ours
-    too; ``drop_ins``: the same of each unit."""
+    too; ``drop_ins``: the same of each unit; ``interrupted``: dpkg was killed in the middle of its work."""
 
     manager: Manager | None
     nodes: t.Mapping[str, Node]
@@ -38,6 +38,7 @@ class Observed:
     missing_groups: t.Mapping[str, t.Sequence[str]]
     units: t.Mapping[str, Unit]
     repository_files: tuple[WantedFile, ...]
+    interrupted: bool = False
 
 
 def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> Observed:
@@ -74,6 +75,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
         strays=strays,
         drop_ins=drop_ins,
         packages={} if manager is None else packages.observe(package_names, manager, run),
+        interrupted=manager == "apt" and mend.interrupted(),
         users={name: users.observe(name) for name in user_names},
         missing_groups={item.name: users.missing_groups(item) for item in component.users if item.groups},
         units=units.observe(unit_names, run),

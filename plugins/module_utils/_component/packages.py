@@ -26,11 +26,13 @@ _DPKG_FAMILY = {"debian", "ubuntu"}
 
 @dataclasses.dataclass(frozen=True)
 class Installed:
-    """``version`` is None for a package that is not installed. ``whole`` is false for one half installed."""
+    """``version`` is None for a package that is not installed. ``whole`` is false for one half installed, ``torn``
+    true for one whose files are not all of one version."""
 
     version: str | None
     held: bool = False
     whole: bool = True
+    torn: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +159,12 @@ def _observe_dpkg(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
         want, state = status[0], status[1]
         # n: not installed, c: only its configuration files are left
         if state not in "nc":
-            found[name] = Installed(version, held=want == "h", whole=status.rstrip() in ("ii", "hi"))
+            found[name] = Installed(
+                version,
+                held=want == "h",
+                whole=status.rstrip() in ("ii", "hi"),
+                torn=state == "H" or status.endswith("R"),
+            )
     return found
 
 

@@ -83,6 +83,8 @@ def plan(situation: Situation) -> PackagePart:
             install.append(name)
             asked.append(WantedPackage(name, True, None, False, NOTHING))
             drift.append(Drift("package", name, "state", claim["original"], None))
+    if seen.interrupted and (install or remove or removals):
+        drift.append(Drift("package", "dpkg", "state", "configured", "interrupted"))
     work = []
     if remove:
         work.append(Work("absent", tuple(remove)))

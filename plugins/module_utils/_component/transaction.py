@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -14,7 +15,7 @@ import typing as t
 from .._errors import HostError
 from .._runner import NOT_FOUND, Runner, must
 from . import journal as journals
-from . import lists, node, packages, ready, units, users
+from . import lists, lock, mend, node, packages, ready, units, users
 from .changes import NOTHING, PathChange, UserChange
 from .journal import Journal
 from .node import Node
@@ -161,6 +162,50 @@ def _give_back_policy(journal: Journal, store: Store) -> None:
         node.put(_POLICY, unpack(journal.policy, store))
 
 
+@contextlib.contextmanager
+def _nothing_starts(journal: Journal, store: Store) -> t.Iterator[None]:
+    node.put(_POLICY, Node("file", content=_NOTHING_STARTS, mode=0o755, uid=0, gid=0))
+    try:
+        yield
+    finally:
+        _give_back_policy(journal, store)
+
+
+def mend_packages(asked: t.Sequence[WantedPackage], journal: Journal, store: Store, run: Runner) -> None:
+    """End what a killed dpkg left behind, before the package manager is asked for these packages."""
+    if journal.manager != "apt":
+        return
+    names = [wanted.name for wanted in asked]
+    found = packages.observe(names, "apt", run)
+    if all(state.whole for state in found.values()) and not mend.interrupted():
+        return
+    with _nothing_starts(journal, store):
+        mend.configure(run)
+        # A torn package that is to have another version is for the package manager.
+        stay = [
+            item for item in asked if packages.matches(item, dataclasses.replace(found[item.name], whole=True), "apt")
+        ]
+        _unpack_again([item.name for item in stay], run)
+
+
+def settle_removals(journal: Journal, run: Runner) -> None:
+    """What was caught while it was removed goes here, so that the package manager can do the rest."""
+    if journal.manager == "apt":
+        if mend.interrupted():
+            mend.settle(run)
+        found = packages.observe(sorted(journal.removals), "apt", run)
+        torn = [name for name in found if found[name].torn]
+        if torn:
+            mend.remove(torn, run)
+
+
+def _unpack_again(names: t.Collection[str], run: Runner) -> None:
+    found = packages.observe(sorted(names), "apt", run)
+    torn = [packages.exact_name(name, t.cast(str, found[name].version), "apt") for name in found if found[name].torn]
+    if torn:
+        mend.reinstall(torn, run)
+
+
 def clean(journal: Journal, store: Store, run: Runner) -> None:
     """What is left after the commit and after the package manager: it can be done any number of times."""
     _give_back_policy(journal, store)
@@ -214,7 +259,9 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
             users.restore(user["name"], home, shell, run)
 
 
-def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, ...]:
+def packages_to_restore(
+    journal: Journal, store: Store, run: Runner, *, lock_timeout_s: float = 0
+) -> tuple[packages.Work, ...]:
     """What the package manager has to do to bring the journal's packages back.
 
     Locks in its way are opened; resume_units closes them again.
@@ -223,6 +270,12 @@ def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, .
         return ()
     manager = t.cast(Manager, journal.manager)
     now = packages.observe(sorted(journal.packages_before), manager, run)
+    if all(now[name].version == was["version"] and now[name].whole for name, was in journal.packages_before.items()):
+        return ()
+    lock.wait_for_package_manager(lock_timeout_s)
+    if manager == "apt":
+        _mend_to_restore(journal, store, run)
+        now = packages.observe(sorted(journal.packages_before), manager, run)
     remove: list[str] = []
     install: dict[str, WantedPackage] = {}
     for name, before in journal.packages_before.items():
@@ -240,6 +293,25 @@ def packages_to_restore(journal: Journal, run: Runner) -> tuple[packages.Work, .
     lists.bring(list(install.values()), manager, run)
     works = (packages.Work("absent", tuple(remove)), packages.Work("present", tuple(install)))
     return tuple(work for work in works if work.names)
+
+
+def _mend_to_restore(journal: Journal, store: Store, run: Runner) -> None:
+    """Make packages that apt cannot bring back ready for it. What is to go to another version is not configured first:
+    its script may be what hangs."""
+    if mend.interrupted():
+        mend.settle(run)
+    found = packages.observe(sorted(journal.packages_before), "apt", run)
+    before = {name: was["version"] for name, was in journal.packages_before.items()}
+    torn = [name for name in found if found[name].torn and before[name] is None]
+    same = [name for name in found if found[name].version == before[name] and not found[name].whole]
+    if not torn and not same:
+        return
+    with _nothing_starts(journal, store):
+        if torn:
+            mend.remove(torn, run)
+        _unpack_again(same, run)
+        if any(not state.whole for state in packages.observe(same, "apt", run).values()):
+            mend.configure(run)
 
 
 def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:

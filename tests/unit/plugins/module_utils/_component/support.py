@@ -11,7 +11,16 @@ import grp
 import itertools
 import os
 
-from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, journal, lock, node, packages, units
+from ansible_collections.mlops.hosts.plugins.module_utils._component import (
+    engine,
+    journal,
+    lock,
+    mend,
+    node,
+    packages,
+    transaction,
+    units,
+)
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
@@ -120,6 +129,9 @@ class Machine(Host):
         # A run that waits for the package manager is given up at once, and nobody else uses it.
         monkeypatch.setattr(journal, "_PATIENCE_S", -1)
         monkeypatch.setattr(lock, "package_manager_pid", lambda: None)
+        monkeypatch.setattr(mend, "package_manager_pid", lambda: None)
+        monkeypatch.setattr(mend, "_UPDATES", str(path / "updates"))
+        monkeypatch.setattr(transaction, "_POLICY", str(path / "policy-rc.d"))
         monkeypatch.setattr(lock, "package_manager_worked", lambda: float("-inf"))
         self.installed, self.held = {}, set()
         self.enabled, self.masked = set(), set()

@@ -10,7 +10,7 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import transaction
+from ansible_collections.mlops.hosts.plugins.module_utils._component import lock, mend, transaction
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
@@ -277,7 +277,9 @@ def test_a_unit_that_runs_as_a_new_user_is_stopped_before_the_user_goes(host, cr
 
 
 @pytest.mark.parametrize(("known", "read_again"), [("2", True), ("1", False)])
-def test_packages_come_back_from_the_lists_of_the_earlier_repositories(host, known, read_again):
+def test_packages_come_back_from_the_lists_of_the_earlier_repositories(host, known, read_again, monkeypatch):
+    monkeypatch.setattr(lock, "package_manager_pid", lambda: None)
+    monkeypatch.setattr(mend, "interrupted", lambda: False)
     said = {"dpkg-query": "a\t2\tii \n", "apt-cache": f" a | {known} | file:/srv ./ Packages\n", "apt-get": ""}
     asked = []
 
@@ -286,7 +288,7 @@ def test_packages_come_back_from_the_lists_of_the_earlier_repositories(host, kno
         return Completed(argv, 0, said[argv[0]], "")
 
     journal = a_journal(manager="apt", packages_before={"a": {"version": "1", "held": False}})
-    (work,) = transaction.packages_to_restore(journal, run)
+    (work,) = transaction.packages_to_restore(journal, host.store, run)
     assert work.names == ("a=1",)
     assert ("apt-get" in asked) == read_again
 
