@@ -98,8 +98,11 @@ class CallbackModule(CallbackBase):
         self._tell(lambda audit: audit.collector.failed(_event(result)))
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
-        event = _event(result)
-        self._tell(lambda audit: audit.collector.unreachable(event.host, str(event.result.get("msg") or "")))
+        def tell(audit: Audit) -> None:
+            event = _event(result)
+            audit.collector.unreachable(event.host, str(event.result.get("msg") or ""))
+
+        self._tell(tell)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         if self._audit is None:

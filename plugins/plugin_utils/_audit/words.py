@@ -22,10 +22,8 @@ def value(found: t.Any) -> str:
 
 def difference(row: t.Mapping[str, t.Any]) -> str:
     """One drift row as a line."""
-    return (
-        f"{str(row['kind']).replace('_', ' ')} {row['item']}: {row['attribute']} is {value(row['have'])}, "
-        f"wanted {value(row['want'])}"
-    )
+    kind, attribute = (str(row[key]).replace("_", " ") for key in ("kind", "attribute"))
+    return f"{kind} {row['item']}: {attribute} is {value(row['have'])}, wanted {value(row['want'])}"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
