@@ -18,12 +18,14 @@ _TARGET = ("--extra-vars=target=bench_hosts",)
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """Costs by the name of the way, ``empty``, ``plain`` or ``component``; round trips of the last two."""
+    """Costs by the name of the way, ``empty``, ``plain`` or ``component``; round trips of the last two; rounds."""
 
     first: dict[str, Cost]
     same: dict[str, Cost]
     trips_first: dict[str, int]
     trips_same: dict[str, int]
+    rounds_first: int
+    rounds_same: int
 
     @property
     def times_faster(self) -> float:
@@ -49,8 +51,10 @@ def _measure(most_rounds: int) -> Engine:
     empty = Play("empty", HERE / "empty.yml", _TARGET)
     ways = [Play(name, HERE / f"{name}.yml") for name in ("plain", "component")]
     changing = [dataclasses.replace(way, must_change=True) for way in ways]
-    first = in_turn([empty, *changing], min(ROUNDS_FIRST, most_rounds), "first change", before=away.run)
-    same = in_turn([empty, *ways], min(ROUNDS_SAME, most_rounds), "nothing differs")
+    rounds_first, rounds_same = min(ROUNDS_FIRST, most_rounds), min(ROUNDS_SAME, most_rounds)
+    first = in_turn([empty, *changing], rounds_first, "first change", before=away.run)
+    same = in_turn([empty, *ways], rounds_same, "nothing differs")
     trips_same = {way.name: way.round_trips() for way in ways}
     away.run()
-    return Engine(first, same, {way.name: way.round_trips() for way in changing}, trips_same)
+    trips_first = {way.name: way.round_trips() for way in changing}
+    return Engine(first, same, trips_first, trips_same, rounds_first, rounds_same)

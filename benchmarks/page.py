@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import ansible.release
 import plot
-from engine import ROUNDS_FIRST, ROUNDS_SAME, Engine
-from fleet import FORKS, ROUNDS, ROUNDS_ONE, Fleet
+from engine import Engine
+from fleet import FORKS, Fleet
 from measure import Cost
 
 ENGINE_AT_LEAST = 8.0
@@ -24,10 +24,12 @@ PLOT = "performance.svg"
 _NAMES = {"empty": "empty play", "plain": "plain tasks", "component": "`component`"}
 
 
-def page(engine: Engine, fleet: Fleet, minutes: float) -> str:
+def page(engine: Engine, fleet: Fleet, minutes: float, load: float) -> str:
     return f"""# What it costs
 
-Written by `make bench` on {datetime.date.today()}, in {minutes:.0f} minutes. {_machine()}
+Written by `make bench` on {datetime.date.today()}, in {minutes:.0f} minutes.
+{_machine()}
+Load average when it began: {load:.1f}.
 
 Hosts are containers with systemd and sshd **on the same machine as the controller**: they take their share of its
 cores, so wall times on many hosts are those of the machine, not of a network of hosts. Each number is the median of
@@ -46,14 +48,14 @@ A repository with its key, 2 packages, a directory, 6 files, a link and a unit: 
 once as `deb822_repository`, `apt`, `file`, `copy`, `template` and `systemd_service`. The repository is a folder on
 the host. Sources: [component.yml](../benchmarks/component.yml), [plain.yml](../benchmarks/plain.yml).
 
-Nothing differs, {ROUNDS_SAME} rounds:
+Nothing differs, {_rounds(engine.rounds_same)}:
 
 {_ways(engine.same, engine.trips_same)}
 
 Beyond the empty play, the plain tasks take {engine.times_faster:.1f} times as long as the component.
 
-First change, {ROUNDS_FIRST} rounds, all taken away before each. The component keeps what was there before and can go
-back; its wait for a unit that dies soon after its start is off here (`settle_s: 0`; the default adds 5 s):
+First change, {_rounds(engine.rounds_first)}, all taken away before each. The component keeps what was there before
+and can go back; its wait for a unit that dies soon after its start is off here (`settle_s: 0`; the default adds 5 s):
 
 {_ways(engine.first, engine.trips_first)}
 
@@ -61,14 +63,15 @@ back; its wait for a unit that dies soon after its start is off here (`settle_s:
 
 `playbooks/site.yml` with the demo's variables, on one host where nothing differs: logs of the model server and the
 kernel to a log host over TLS (`log_shipper`), one model (`model_store`), one model server (`model_server`). Against
-`gather_facts: true` and nothing else. {ROUNDS_ONE} rounds:
+`gather_facts: true` and nothing else. {_rounds(fleet.rounds_one)}:
 
 {_one(fleet)}
 
 ## The whole stack on many hosts
 
-The same where nothing differs, with `forks={FORKS}`, {_rounds()} rounds. One host was converged, the others started
-from an image of it; before the clock ran, the playbook went over all of them and changed nothing.
+The same where nothing differs, with `forks={FORKS}`, {_rounds(*fleet.rounds_by_size.values())}. One host was
+converged, the others started from an image of it, so all of them have one identity towards the log host; before the
+clock ran, the playbook went over all of them and changed nothing.
 
 {_sizes(fleet)}
 
@@ -153,8 +156,9 @@ def _sizes(fleet: Fleet) -> str:
     )
 
 
-def _rounds() -> str:
-    return f"{min(ROUNDS.values())} to {max(ROUNDS.values())}"
+def _rounds(*numbers: int) -> str:
+    least, most = min(numbers), max(numbers)
+    return f"{least} to {most} rounds" if least < most else f"{most} round{'s' if most > 1 else ''}"
 
 
 def _cells(cost: Cost, empty: Cost) -> tuple[str, str, str, str]:

@@ -12,6 +12,7 @@ Whole ansible-playbook processes are on the clock. It needs a quiet machine, abo
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -29,12 +30,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where the page and its picture go")
     options = parser.parse_args(argv)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
+    begun, load = time.monotonic(), os.getloadavg()[0]
     sizes = tuple(size for size in fleet.SIZES if size <= options.most_hosts)
     found = engine.measure(options.most_rounds), fleet.measure(sizes, options.most_rounds)
     minutes = (time.monotonic() - begun) / 60
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "performance.md").write_text(page.page(*found, minutes))
+    (options.out / "performance.md").write_text(page.page(*found, minutes, load))
     (options.out / page.PLOT).write_text(page.picture(found[1]))
     say(f"written: {options.out / 'performance.md'}, after {minutes:.1f} minutes")
     return 0
