@@ -242,9 +242,7 @@ class _Call:
         try:
             self.reach("undo")
             transaction.undo_paths(journal, self.store, self.tools.run)
-            works = transaction.packages_to_restore(
-                journal, self.store, self.tools.run, lock_timeout_s=self.request.lock_timeout_s
-            )
+            works = self._works_to_restore(journal)
             if works:
                 journal.stage = "restoring"
                 journal.save(self.store)
@@ -257,7 +255,19 @@ class _Call:
     def _restored(self, journal: Journal) -> dict[str, t.Any]:
         if self.request.work_error is not None:
             raise self._stuck(journal, f"the packages could not be put back: {self.request.work_error}")
+        try:
+            works = self._works_to_restore(journal)
+        except (HostError, OSError) as exc:
+            raise self._stuck(journal, str(exc)) from exc
+        if works:
+            names = ", ".join(name for work in works for name in work.names)
+            raise self._stuck(journal, f"the package manager reported success, but did not put back {names}")
         return self._resume(journal)
+
+    def _works_to_restore(self, journal: Journal) -> tuple[Work, ...]:
+        return transaction.packages_to_restore(
+            journal, self.store, self.tools.run, lock_timeout_s=self.request.lock_timeout_s
+        )
 
     def _resume(self, journal: Journal) -> dict[str, t.Any]:
         """Files and packages are as before: let the old state run, then say why the new one did not."""

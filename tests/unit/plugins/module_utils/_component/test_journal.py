@@ -82,3 +82,18 @@ def test_nobody_waits_for_a_run_that_has_failed(tmp_path, monkeypatch):
     with pytest.raises(HostError, match="its packages could not be removed: no"):
         machine.ensure(GONE, run="run-2", work_error="no")
     assert machine.ensure(component("another"), run="run-3")["work"]
+
+
+def test_packages_that_did_not_come_back_are_not_taken_for_back(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    tool = [WantedPackage("tool", True, version, False, Effect("none")) for version in ("1.0", "2.0")]
+    machine.bring(component(packages=(tool[0],)))
+    (work,) = machine.ensure(component(packages=(tool[1],)), run="run-2")["work"]
+    machine.work(work)
+    (back,) = machine.ensure(component("another"), run="run-3")["work"]
+    with pytest.raises(HostError, match="reported success, but did not put back tool=1.0; mend that and run again"):
+        machine.ensure(component("another"), run="run-3")
+    assert machine.ensure(component("another"), run="run-4")["work"] == [back]
+    machine.work(back)
+    assert machine.ensure(component("another"), run="run-4")["recovered"] == "undone"
+    assert machine.installed == {"tool": "1.0"}
