@@ -201,9 +201,10 @@ def settle_removals(journal: Journal, run: Runner) -> None:
 
 def _unpack_again(names: t.Collection[str], run: Runner) -> None:
     found = packages.observe(sorted(names), "apt", run)
-    torn = [packages.exact_name(name, t.cast(str, found[name].version), "apt") for name in found if found[name].torn]
+    torn = {name: t.cast(str, found[name].version) for name in found if found[name].torn}
     if torn:
-        mend.reinstall(torn, run)
+        lists.bring([WantedPackage(name, True, version, False, NOTHING) for name, version in torn.items()], "apt", run)
+        mend.reinstall([packages.exact_name(name, version, "apt") for name, version in torn.items()], run)
 
 
 def clean(journal: Journal, store: Store, run: Runner) -> None:
