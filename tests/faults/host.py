@@ -286,9 +286,10 @@ class Run:
         return False
 
     def kill(self) -> None:
-        """kill -9 of the controller, its workers and its ssh."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """kill -9 of the controller, its workers and its ssh. Workers have sessions of their own."""
+        for pid in [self.process.pid, *_descendants(self.process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
     def results(self) -> list[dict[str, t.Any]]:
@@ -308,6 +309,18 @@ class Run:
 
     def said(self) -> str:
         return self._log.read_text()
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [int(child) for task in Path(f"/proc/{pid}/task").glob("*") for child in _words(task / "children")]
+    return [*children, *(further for child in children for further in _descendants(child))]
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
 
 
 _KEY_FILES = {"key": "1/key.asc", "fingerprint": "1/fingerprint"}

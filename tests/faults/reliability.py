@@ -83,8 +83,9 @@ class Report:
             self.failed.append(report.nodeid)
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
-        whole = not self.config.option.keyword and [Path(arg).name for arg in self.config.args] == ["faults"]
-        if whole and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        option = self.config.option
+        some = option.keyword or option.collectonly or [Path(arg).name for arg in self.config.args] != ["faults"]
+        if not some and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             PATH.write_text(text(sorted(self.rows), self.passed, sorted(set(self.failed))))
 
 

@@ -47,3 +47,16 @@ def test_module_killed_on_the_way_back(host, note, words):
     assert run.wait() != 0
     ends(host, host.state)
     note("between", "module killed on the way back", words, "old")
+
+
+def test_power_cut_before_the_units_begin(host, note):
+    """No unit was touched, and the boot starts them with the new files."""
+    if host.state.letter == "a":  # on the way to b a unit is stopped before
+        host.state = host.state.other(packages=False)
+        host.again(host.wish(host.state))
+    run, _pid, _new = begin(host, "begin", packages=False)
+    host.cut_power()
+    assert run.wait() != 0
+    assert host.look()["answer"]["settings"] == "a"
+    ends(host, host.state)
+    note("between", "power cut", "all new files are in place, and the boot starts with them", "old")

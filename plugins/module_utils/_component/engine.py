@@ -217,6 +217,13 @@ class _Call:
                     f"the component is changed, but its packages could not be removed: {self.request.work_error}; "
                     "the next run tries again"
                 )
+            left = transaction.still_there(journal, self.tools.run)
+            if left:
+                self._end(journal)
+                raise HostError(
+                    f"the component is changed, but the package manager reported success and did not remove {left}; "
+                    "the next run tries again"
+                )
             if journal.component == self.request.component.name and journal.result is not None:
                 return self._clean(journal)
         if journal.removals and not mine:
@@ -323,7 +330,12 @@ class _Call:
             name: {"version": found.version, "held": found.held} for name, found in seen.packages.items()
         }
         journal.units_before = {
-            name: {"active": found.running, "enabled": found.starts_at_boot, "masked": found.masked}
+            name: {
+                "invocation": found.invocation,
+                "active": found.running,
+                "enabled": found.starts_at_boot,
+                "masked": found.masked,
+            }
             for name, found in seen.units.items()
         }
 

@@ -188,15 +188,24 @@ def mend_packages(asked: t.Sequence[WantedPackage], journal: Journal, store: Sto
         _unpack_again([item.name for item in stay], run)
 
 
+def still_there(journal: Journal, run: Runner) -> str:
+    """Names of the packages that had to be removed and are not."""
+    if not journal.removals:
+        return ""
+    found = packages.observe(sorted(journal.removals), t.cast(Manager, journal.manager), run)
+    return ", ".join(name for name in found if found[name].version is not None)
+
+
 def settle_removals(journal: Journal, run: Runner) -> None:
     """What was caught while it was removed goes here, so that the package manager can do the rest."""
     if journal.manager == "apt":
         if mend.interrupted():
             mend.settle(run)
         found = packages.observe(sorted(journal.removals), "apt", run)
-        torn = [name for name in found if found[name].torn]
-        if torn:
-            mend.remove(torn, run)
+        # What is not whole is not installed in the eyes of Ansible's apt, which would leave it there.
+        rest = [name for name in found if found[name].version is not None and not found[name].whole]
+        if rest:
+            mend.remove(rest, run)
 
 
 def _unpack_again(names: t.Collection[str], run: Runner) -> None:
@@ -235,11 +244,12 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
     Units that did not run are stopped and disabled first, while their files are still there.
     """
     _give_back_policy(journal, store)
-    if journal.units_touched:
-        # A user that runs something cannot be removed; these units begin again in any case.
-        ours = set(journal.begun) if any(user["created"] for user in journal.users) else set()
-        was = journal.units_before
-        units.stop([name for name in was if name in ours or not was[name]["active"]], run)
+    seen = units.observe(sorted(journal.units_before), run)
+    begun = _begun(journal, seen)
+    # A user that runs something cannot be removed; these units begin again in any case.
+    ours = begun if any(user["created"] for user in journal.users) else set()
+    idle = {name for name, was in journal.units_before.items() if not was["active"]}
+    units.stop(sorted(ours | (idle if journal.units_touched else idle & begun)), run)
     seen = units.observe(sorted(journal.units_before), run)
     enabled = [name for name, unit in seen.items() if unit.file_state.startswith("enabled")]
     units.set_enabled([name for name in enabled if not journal.units_before[name]["enabled"]], enabled=False, run=run)
@@ -258,6 +268,17 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
         if user["before"] is not None:
             home, shell = user["before"]
             users.restore(user["name"], home, shell, run)
+
+
+def _begun(journal: Journal, seen: t.Mapping[str, units.Unit]) -> set[str]:
+    """Units that may run with what is taken back: the transaction began them, or the host did, by a boot or a
+    package's script."""
+    elsewhere = {
+        name
+        for name, was in journal.units_before.items()
+        if seen[name].running and seen[name].invocation != was.get("invocation", seen[name].invocation)
+    }
+    return elsewhere | (set(journal.begun) if journal.units_touched else set())
 
 
 def packages_to_restore(
@@ -333,6 +354,7 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
     units.unmask(
         [name for name, before in journal.units_before.items() if seen[name].masked and not before["masked"]], run
     )
+    begun_before = _begun(journal, seen)
     again: list[str] = []
     start: list[str] = []
     for name, before in journal.units_before.items():
@@ -341,7 +363,7 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
         if before["masked"]:
             units.mask([name], run)
         if before["active"]:
-            (again if journal.units_touched and name in journal.begun else start).append(name)
+            (again if name in begun_before else start).append(name)
     start = [name for name in start if not seen[name].running]
     units.begin("restart", again, run)
     units.begin("start", start, run)

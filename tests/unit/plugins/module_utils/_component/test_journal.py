@@ -97,3 +97,15 @@ def test_packages_that_did_not_come_back_are_not_taken_for_back(tmp_path, monkey
     machine.work(back)
     assert machine.ensure(component("another"), run="run-4")["recovered"] == "undone"
     assert machine.installed == {"tool": "1.0"}
+
+
+def test_packages_that_stay_are_not_taken_for_removed(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.bring(component(packages=(WantedPackage("tool", True, None, False, Effect("none")),)))
+    (removal,) = machine.ensure(GONE, run="run-2")["work"]
+    with pytest.raises(HostError, match="reported success and did not remove tool; the next run tries again"):
+        machine.ensure(GONE, run="run-2")
+    assert machine.ensure(component("another"), run="run-3")["work"] == [removal]
+    machine.work(removal)
+    assert machine.ensure(component("another"), run="run-3")["recovered"] == "finished"
+    assert machine.installed == {}

@@ -152,8 +152,9 @@ def test_the_way_back(dpkg, before, state, calls):
     assert [call for call in dpkg.calls if call != "apt-get update"] == calls
 
 
-def test_a_package_that_was_caught_while_it_was_removed(dpkg):
+@pytest.mark.parametrize("state", ["rHR", "rF ", "iF "], ids=["torn", "half configured", "its script was killed"])
+def test_a_package_that_was_caught_while_it_was_removed(dpkg, state):
     dpkg.interrupt()
-    dpkg.package = "tool\t1.0\trHR\n"
+    dpkg.package = f"tool\t1.0\t{state}\n"
     transaction.settle_removals(dpkg.journal(), dpkg.run)
     assert dpkg.calls == ["dpkg --set-selections", "dpkg --remove --force-remove-reinstreq tool"]
