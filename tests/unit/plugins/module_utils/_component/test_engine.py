@@ -12,6 +12,8 @@ import pathlib
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import lock, mend, transaction
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
+from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
+from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
@@ -291,6 +293,23 @@ def test_packages_come_back_from_the_lists_of_the_earlier_repositories(host, kno
     (work,) = transaction.packages_to_restore(journal, host.store, run)
     assert work.names == ("a=1",)
     assert ("apt-get" in asked) == read_again
+
+
+@pytest.mark.parametrize(
+    ("invocation", "touched", "restarted"),
+    [("as before", False, False), ("another", False, True), ("as before", True, True)],
+    ids=["it runs on", "a boot began it", "the change began it"],
+)
+def test_a_unit_that_began_with_what_is_taken_back_begins_again(host, invocation, touched, restarted):
+    host.programs["systemctl"] = lambda *argv: 0
+    said = f"LoadState=loaded\nActiveState=active\nSubState=running\nInvocationID={invocation}\n"
+    run = host.run
+    host.run = lambda *argv, **more: dataclasses.replace(run(*argv, **more), stdout=said)
+    was = {"active": True, "enabled": False, "masked": False, "invocation": "as before"}
+    journal = a_journal(units_before={"a.service": was}, units_touched=touched, begun=["a.service"])
+    tools = Tools(run=host.run, fetch=None, sleep=lambda seconds: None)
+    transaction.resume_units(journal, Ledger("demo", settle_s=0), tools)
+    assert (("systemctl", "--no-block", "restart", "--", "a.service") in host.calls) is restarted
 
 
 def test_a_full_disk_is_said_and_undone(host):
