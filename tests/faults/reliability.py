@@ -107,13 +107,13 @@ def text(rows: list[Row], passed: int, failed: list[str]) -> str:
         _HEAD.format(**facts)
         + _grid("step", steps)
         + "\n## Killed in the middle of a step\n\n"
-        + _grid("when", tables["between"])
+        + _list("when", tables["between"], "fault", "outcome")
         + "\n## The package manager at work\n\n"
         + _grid("when", tables["packages"])
         + "\n## Other faults\n\n"
-        + _list("fault", tables["others"])
+        + _list("fault", tables["others"], "outcome", "what the run says")
         + "\n## Two controllers at once\n\n"
-        + _list("what", tables["two"])
+        + _list("what", tables["two"], "outcome", "what the run says")
         + _TAIL.format(**facts)
     )
 
@@ -125,8 +125,8 @@ def _grid(corner: str, rows: dict[str, dict[str, str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _list(corner: str, rows: dict[str, dict[str, str]]) -> str:
-    lines = [[corner, "outcome", "what the run says"], ["---"] * 3]
+def _list(corner: str, rows: dict[str, dict[str, str]], *header: str) -> str:
+    lines = [[corner, *header], ["---"] * 3]
     lines += [[row, outcome, _plain(said)] for row, cells in rows.items() for outcome, said in cells.items()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
@@ -134,6 +134,8 @@ def _list(corner: str, rows: dict[str, dict[str, str]]) -> str:
 def _plain(said: str) -> str:
     """A message without what differs from run to run, and not too long."""
     said = said.replace(platform.node(), "CONTROLLER")
+    said = re.sub(r"is damaged \(.*?\)+(?=[; ]|$)", "is damaged", said)
+    said = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", said).replace("/a.d", "/X.d").replace("/b.d", "/X.d")
     said = re.sub(r"\b(pid|process) \d+", r"\1 N", said)
     said = re.sub(
         r"; (its last lines|last lines of \S+): .*?(?=\. The host is as it was before|$)", "", said, flags=re.S

@@ -33,7 +33,7 @@ def test_module_killed_between(host, note, point, outcome, words):
     host.kill(pid)
     assert run.wait() != 0
     ends(host, new if outcome == "new" else host.state)
-    note("between", "module killed", words, outcome)
+    note("between", words, "module killed", outcome)
 
 
 @pytest.mark.parametrize("words", ["one file is back", "the unit file is back"])
@@ -46,7 +46,7 @@ def test_module_killed_on_the_way_back(host, note, words):
     host.kill(host.reached(run))
     assert run.wait() != 0
     ends(host, host.state)
-    note("between", "module killed on the way back", words, "old")
+    note("between", f"on the way back, {words}", "module killed", "old")
 
 
 def test_power_cut_before_the_units_begin(host, note):
@@ -59,4 +59,4 @@ def test_power_cut_before_the_units_begin(host, note):
     assert run.wait() != 0
     assert host.look()["answer"]["settings"] == "a"
     ends(host, host.state)
-    note("between", "power cut", "all new files are in place, and the boot starts with them", "old")
+    note("between", "all are in place, and the boot starts with them", "power cut", "old")
