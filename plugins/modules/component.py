@@ -103,6 +103,10 @@ options:
         type: str
         choices: [restart, none, reboot]
         default: restart
+      early:
+        description: Install it before the other packages, which it has a say in, as a package of version pins has.
+        type: bool
+        default: false
   users:
     description: System users. A user that existed before is left when the component goes.
     type: list
@@ -237,6 +241,12 @@ options:
         elements: str
       secret:
         description: Keep the content out of diff, drift and logs.
+        type: bool
+        default: false
+      early:
+        description:
+          - Put it in place before packages are installed, for the package manager to read, such as C(apt) preferences.
+          - It takes O(files[].on_change=none).
         type: bool
         default: false
   links:
@@ -560,6 +570,7 @@ SPEC = {
         version=_text(),
         hold={"type": "bool", "default": False},
         on_change=_text(choices=["restart", "none", "reboot"], default="restart"),
+        early={"type": "bool", "default": False},
     ),
     "users": _dicts(
         name=_text(required=True),
@@ -588,6 +599,7 @@ SPEC = {
         apply=_items(default=[]),
         **_EFFECT,
         secret={"type": "bool", "default": False, "no_log": False},
+        early={"type": "bool", "default": False},
     ),
     "links": _dicts(path=_text(required=True), target=_text(required=True), **_EFFECT),
     "absent_paths": _items(default=[]),

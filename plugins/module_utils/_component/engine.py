@@ -86,7 +86,7 @@ def _judge_offline(planned: Plan, tools: Tools) -> list[str]:
 
     Young lists are believed: a real run would not find another answer. Repositories to come may have anything.
     """
-    if not planned.asked or planned.repositories:
+    if not planned.asked or planned.early:
         return []
     manager = t.cast(Manager, planned.manager)
     offer = lists.known(planned.asked, manager, tools.run)
@@ -158,7 +158,7 @@ class _Call:
             return self._change(planned, journal)
         try:
             self.reach("repositories")
-            transaction.swap_repositories(planned, journal, self.store)
+            transaction.swap_early(planned, journal, self.store, self.tools.run)
             transaction.mend_packages(planned.asked, journal, self.store, self.tools.run)
             self._ask_repositories(planned, result)
             self._release_holds(planned, journal)
@@ -326,8 +326,11 @@ class _Call:
         seen = observe.observe(component, owned, self.store, self.tools.run)
         journal.manager = seen.manager
         transaction.remember_policy(journal, self.store)
+        early = {name for name, claim in owned.packages.items() if claim.get("early")}
+        early |= {wanted.name for wanted in component.packages if wanted.early}
         journal.packages_before = {
-            name: {"version": found.version, "held": found.held} for name, found in seen.packages.items()
+            name: {"version": found.version, "held": found.held, "early": name in early}
+            for name, found in seen.packages.items()
         }
         journal.units_before = {
             name: {
@@ -344,8 +347,8 @@ class _Call:
         if not planned.asked:
             return
         manager = t.cast(Manager, planned.manager)
-        offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.repositories))
-        if planned.repositories:
+        offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.early))
+        if planned.early:
             lists.require_new(self.request.component.repositories, offer)
         trouble = lists.judge(planned.asked, offer, manager)
         if trouble is not None:

@@ -23,7 +23,7 @@ class Plan:
 
     drift: tuple[Drift, ...]
     manager: Manager | None
-    repositories: tuple[PathChange, ...]
+    early: tuple[PathChange, ...]
     work: tuple[Work, ...]
     asked: tuple[WantedPackage, ...]
     packages_changed: tuple[str, ...]
@@ -48,12 +48,12 @@ def make(situation: Situation) -> Plan:
     path = plan_paths.plan(situation)
     package = plan_packages.plan(situation)
     user = plan_users.plan(situation, pending=bool(package.work))
-    unit = plan_units.plan(situation, (*path.repositories, *path.changes), package.effects)
+    unit = plan_units.plan(situation, (*path.early, *path.changes), package.effects)
     effects = (*(change.effect for change in path.changes), *package.effects)
     return Plan(
         drift=(*package.drift, *user.drift, *path.drift, *unit.drift),
         manager=situation.seen.manager,
-        repositories=path.repositories,
+        early=path.early,
         work=package.work,
         asked=package.asked,
         packages_changed=package.changed,

@@ -39,6 +39,7 @@ def plan(situation: Situation) -> PackagePart:
     drift: list[Drift] = []
     taken: dict[str, dict[str, t.Any]] = {}
     holds: list[tuple[str, bool]] = []
+    early: list[str] = []
     install: list[str] = []
     asked: list[WantedPackage] = []
     remove: list[str] = []
@@ -50,12 +51,13 @@ def plan(situation: Situation) -> PackagePart:
         taken[wanted.name] = {
             "original": _original(situation, wanted.name, have),
             "held": wanted.hold and ours,
+            "early": wanted.early,
         }
         if not packages.matches(wanted, have, manager):
             changed.add(wanted.name)
             drift.append(_drift(wanted, have))
             if wanted.present:
-                install.append(packages.install_name(wanted, manager))
+                (early if wanted.early else install).append(packages.install_name(wanted, manager))
                 asked.append(wanted)
             else:
                 remove.append(wanted.name)
@@ -83,11 +85,13 @@ def plan(situation: Situation) -> PackagePart:
             install.append(name)
             asked.append(WantedPackage(name, True, None, False, NOTHING))
             drift.append(Drift("package", name, "state", claim["original"], None))
-    if seen.interrupted and (install or remove or removals):
+    if seen.interrupted and (early or install or remove or removals):
         drift.append(Drift("package", "dpkg", "state", "configured", "interrupted"))
     work = []
     if remove:
         work.append(Work("absent", tuple(remove)))
+    if early:
+        work.append(Work("present", tuple(early)))
     if install:
         work.append(Work("present", tuple(install)))
     moved = [wanted for wanted in component.packages if wanted.name in changed]

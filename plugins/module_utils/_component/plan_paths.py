@@ -21,11 +21,11 @@ _RELEASED_KIND = {"file": "file", "link": "link", "absent": "path"}
 
 @dataclasses.dataclass(frozen=True)
 class PathPart:
-    """``repositories`` are swapped in before the package manager works, ``changes`` after it. ``gone`` are directories
+    """``early`` are swapped in before the package manager works, ``changes`` after it. ``gone`` are directories
     to remove after the commit, ``claims`` what the ledger will say."""
 
     drift: tuple[Drift, ...]
-    repositories: tuple[PathChange, ...]
+    early: tuple[PathChange, ...]
     changes: tuple[PathChange, ...]
     gone: tuple[str, ...]
     claims: dict[str, dict[str, t.Any]]
@@ -45,16 +45,14 @@ class _Planner:
         self.path_claims: dict[str, dict[str, t.Any]] = {}
 
     def plan(self) -> PathPart:
-        for file in self.seen.repository_files:
+        for file in (*self.seen.repository_files, *(file for file in self.component.files if file.early)):
             self._file(file)
-        repositories, self.paths = tuple(self.paths), []
+        early, self.paths = tuple(self.paths), []
         for directory in self.component.directories:
             self._directory(directory)
         for file in self.component.files:
-            if file.json_keys is None:
+            if not file.early:
                 self._file(file)
-            else:
-                self._json(file, file.json_keys)
         for link in self.component.links:
             self._swap(link.path, "link", Node("link", target=link.target), "root", "root", NOTHING, link.effect)
         for path in self.component.absent_paths:
@@ -66,9 +64,12 @@ class _Planner:
             if not unit.keep_drop_ins:
                 self._refuse_drop_ins(unit.name)
         gone = self._release_paths()
-        return PathPart(tuple(self.drift), repositories, tuple(self.paths), tuple(gone), self.path_claims)
+        return PathPart(tuple(self.drift), early, tuple(self.paths), tuple(gone), self.path_claims)
 
     def _file(self, file: WantedFile) -> None:
+        if file.json_keys is not None:
+            self._json(file, file.json_keys)
+            return
         after = Node("file", mode=file.mode, content=file.content)
         self._swap(file.path, "file", after, file.owner, file.group, NOTHING, file.effect, file)
 

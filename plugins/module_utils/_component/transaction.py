@@ -60,19 +60,24 @@ class _NotInstalled(HostError):
     """The program that validates is not there."""
 
 
-def swap_repositories(plan: Plan, journal: Journal, store: Store) -> None:
-    """Put the repositories in place before the package manager is asked. They are undone with the rest."""
-    _remember_paths(plan.repositories, journal, store)
+def swap_early(plan: Plan, journal: Journal, store: Store, run: Runner) -> None:
+    """Put in place what the package manager reads, before it is asked. It is undone with the rest."""
+    _remember_paths(plan.early, journal, store)
     journal.save(store)
-    for change in plan.repositories:
+    for change in plan.early:
         _ensure_parent(change.path)
-        _put(change)
+        if change.after.kind != "absent":
+            _stage(change)
+    for change in plan.early:
+        validate(change, run)
+    for change in plan.early:
+        node.swap_in(change.path, change.after)
 
 
 def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reach) -> list[dict[str, t.Any]]:
     """Everything after the packages, up to the commit. Returns how each readiness condition was met.
 
-    Repositories are among it when no package had to be asked for.
+    What is early is among it when no package had to be asked for.
 
     Whatever is raised here leaves the host half changed: the caller undoes the journal.
     """
@@ -86,11 +91,11 @@ def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reac
     for user in plan.users:
         _change_user(user, run)
     directories = [change for change in plan.paths if change.after.kind == "directory"]
-    others = [*plan.repositories, *(change for change in plan.paths if change.after.kind != "directory")]
+    others = [*plan.early, *(change for change in plan.paths if change.after.kind != "directory")]
     reach("directories")
     for change in directories:
         node.make_directory(change.path, _resolved(change))
-    for change in plan.repositories:
+    for change in plan.early:
         _ensure_parent(change.path)
     reach("stage")
     for change in others:
@@ -300,6 +305,7 @@ def packages_to_restore(
         now = packages.observe(sorted(journal.packages_before), manager, run)
     remove: list[str] = []
     install: dict[str, WantedPackage] = {}
+    early: list[str] = []
     for name, before in journal.packages_before.items():
         if now[name].version == before["version"] and now[name].whole:
             continue
@@ -308,12 +314,18 @@ def packages_to_restore(
         if before["version"] is None:
             remove.append(name)
         else:
-            install[packages.exact_name(name, before["version"], manager)] = WantedPackage(
-                name, True, before["version"], False, NOTHING
-            )
+            exact = packages.exact_name(name, before["version"], manager)
+            install[exact] = WantedPackage(name, True, before["version"], False, NOTHING)
+            if before.get("early"):
+                early.append(exact)
     # The lists of the earlier repositories are not on the host while those of the new ones are.
     lists.bring(list(install.values()), manager, run)
-    works = (packages.Work("absent", tuple(remove)), packages.Work("present", tuple(install)))
+    rest = tuple(exact for exact in install if exact not in early)
+    works = (
+        packages.Work("absent", tuple(remove)),
+        packages.Work("present", tuple(early)),
+        packages.Work("present", rest),
+    )
     return tuple(work for work in works if work.names)
 
 
@@ -426,7 +438,7 @@ def _run_validator(change: PathChange, path: str, run: Runner) -> None:
 
 def _remember(plan: Plan, journal: Journal, store: Store) -> None:
     journal.stage = "changing"
-    _remember_paths((*plan.repositories, *plan.paths), journal, store)
+    _remember_paths((*plan.early, *plan.paths), journal, store)
     journal.commands += [
         list(change.effect.command) for change in plan.paths if change.effect.command and change.before.kind == "file"
     ]
@@ -493,7 +505,3 @@ def _stage(change: PathChange) -> None:
 def _ensure_parent(path: str) -> None:
     """Directories of the package manager's own layout, missing on a minimal system."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-
-
-def _put(change: PathChange) -> None:
-    node.put(change.path, change.after if change.after.kind == "absent" else _resolved(change))

@@ -31,7 +31,8 @@ class Effect:
 
 @dataclasses.dataclass(frozen=True)
 class WantedFile:
-    """Exactly one of ``content`` and ``json_keys`` is not None. ``kind`` is the word that drift uses."""
+    """Exactly one of ``content`` and ``json_keys`` is not None. ``kind`` is the word that drift uses. With ``early`` it
+    is in place before the package manager works."""
 
     path: str
     content: bytes | None
@@ -44,6 +45,7 @@ class WantedFile:
     effect: Effect = Effect()
     secret: bool = False
     kind: str = "file"
+    early: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,7 @@ class WantedPackage:
     version: str | None
     hold: bool
     effect: Effect
+    early: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _package(item: t.Mapping[str, t.Any]) -> WantedPackage:
     present = item["state"] == "present"
     if not present and (item["version"] or item["hold"]):
         raise HostError(f"package {item['name']!r} is to be absent, so it cannot have a version or a hold")
-    return WantedPackage(item["name"], present, item["version"], item["hold"], Effect(item["on_change"]))
+    return WantedPackage(item["name"], present, item["version"], item["hold"], Effect(item["on_change"]), item["early"])
 
 
 def _user(item: t.Mapping[str, t.Any]) -> WantedUser:
@@ -184,6 +187,8 @@ def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
     content, json_keys = item["content"], item["json_keys"]
     if (content is None) == (json_keys is None):
         raise HostError(f"file {path} needs exactly one of content, template, src and json_keys")
+    if item["early"] and (item["apply"] or item["on_change"] != "none"):
+        raise HostError(f"file {path} is early, for the package manager to read: it takes on_change: none and no apply")
     return WantedFile(
         path=path,
         content=None if content is None else content.encode("utf-8", "surrogateescape"),
@@ -195,6 +200,7 @@ def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
         validate_as=item["validate_as"],
         effect=_effect(item, tuple(item["apply"])),
         secret=item["secret"],
+        early=item["early"],
     )
 
 

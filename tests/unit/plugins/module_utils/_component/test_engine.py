@@ -14,13 +14,18 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component import lock
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component
+from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
+    Component,
+    Effect,
+    WantedPackage,
+)
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
     GONE,
     Host,
     Killed,
+    Machine,
     component,
 )
 
@@ -331,3 +336,52 @@ def test_a_state_directory_that_cannot_be_used_is_named(host, check):
     with pytest.raises(HostError, match="the host refused .*/state.*; mend that and run again"):
         host.ensure(example(host), check=check)
     assert host.snapshot() == {}
+
+
+def pinned(machine, version):
+    """A pin that says which version of a tool may be there, in a file and in a package."""
+    return component(
+        files=(machine.file("pin", version.encode(), early=True), machine.file("conf", version.encode())),
+        packages=(
+            WantedPackage("tool", True, version, False, Effect("none")),
+            WantedPackage("served", True, version, False, Effect("none"), early=True),
+        ),
+    )
+
+
+def test_pins_are_in_place_before_the_packages_that_they_are_about(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    asked = machine.ensure(pinned(machine, "1.0"))
+    assert [work["names"] for work in asked["work"]] == [("served=1.0",), ("tool=1.0",)]
+    assert "pin" in machine.snapshot()
+    assert "conf" not in machine.snapshot()
+    machine.bring(pinned(machine, "1.0"), run="run-2")
+    assert not machine.bring(pinned(machine, "1.0"), run="run-3")["changed"]
+
+
+def test_on_the_way_back_the_earlier_pins_come_before_the_packages(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.bring(pinned(machine, "1.0"), run="run-1")
+    before = machine.whole()
+    for work in machine.ensure(pinned(machine, "2.0"), run="run-2")["work"]:
+        machine.work(work)
+    back = machine.ensure(pinned(machine, "2.0"), run="run-2", work_error="no")
+    assert [work["names"] for work in back["work"]] == [("served=1.0",), ("tool=1.0",)]
+    assert machine.snapshot()["pin"] == before["files"]["pin"]
+    for work in back["work"]:
+        machine.work(work)
+    with pytest.raises(HostError, match="The host is as it was before"):
+        machine.ensure(pinned(machine, "2.0"), run="run-2")
+    assert machine.whole() == before
+
+
+def test_a_pin_that_its_validator_refuses_is_not_put_in_place(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.programs["pin-check"] = lambda *argv: 1
+    wanted = dataclasses.replace(
+        pinned(machine, "1.0"), files=(machine.file("pin", b"x", early=True, validate=("pin-check", "{staged}")),)
+    )
+    with pytest.raises(HostError, match="pin is refused, the old one stays"):
+        machine.ensure(wanted)
+    assert machine.installed == {}
+    assert "pin" not in machine.snapshot()

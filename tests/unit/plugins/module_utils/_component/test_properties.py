@@ -148,7 +148,8 @@ def asked(machine, wish):
         parts["absent_paths"] = (machine.path("old"),)
     if wish["tool"]:
         version, hold = wish["tool"]
-        tool = WantedPackage("tool", True, version, hold, Effect("none"))
+        files.append(machine.file("pin", str(version).encode(), early=True))
+        tool = WantedPackage("tool", True, version, hold, Effect("none"), early=hold)
         parts["packages"] = (*parts.get("packages", ()), tool)
     return component(files=tuple(files), settle_s=0, **parts)
 
