@@ -107,6 +107,13 @@ options:
         description: Install it before the other packages, which it has a say in, as a package of version pins has.
         type: bool
         default: false
+      own:
+        description:
+          - Whether the package belongs to the component. With V(false) it has to be as the other options say, and stays
+            when the component goes.
+          - For packages that are there for another reason, and only have to go along.
+        type: bool
+        default: true
   users:
     description: System users. A user that existed before is left when the component goes.
     type: list
@@ -571,6 +578,7 @@ SPEC = {
         hold={"type": "bool", "default": False},
         on_change=_text(choices=["restart", "none", "reboot"], default="restart"),
         early={"type": "bool", "default": False},
+        own={"type": "bool", "default": True},
     ),
     "users": _dicts(
         name=_text(required=True),

@@ -352,7 +352,7 @@ class _Call:
             lists.require_new(self.request.component.repositories, offer)
         trouble = lists.judge(planned.asked, offer, manager)
         if trouble is not None:
-            raise HostError(trouble)
+            raise HostError(trouble + lists.instead(planned.asked, offer, manager, self.tools.run))
         result["warnings"] += [
             f"the package lists could not be read again, those from before were used: {text}"
             for text in offer.complaints

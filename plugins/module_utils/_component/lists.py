@@ -126,6 +126,20 @@ def require_new(repositories: t.Iterable[Repository], offer: Offer) -> None:
             raise HostError(f"repository {repository.name!r} cannot be used: {'; '.join(told)}")
 
 
+def instead(asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager, run: Runner) -> str:
+    """Which packages there are in place of those that no repository has, where their names hold a version."""
+    stems = (re.match(r".*?-(?=\d)", wanted.name) for wanted in asked if not offer.versions.get(wanted.name))
+    stem = next((found[0] for found in stems if found), None)
+    if stem is None:
+        return ""
+    if manager == "apt":
+        said = run("apt-cache", "pkgnames", stem)
+    else:
+        said = run(manager, "-q", "-C", "repoquery", "--qf", "%{name}\n", f"{stem}*", timeout_s=_READ_TIMEOUT_S)
+    names = sorted(set(said.stdout.split()), reverse=True)
+    return f". There are {_words(names)}" if names else ""
+
+
 def reason(said: str) -> str:
     """The package manager's own words, without the command line and the lists of sums around them."""
     scripts = [": ".join(words) for words in re.findall(r"^dpkg: error (.+):\n\s+(.+)$", said, re.MULTILINE)]

@@ -48,11 +48,12 @@ def plan(situation: Situation) -> PackagePart:
         have = seen.packages[wanted.name]
         had_hold = bool(owned.packages.get(wanted.name, {}).get("held"))
         ours = had_hold or not _was_held(situation, wanted.name, have)
-        taken[wanted.name] = {
-            "original": _original(situation, wanted.name, have),
-            "held": wanted.hold and ours,
-            "early": wanted.early,
-        }
+        if wanted.own:
+            taken[wanted.name] = {
+                "original": _original(situation, wanted.name, have),
+                "held": wanted.hold and ours,
+                "early": wanted.early,
+            }
         if not packages.matches(wanted, have, manager):
             changed.add(wanted.name)
             drift.append(_drift(wanted, have))
@@ -71,8 +72,9 @@ def plan(situation: Situation) -> PackagePart:
             if have.version is not None:  # what is not there cannot be locked, and is one difference, not two
                 drift.append(Drift("package", wanted.name, "hold", wanted.hold, have.held))
     removals: list[str] = []
+    named = {wanted.name for wanted in component.packages}
     for name, claim in owned.packages.items():
-        if name in taken or claims.inherited_package(name, others):
+        if name in named or claims.inherited_package(name, others):
             continue
         have = seen.packages[name]
         if claim["held"] and have.held:

@@ -75,6 +75,7 @@ class WantedPackage:
     hold: bool
     effect: Effect
     early: bool = False
+    own: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +168,10 @@ def _package(item: t.Mapping[str, t.Any]) -> WantedPackage:
     present = item["state"] == "present"
     if not present and (item["version"] or item["hold"]):
         raise HostError(f"package {item['name']!r} is to be absent, so it cannot have a version or a hold")
-    return WantedPackage(item["name"], present, item["version"], item["hold"], Effect(item["on_change"]), item["early"])
+    if item["hold"] and not item["own"]:
+        raise HostError(f"package {item['name']!r} is not the component's own, so it cannot have a hold")
+    effect = Effect(item["on_change"])
+    return WantedPackage(item["name"], present, item["version"], item["hold"], effect, item["early"], item["own"])
 
 
 def _user(item: t.Mapping[str, t.Any]) -> WantedUser:

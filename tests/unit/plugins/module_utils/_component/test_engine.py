@@ -385,3 +385,14 @@ def test_a_pin_that_its_validator_refuses_is_not_put_in_place(tmp_path, monkeypa
         machine.ensure(wanted)
     assert machine.installed == {}
     assert "pin" not in machine.snapshot()
+
+
+def test_a_package_that_only_goes_along_is_not_owned(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.installed = {"tool": "2.0"}
+    along = WantedPackage("tool", True, "1.0", False, Effect("none"), own=False)
+    machine.bring(component(files=(machine.file("conf", b"1"),), packages=(along,)))
+    assert machine.installed == {"tool": "1.0"}
+    assert not machine.bring(component(files=(machine.file("conf", b"1"),)), run="run-2")["changed"]
+    machine.bring(GONE, run="run-3")
+    assert machine.installed == {"tool": "1.0"}
