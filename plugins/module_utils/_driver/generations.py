@@ -57,7 +57,7 @@ def flavour_for(
     *,
     from_vendor: bool = True,
 ) -> Choice:
-    """The kernel module for all GPUs of a host: ``generations`` by PCI id.
+    """The kernel module for all GPUs of a host: ``generations`` by PCI id, or by their own names.
 
     ``branch`` None is a branch that is not chosen yet; ``from_vendor``: the packages are NVIDIA's own, not a
     distribution's.
@@ -145,5 +145,7 @@ def _open_supports(known: t.Mapping[str, str], branch: int | None) -> bool:
 def _told(gpus: t.Mapping[str, str]) -> str:
     names: dict[str, list[str]] = {}
     for pci_id, name in sorted(gpus.items()):
-        names.setdefault(name, []).append(pci_id)
-    return " and ".join(f"{name.capitalize()} ({', '.join(ids)})" for name, ids in names.items())
+        names.setdefault(name, []).extend([] if pci_id == name else [pci_id])
+    return " and ".join(
+        f"{name.capitalize()} ({', '.join(ids)})" if ids else name.capitalize() for name, ids in names.items()
+    )
