@@ -1,0 +1,56 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Reads all that there is to know about the driver of a host. Changes nothing."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import HostError
+from .._runner import Runner
+from . import boot, fabric, files, gpus, kernels, loaded, packages, secure_boot, unattended, users
+from .model import State, Vendor
+
+
+def collect(
+    run: Runner, *, vendor: t.Literal["auto", "nvidia", "amd"] = "auto", root: str = "/", timeout_s: float = 30
+) -> State:
+    """Ask the PCI bus, the kernel, the package manager, DKMS and the firmware; ``timeout_s`` bounds each command."""
+    if timeout_s <= 0:
+        # To timeout(1), 0 means no limit at all.
+        raise HostError(f"timeout_s must be more than 0, and is {timeout_s}", timeout_s=timeout_s)
+    devices = gpus.read(root)
+    listed = packages.read(root, run, timeout_s)
+    maker = _vendor(devices, listed) if vendor == "auto" else vendor
+    installed, mismatches = packages.judge(listed[maker], maker) if maker else packages.NOTHING
+    releases = kernels.installed(root)
+    next_kernel, rule = boot.next_kernel(root, releases)
+    secure = secure_boot.read(root, run, timeout_s)
+    nvswitches = gpus.nvswitches(root) if maker == "nvidia" else 0
+    return State(
+        vendor=maker,
+        gpus=devices[maker] if maker else (),
+        nvswitches=nvswitches,
+        installed=installed,
+        loaded=loaded.read(root, maker),
+        kernels=kernels.read(root, maker, releases, next_kernel, run, timeout_s),
+        running_kernel=kernels.running(root),
+        next_kernel=next_kernel,
+        next_kernel_rule=rule,
+        secure_boot=secure,
+        mok=secure_boot.mok(root, run, timeout_s, has_uefi=secure != "unsupported"),
+        other_drivers=loaded.others(root, maker),
+        users=users.read(root, maker),
+        excluded_from_unattended=unattended.read(root, installed.packages, run, timeout_s),
+        fabric_manager=fabric.read(root, nvswitches, installed.packages, run, timeout_s),
+        mismatches=mismatches,
+        boot_id=(files.read(root, "proc/sys/kernel/random/boot_id") or "").strip() or None,
+    )
+
+
+def _vendor(devices: t.Mapping[Vendor, t.Sized], listed: t.Mapping[Vendor, t.Sized]) -> Vendor | None:
+    """What the PCI bus shows, else what is installed. NVIDIA on a host with both: the other is often a display."""
+    vendors: tuple[Vendor, ...] = ("nvidia", "amd")
+    return next((maker for seen in (devices, listed) for maker in vendors if seen[maker]), None)

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""The driver's module on disk, for each kernel. One process for all of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from .._runner import Runner
+from . import files
+from .dkms import Known
+from .model import Flavour, Module, Origin, Vendor
+
+# Debian gives the file a name of its own, so that several can lie side by side.
+_FILES: dict[Vendor, re.Pattern[str]] = {
+    "nvidia": re.compile(r"nvidia((?:-(?:current|open|tesla|legacy|server|srv|\d+(?:xx)?))*)\.ko(?:\.\w+)?$"),
+    "amd": re.compile(r"amdgpu()\.ko(?:\.\w+)?$"),
+}
+_INSTALL = re.compile(r"^(?:install nvidia modprobe -i|alias nvidia) (nvidia-\S+)", re.MULTILINE)
+_PLACES = ("updates", "extra", "weak-updates", "kernel")
+
+
+def read(
+    root: str, vendor: Vendor, releases: t.Iterable[str], known: Known, run: Runner, timeout_s: float
+) -> dict[str, Module]:
+    """By release. A kernel without the module is not in it."""
+    chosen = _chosen(root) if vendor == "nvidia" else "amdgpu"
+    paths = {release: path for release in releases if (path := _path(root, vendor, release, chosen))}
+    if not paths:
+        return {}
+    at = {release: os.path.join(files.below(root, "lib/modules", release), path) for release, path in paths.items()}
+    said = run("modinfo", *at.values(), timeout_s=timeout_s).stdout
+    told = {
+        found.group(1): text
+        for text in re.split(r"^(?=filename:)", said, flags=re.MULTILINE)
+        if (found := re.match(r"filename:\s+(\S+)", text))
+    }
+    dkms = {release for release, state in known.states if state == "installed"}
+    return {
+        release: _module(told[at[release]], vendor, f"/lib/modules/{release}/{path}", by_dkms=release in dkms)
+        for release, path in paths.items()
+        if at[release] in told
+    }
+
+
+def _module(text: str, vendor: Vendor, path: str, *, by_dkms: bool) -> Module:
+    fields = dict(re.findall(r"^(\w+):[ ]+(\S.*)$", text, re.MULTILINE))
+    flavour: Flavour | None = None
+    if vendor == "nvidia" and "license" in fields:
+        # The open one has the kernel's licence besides MIT.
+        flavour = "open" if "GPL" in fields["license"] else "proprietary"
+    origin: Origin = "prebuilt"
+    if fields.get("intree") == "Y":
+        origin = "kernel"
+    elif "/updates/dkms/" in path or (by_dkms and re.search(r"/(updates|extra|weak-updates)/", path)):
+        origin = "dkms"
+    return Module(fields.get("version"), flavour, fields.get("signer"), origin, path)
+
+
+def _chosen(root: str) -> str:
+    """The file's name to which Debian's configuration of modprobe leads."""
+    for folder in ("etc/modprobe.d", "lib/modprobe.d"):
+        for name in files.names(root, folder):
+            if found := _INSTALL.search(files.read(root, folder, name) or ""):
+                return found.group(1)
+    return "nvidia"
+
+
+def _path(root: str, vendor: Vendor, release: str, chosen: str) -> str | None:
+    """Below the kernel's folder. depmod keeps one of each name, in the order in which modprobe prefers them."""
+    listed = files.read(root, "lib/modules", release, "modules.dep")
+    paths = [line.partition(":")[0] for line in listed.splitlines()] if listed else _walk(root, release)
+    found = [path for path in paths if _FILES[vendor].match(path.rsplit("/", 1)[-1])]
+    # A list that is older than a removal still has the file.
+    found = [path for path in found if files.exists(root, "lib/modules", release, path)]
+    return min(found, key=lambda path: (_stem(path) != chosen, _place(path)), default=None)
+
+
+def _walk(root: str, release: str) -> list[str]:
+    top = files.below(root, "lib/modules", release)
+    return sorted(
+        os.path.relpath(os.path.join(folder, name), top) for folder, _dirs, inside in os.walk(top) for name in inside
+    )
+
+
+def _stem(path: str) -> str:
+    return path.rsplit("/", 1)[-1].partition(".ko")[0]
+
+
+def _place(path: str) -> int:
+    first = path.partition("/")[0]
+    return _PLACES.index(first) if first in _PLACES else len(_PLACES)

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""The packages of the driver, from dpkg or rpm. One process.
+
+Of the driver are the kernel module, the libraries and tools of user space, fabric manager, IMEX, NSCQ, the package that
+pins a version, and firmware; the container toolkit and the CUDA toolkit are not.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import typing as t
+
+from .._component.packages import find_manager
+from .._errors import HostError
+from .._runner import Runner, must
+from . import files, versions
+from .model import Flavour, Installed, Mismatch, Package, Source, Vendor
+
+# Asked for by pattern: a host has a thousand packages, and a few are of the driver.
+_PATTERNS = (
+    "*nvidia*",
+    "libcuda*",
+    "libnvcuvid*",
+    "libnvoptix*",
+    "libnvsdm*",
+    "nvlsm*",
+    "nvlink5*",
+    "cuda-drivers*",
+    "amdgpu*",
+)
+_FAMILY: dict[Vendor, re.Pattern[str]] = {
+    "nvidia": re.compile(
+        r"(lib)?nvidia-|libcuda(1|debugger1)$|libnvcuvid1|libnvoptix|libnvsdm|nvlsm$|nvlink5|cuda-drivers"
+        r"|a?kmod-nvidia|linux-(modules|objects|signatures)-nvidia|xserver-xorg-video-nvidia|firmware-nvidia-"
+    ),
+    "amd": re.compile(r"amdgpu-(dkms|core|install|kmod)"),
+}
+_OTHERS = re.compile(
+    r"nvidia-(container|ctk|docker|cuda-(toolkit|dev|gdb|doc|samples)|cudnn|nsight|profiler|visual-profiler|openjdk|texture|fs\b|fs-"
+    r"|gds|prime|mig-|mlnx|dcgm|cg-|driver-local-repo|installer-cleanup|support$|detect$)"
+    r"|libnvidia-(container|egl-(wayland|gbm|xcb|xlib)|ptxjitcompiler-dev)"
+)
+# Versions of their own, whatever they look like.
+_OWN_VERSION = re.compile(
+    r"nvidia-(persistenced|settings|modprobe|xconfig|driver-(pinning|assistant))|linux-|nvlsm|nvidia-kernel-common$"
+)
+_DRIVER_VERSION = re.compile(r"\d{3}\.\d+")
+_OPEN = re.compile(r"nvidia-.*\bopen\b|kmod-nvidia-open")
+_KERNEL = re.compile(
+    r"nvidia-(open-)?kernel-(open-)?dkms|nvidia-(.*-)?kernel-dkms|nvidia-dkms|a?kmod-nvidia|linux-(modules|objects)-nvidia|amdgpu-dkms$"
+)
+# Which package says what version the driver of user space is: the library that programs load comes first.
+_LIBRARIES = (
+    re.compile(r"libcuda1$|libnvidia-compute(-|$)|nvidia-driver-cuda-libs$|nvidia-driver-libs$"),
+    re.compile(r"libnvidia-ml1?$"),
+    re.compile(r"nvidia-(smi|utils(-.*)?|driver-cuda)$|nvidia-compute-utils"),
+)
+_MAKERS: dict[Vendor, re.Pattern[str]] = {
+    # Debian's maintainers of the driver carry NVIDIA in their name: its addresses decide.
+    "nvidia": re.compile(r"@nvidia\.com|^nvidia( corporation)?$", re.IGNORECASE | re.MULTILINE),
+    "amd": re.compile(r"@amd\.com|advanced micro devices", re.IGNORECASE),
+}
+_DPKG_FORMAT = "${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\t${db:Status-Eflag}\t${Maintainer}\n"
+_RPM_FORMAT = "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\t%{VENDOR}\t%{PACKAGER}\n"
+_NO_DPKG_MATCH = 1
+# Triggers are work that dpkg does by itself at the end of a run, and what they belong to is in place.
+_WHOLE = ("installed", "config_files", "not_installed", "triggers_awaited", "triggers_pending")
+FABRIC_MANAGER = re.compile(r"nvidia-fabric-?manager(-\d+)?$")
+NOTHING: tuple[Installed, tuple[Mismatch, ...]] = (Installed(), ())
+
+
+def read(root: str, run: Runner, timeout_s: float) -> dict[Vendor, tuple[Package, ...]]:
+    """The packages of each vendor's driver. Empty where the host has no package manager that is known."""
+    try:
+        manager = find_manager(root)
+    except HostError:
+        return {"nvidia": (), "amd": ()}
+    found = _dpkg(run, timeout_s) if manager == "apt" else _rpm(root, run, timeout_s)
+    return {
+        vendor: tuple(package for package in found if _belongs(package.name, vendor)) for vendor in ("nvidia", "amd")
+    }
+
+
+def judge(packages: tuple[Package, ...], vendor: Vendor) -> tuple[Installed, tuple[Mismatch, ...]]:
+    """What is installed, and what does not fit to it."""
+    there = [package for package in packages if is_there(package)]
+    version = _user_space(there) if vendor == "nvidia" else _amdgpu(there)
+    modules = [package for package in there if has_module(package)]
+    flavours: set[Flavour] = {"open" if _OPEN.search(package.name) else "proprietary" for package in modules}
+    sources = {package.source for package in there if is_part(package)}
+    installed = Installed(
+        version=version,
+        flavour=flavours.pop() if vendor == "nvidia" and len(flavours) == 1 else None,
+        source=sources.pop() if len(sources) == 1 else None,
+        packages=packages,
+    )
+    mismatches = tuple(
+        Mismatch(package.name, versions.upstream(package.version))
+        for package in there
+        if version and vendor == "nvidia" and is_part(package) and versions.upstream(package.version) != version
+    )
+    return installed, mismatches
+
+
+def is_whole(package: Package) -> bool:
+    return package.state in _WHOLE
+
+
+def is_there(package: Package) -> bool:
+    """Whether more of it is left than its configuration."""
+    return package.state not in ("config_files", "not_installed")
+
+
+def has_module(package: Package) -> bool:
+    """Whether the kernel module comes with the package."""
+    return bool(_KERNEL.match(package.name)) and is_there(package)
+
+
+def is_part(package: Package) -> bool:
+    """Whether the package carries the version of the driver, so that it must move with it."""
+    if not is_there(package) or _OWN_VERSION.match(package.name):
+        return False
+    return bool(_DRIVER_VERSION.match(versions.upstream(package.version))) or package.name.startswith("amdgpu-dkms")
+
+
+def _belongs(name: str, vendor: Vendor) -> bool:
+    return bool(_FAMILY[vendor].match(name)) and not _OTHERS.match(name)
+
+
+def _user_space(packages: t.Iterable[Package]) -> str | None:
+    for pattern in _LIBRARIES:
+        for package in packages:
+            if pattern.match(package.name) and is_part(package):
+                return versions.upstream(package.version)
+    return None
+
+
+def _amdgpu(packages: t.Iterable[Package]) -> str | None:
+    return next((versions.upstream(package.version) for package in packages if package.name == "amdgpu-dkms"), None)
+
+
+def _dpkg(run: Runner, timeout_s: float) -> list[Package]:
+    asked = run("dpkg-query", "-W", "-f", _DPKG_FORMAT, *_PATTERNS, timeout_s=timeout_s)
+    if asked.rc not in (0, _NO_DPKG_MATCH) or asked.timed_out:
+        must(asked, "the installed packages could not be read")
+    found = []
+    for line in asked.stdout.splitlines():
+        name, version, want, state, flag, maintainer = line.split("\t")
+        if state != "not-installed":
+            words = "reinst_required" if flag == "reinstreq" else state.replace("-", "_")
+            found.append(Package(name, version, words, want == "hold", _source(maintainer)))
+    return found
+
+
+def _rpm(root: str, run: Runner, timeout_s: float) -> list[Package]:
+    asked = must(
+        run("rpm", "-qa", "--qf", _RPM_FORMAT, *_PATTERNS, timeout_s=timeout_s),
+        "the installed packages could not be read",
+    )
+    locks = _versionlocks(root)
+    found = []
+    for line in asked.stdout.splitlines():
+        name, version, vendor, packager = line.split("\t")
+        spellings = (name, f"{name}-{version}", f"{name}-{version.partition(':')[2]}")
+        held = any(fnmatch.fnmatchcase(spelling, lock) for lock in locks for spelling in spellings)
+        version = version.rpartition(".")[0].removeprefix("0:")
+        found.append(Package(name, version, "installed", held, _source(f"{vendor}\n{packager}")))
+    return sorted(found, key=lambda package: package.name)
+
+
+def _source(maker: str) -> Source | None:
+    if any(pattern.search(maker) for pattern in _MAKERS.values()):
+        return "vendor"
+    return "distribution" if maker.replace("(none)", "").strip() else None
+
+
+def _versionlocks(root: str) -> list[str]:
+    """Patterns of dnf4's versionlock and names of dnf5's; what they merely exclude is not locked."""
+    listed = (files.read(root, "etc/dnf/plugins/versionlock.list") or "").splitlines()
+    tables = (files.read(root, "etc/dnf/versionlock.toml") or "").split("[[packages]]")[1:]
+    names = [re.search(r'^name *= *"([^"]+)"', table, re.MULTILINE) for table in tables if '"!="' not in table]
+    locks = [line.strip() for line in listed if line.strip() and line[0] not in "!#"]
+    return [*locks, *(found.group(1) for found in names if found)]
