@@ -31,7 +31,9 @@ options:
     choices: [present, absent]
     default: present
   repositories:
-    description: Package repositories, each with its signing key. Written before packages are installed.
+    description:
+      - Package repositories, each with its signing key. Written before packages are installed.
+      - Components that want the same repository share it, and it goes with the last of them.
     type: list
     elements: dict
     default: []

@@ -14,7 +14,9 @@ from .node import Node
 from .store import Ledger
 from .wanted import Effect
 
-PathKind = t.Literal["file", "link", "directory", "absent", "json"]
+PathKind = t.Literal["file", "repository", "link", "directory", "absent", "json"]
+
+_SHARED = ("directory", "repository")
 
 
 def path_claim(
@@ -33,7 +35,9 @@ def path_claim(
     if kind != "directory":
         claim["effect"] = {"impact": effect.impact, "units": None if effect.units is None else list(effect.units)}
     if kind == "json":
-        claim.update(keys=keys, wrote=wrote)
+        claim["keys"] = keys
+    if wrote is not None:
+        claim["wrote"] = wrote
     if purged_by is not None:
         claim["purged_by"] = purged_by
     return claim
@@ -48,10 +52,11 @@ def effect_of(claim: t.Mapping[str, t.Any]) -> Effect:
 def refuse_foreign(
     component: str, path: str, kind: PathKind, others: t.Sequence[Ledger], pointers: t.Sequence[str] = ()
 ) -> None:
-    """HostError when another component owns the path. Directories are shared, and so are JSON files by their keys."""
+    """HostError when another component owns the path. Directories and repositories are shared, and so are JSON files
+    by their keys."""
     for other in others:
         theirs = other.paths.get(path)
-        if theirs is None or kind == theirs["kind"] == "directory" or "purged_by" in theirs:
+        if theirs is None or kind == theirs["kind"] in _SHARED or "purged_by" in theirs:
             continue
         what = path
         if kind == theirs["kind"] == "json":
@@ -86,3 +91,23 @@ def inherited_package(name: str, others: t.Sequence[Ledger]) -> t.Mapping[str, t
 
 def claimed(path: str, others: t.Sequence[Ledger]) -> bool:
     return any(path in other.paths and "purged_by" not in other.paths[path] for other in others)
+
+
+def refuse_unlike(
+    component: str, path: str, wrote: str, owned: t.Mapping[str, t.Any] | None, others: t.Sequence[Ledger]
+) -> None:
+    """HostError when a component that shares this file of a repository has it otherwise.
+
+    Whoever wants it otherwise than before may change it: else an address that is about to change for all of them could
+    be changed by none.
+    """
+    if owned is not None and owned.get("wrote") != wrote:
+        return
+    for other in others:
+        if path in other.paths and other.paths[path].get("wrote") not in (None, wrote):
+            raise HostError(
+                f"component {component!r} wants another {path} than component {other.component!r}, which shares it; "
+                "give both the same address, suites and key",
+                path=path,
+                owner=other.component,
+            )

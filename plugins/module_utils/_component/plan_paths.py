@@ -16,7 +16,8 @@ from .changes import NOTHING, Drift, PathChange, Situation
 from .node import ABSENT, Node, group_name, owner_name
 from .wanted import Effect, WantedDirectory, WantedFile
 
-_RELEASED_KIND = {"file": "file", "link": "link", "absent": "path"}
+_RELEASED_KIND = {"file": "file", "repository": "repository", "link": "link", "absent": "path"}
+_INHERITED = ("directory", "repository", "json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,12 @@ class _Planner:
             self._json(file, file.json_keys)
             return
         after = Node("file", mode=file.mode, content=file.content)
-        self._swap(file.path, "file", after, file.owner, file.group, NOTHING, file.effect, file)
+        if file.kind == "repository":
+            wrote = _sha256(file.content or b"")
+            claims.refuse_unlike(self.component.name, file.path, wrote, self.owned.paths.get(file.path), self.others)
+            self._swap(file.path, "repository", after, file.owner, file.group, NOTHING, file.effect, file, wrote)
+        else:
+            self._swap(file.path, "file", after, file.owner, file.group, NOTHING, file.effect, file)
 
     def _directory(self, directory: WantedDirectory) -> None:
         have = self.seen.nodes[directory.path]
@@ -156,10 +162,11 @@ class _Planner:
         metadata_effect: Effect,
         effect: Effect,
         file: WantedFile | None = None,
+        wrote: str | None = None,
     ) -> None:
         """Plan one path to become ``after``. A change of owner or mode alone has only ``metadata_effect``."""
         have = self.seen.nodes[path] if kind == "directory" else self._not_a_directory(path)
-        self._claim(path, kind, have, effect=effect)
+        self._claim(path, kind, have, effect=effect, wrote=wrote)
         secret = file is not None and file.secret
         found = _differences(file.kind if file else kind, path, after, have, owner, group, secret=secret)
         if not found:
@@ -190,7 +197,7 @@ class _Planner:
     def _claim(self, path: str, kind: claims.PathKind, have: Node, **more: t.Any) -> None:
         if kind != "json":
             claims.refuse_foreign(self.component.name, path, kind, self.others)
-        inherited = claims.inherited_original(path, self.others) if kind in ("directory", "json") else None
+        inherited = claims.inherited_original(path, self.others) if kind in _INHERITED else None
         owned = self.owned.paths.get(path)
         original = owned["original"] if owned else inherited or self._was(path) or have
         self.path_claims[path] = claims.path_claim(
@@ -215,6 +222,8 @@ class _Planner:
                 continue
             if have.kind in ("directory", "other"):
                 continue  # somebody made something else of it: theirs now
+            if claim["kind"] == "repository" and claims.claimed(path, self.others):
+                continue
             if claim["kind"] == "json":
                 original = self._release_json(path, claim, have, original)
             elif original != have:

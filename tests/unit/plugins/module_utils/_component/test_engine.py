@@ -178,6 +178,60 @@ def test_a_shared_json_file_that_we_made_goes_with_the_last_key(host):
     assert host.snapshot() == {}
 
 
+def sources(host, text, name="r.sources"):
+    return host.file(name, text, kind="repository")
+
+
+def test_two_components_share_a_repository(host):
+    (host.root / "r.sources").write_text("theirs\n")
+    for name in ("one", "two"):
+        host.ensure(component(name, files=(sources(host, b"ours"),)))
+    assert not host.ensure(component("one", files=(sources(host, b"ours"),)))["changed"]
+    host.ensure(Component(name="one", present=False))
+    assert (host.root / "r.sources").read_bytes() == b"ours"
+    assert not host.ensure(component("two", files=(sources(host, b"ours"),)))["changed"]
+    host.ensure(component("two"))
+    assert (host.root / "r.sources").read_text() == "theirs\n"
+
+
+def test_a_repository_that_only_one_component_has_otherwise_is_refused(host):
+    host.ensure(component("one", files=(sources(host, b"1"),)))
+    with pytest.raises(HostError, match="'two' wants another .*/r.sources than component 'one', which shares it"):
+        host.ensure(component("two", files=(sources(host, b"2"),)))
+    assert (host.root / "r.sources").read_bytes() == b"1"
+
+
+def test_a_shared_repository_changes_with_the_first_and_is_right_for_the_second(host):
+    for name in ("one", "two"):
+        host.ensure(component(name, files=(sources(host, b"1"),)))
+    assert host.ensure(component("one", files=(sources(host, b"2"),)))["changed"]
+    with pytest.raises(HostError, match="'two' wants another"):
+        host.ensure(component("two", files=(sources(host, b"1"),)))
+    assert host.ensure(component("two", files=(sources(host, b"2"),)))["drift"] == []
+    for name in ("one", "two"):
+        assert not host.ensure(component(name, files=(sources(host, b"2"),)))["changed"]
+    host.ensure(Component(name="one", present=False))
+    host.ensure(Component(name="two", present=False))
+    assert host.snapshot() == {}
+
+
+def test_an_edit_of_a_shared_repository_by_hand_is_mended_by_each(host):
+    for name in ("one", "two"):
+        host.ensure(component(name, files=(sources(host, b"1"),)))
+    (host.root / "r.sources").write_bytes(b"by hand")
+    assert host.ensure(component("two", files=(sources(host, b"1"),)))["changed"]
+    assert not host.ensure(component("one", files=(sources(host, b"1"),)))["changed"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_repository_is_not_shared_with_a_plain_file(host, first):
+    parts = [(sources(host, b"1"),), (host.file("r.sources", b"1"),)]
+    one, two = parts if first else reversed(parts)
+    host.ensure(component("one", files=one))
+    with pytest.raises(HostError, match="component 'two' wants .*/r.sources, which component 'one' owns"):
+        host.ensure(component("two", files=two))
+
+
 def test_a_missing_parent_is_named(host):
     with pytest.raises(HostError, match="needs the directory .*/nowhere, which does not exist"):
         host.ensure(component(files=(host.file("nowhere/a", b"1"),)))
