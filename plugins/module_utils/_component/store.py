@@ -119,9 +119,9 @@ class Store:
 class Ledger:
     """What one component owns. Everything is JSON-native; ``txn`` names the transaction that wrote it.
 
-    - ``paths``: path → ``{"kind": one of claims.PathKind, "original": node}``, for ``json`` and ``repository`` also ``"wrote"``: sha256, for ``json`` also
-      ``"keys"``: pointer → ``{"earlier": text | null, "container": bool}``; for a stranger in a directory that is
-      ``"purged"``, that directory is ``"purged_by"``
+    - ``paths``: path → ``{"kind": one of claims.PathKind, "original": node}``, for ``json`` and ``repository`` also
+      ``"wrote"``: sha256, for ``json`` also ``"keys"``: pointer → ``{"earlier": text | null, "container": bool}``; for
+      a stranger in a directory that is ``"purged"``, that directory is ``"purged_by"``
     - ``packages``: name → ``{"original": version | null, "held": bool}``
     - ``users``: name → ``{"created": bool, "groups": [those we added]}``
     - ``units``: name → ``{"enabled": bool, "active": bool, "masked": bool, "drop_ins": [paths]}`` as before we came
