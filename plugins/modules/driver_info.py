@@ -330,6 +330,23 @@ boot_id:
   description: Changes with every boot.
   returned: success
   type: str
+architecture:
+  description: The machine's architecture, as C(uname -m) says it.
+  returned: success
+  type: str
+  sample: x86_64
+disruption:
+  description: What the role P(mlops.hosts.gpu_driver#role) noted before it disturbed the host, else null.
+  returned: success
+  type: dict
+  contains:
+    boot_id:
+      description: RV(boot_id) at that time. Null when the note is not whole.
+      type: str
+    reasons:
+      description: RV(reasons) at that time.
+      type: list
+      elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule

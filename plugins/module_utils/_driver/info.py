@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import typing as t
 
 from .._errors import HostError
 from .._runner import Runner
 from . import boot, fabric, files, gpus, kernels, loaded, packages, secure_boot, unattended, users
-from .model import State, Vendor
+from .model import Disruption, State, Vendor
 
 
 def collect(
@@ -47,7 +49,21 @@ def collect(
         fabric_manager=fabric.read(root, nvswitches, installed.packages, run, timeout_s),
         mismatches=mismatches,
         boot_id=(files.read(root, "proc/sys/kernel/random/boot_id") or "").strip() or None,
+        architecture=os.uname().machine,
+        disruption=_disruption(root),
     )
+
+
+def _disruption(root: str) -> Disruption | None:
+    text = files.read(root, "var/lib/mlops.hosts/gpu_driver.disruption.json")
+    if text is None:
+        return None
+    try:
+        noted = json.loads(text)
+        return Disruption(noted["boot_id"], tuple(noted["reasons"]))
+    except (ValueError, LookupError, TypeError):
+        # Cut off in the middle: that there was one is known, and why is not.
+        return Disruption()
 
 
 def _vendor(devices: t.Mapping[Vendor, t.Sized], listed: t.Mapping[Vendor, t.Sized]) -> Vendor | None:

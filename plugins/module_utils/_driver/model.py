@@ -144,6 +144,14 @@ class Mismatch:
 
 
 @dataclasses.dataclass(frozen=True)
+class Disruption:
+    """What role gpu_driver noted before it took the host out of service: a run that was killed is still in it."""
+
+    boot_id: str | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class State:
     """All of it."""
 
@@ -164,6 +172,8 @@ class State:
     fabric_manager: FabricManager = FabricManager()
     mismatches: tuple[Mismatch, ...] = ()
     boot_id: str | None = None
+    architecture: str | None = None
+    disruption: Disruption | None = None
 
 
 @dataclasses.dataclass(frozen=True)
