@@ -6,14 +6,17 @@
 
     standin_repository.py {apt|dnf} DIRECTORY < packages.json
 
-packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``, for apt also
-``scripts: {preinst: text, ...}``. DIRECTORY becomes a flat
+packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``, and where needed
+``scripts: {preinst: text, ...}`` by the packager's own names, ``depends``, ``conflicts``, ``provides`` and ``replaces``
+(lists, in the packager's own words), ``architecture``, ``maintainer`` (rpm: the vendor) and ``conffiles`` (paths).
+DIRECTORY becomes a flat
 repository that apt (dpkg-dev, apt-utils and gnupg installed) or dnf (rpm with rpmbuild and rpmsign, createrepo_c and
 gnupg installed) can use by a file: address; its public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint.
-A repository that is there gets the packages added. It stands in for a vendor's repository that a test cannot reach.
+A repository that is there gets the packages added; an empty list writes the index of the packages that are still there.
+It stands in for a vendor's repository that a test cannot reach.
 
 For dnf a version may have an epoch and a release (``1:2.0-3``), and a package a ``signature``: ``foreign``, by a key
-that the repository does not offer, or ``none``.
+that the repository does not offer, or ``none``. An item ``{modules: text}`` is the repository's modules.yaml.
 """
 
 from __future__ import annotations
@@ -28,6 +31,9 @@ import tempfile
 from typing import Any
 
 KEY_NAME = "mlops.hosts stand-in repository"
+MODULES = "modules.yaml"
+RELATIONS_DEB = {"depends": "Depends", "conflicts": "Conflicts", "provides": "Provides", "replaces": "Replaces"}
+RELATIONS_RPM = {"depends": "Requires", "conflicts": "Conflicts", "provides": "Provides", "replaces": "Obsoletes"}
 
 
 def main(kind: str, directory: str) -> None:
@@ -36,6 +42,9 @@ def main(kind: str, directory: str) -> None:
     home = root.parent / f".{root.name}-gnupg"
     fingerprint = _key(home)
     for package in json.load(sys.stdin):
+        if "modules" in package:
+            (root / MODULES).write_text(package["modules"])
+            continue
         with tempfile.TemporaryDirectory() as work:
             if kind == "apt":
                 _deb(package, pathlib.Path(work), root)
@@ -47,6 +56,8 @@ def main(kind: str, directory: str) -> None:
         _index_apt(root, home, fingerprint)
     else:
         _run("createrepo_c", str(root))
+        if (root / MODULES).exists():
+            _run("modifyrepo_c", "--mdtype=modules", str(root / MODULES), str(root / "repodata"))
 
 
 def _key(home: pathlib.Path) -> str:
@@ -62,9 +73,13 @@ def _deb(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> Non
     control = work / "DEBIAN" / "control"
     control.parent.mkdir()
     control.write_text(
-        f"Package: {package['name']}\nVersion: {package['version']}\nArchitecture: all\n"
-        f"Maintainer: mlops.hosts tests <tests@example.invalid>\nDescription: stand-in for tests\n"
+        f"Package: {package['name']}\nVersion: {package['version']}\n"
+        f"Architecture: {package.get('architecture', 'all')}\n"
+        f"Maintainer: {package.get('maintainer', 'mlops.hosts tests <tests@example.invalid>')}\n"
+        + "".join(f"{field}: {', '.join(package[key])}\n" for key, field in RELATIONS_DEB.items() if package.get(key))
+        + "Description: stand-in for tests\n"
     )
+    (control.parent / "conffiles").write_text("".join(f"{path}\n" for path in package.get("conffiles", ())))
     for name, text in package.get("scripts", {}).items():
         (control.parent / name).write_text(text)
         (control.parent / name).chmod(0o755)
@@ -77,12 +92,17 @@ def _rpm(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> pat
     epoch, _colon, rest = f"0:{package['version']}".rpartition(":")
     version, _dash, release = rest.partition("-")
     spec = work / "package.spec"
-    files = "\n".join(package["files"])
+    config = package.get("conffiles", ())
+    files = "\n".join(f"%config(noreplace) {path}" if path in config else path for path in package["files"])
     spec.write_text(
         f"Name: {package['name']}\nEpoch: {epoch.rpartition(':')[2]}\nVersion: {version}\nRelease: {release or '1'}\n"
-        "Summary: stand-in for tests\nLicense: GPL-3.0-or-later\nBuildArch: noarch\nAutoReqProv: no\n"
-        "%description\nstand-in for tests\n"
-        f"%install\ncp -a {content}/. %{{buildroot}}/\n%files\n{files}\n"
+        "Summary: stand-in for tests\nLicense: GPL-3.0-or-later\nAutoReqProv: no\n"
+        f"BuildArch: {package.get('architecture', 'noarch')}\n"
+        + (f"Vendor: {package['maintainer']}\n" if "maintainer" in package else "")
+        + "".join(f"{tag}: {each}\n" for key, tag in RELATIONS_RPM.items() for each in package.get(key, ()))
+        + "%description\nstand-in for tests\n"
+        + "".join(f"%{name}\n{text}\n" for name, text in package.get("scripts", {}).items())
+        + f"%install\ncp -a {content}/. %{{buildroot}}/\n%files\n{files}\n"
     )
     _run("rpmbuild", "-bb", "--define", f"_topdir {work}/rpm", "--define", f"_rpmdir {work}/made", str(spec))
     (made,) = (work / "made").rglob("*.rpm")
