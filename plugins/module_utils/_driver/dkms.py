@@ -14,7 +14,8 @@ from . import files, versions
 from .model import Dkms, DkmsState, Vendor
 
 _TREE = "var/lib/dkms"
-# nvidia-current, nvidia-current-open and nvidia-tesla are Debian's; nvidia-fs is no driver.
+# nvidia-current, nvidia-current-open and nvidia-tesla are Debian's, each the name of a module's file; nvidia-fs is no
+# driver.
 _NAMES: dict[Vendor, re.Pattern[str]] = {
     "nvidia": re.compile(r"nvidia(-(?!fs|peermem).*)?$"),
     "amd": re.compile(r"amdgpu$"),
@@ -22,13 +23,14 @@ _NAMES: dict[Vendor, re.Pattern[str]] = {
 # Since DKMS 3 "name/version, kernel, arch: state", before "name, version, kernel, arch: state".
 _LINE = re.compile(r"(?P<name>[^/,:]+)(?:/|, )(?P<version>[^,:]+)(?:, (?P<kernel>[^,]+), [^:]+)?: (?P<state>\S+)")
 _LOG = re.compile(r"^DKMS .*make\.log for \S+ for kernel (\S+)")
-_WORST = re.compile(r"\berror\b|\*\*\*", re.IGNORECASE)
+# What the compiler says, else what make does.
+_WORST = (re.compile(r"(^|\s)(fatal )?error:"), re.compile(r"\*\*\*|\berror\b", re.IGNORECASE))
 _LONGEST = 300
 
 
 @dataclasses.dataclass(frozen=True)
 class Known:
-    """The newest version that DKMS has: ``states`` by kernel."""
+    """The newest version that DKMS has under the name that modprobe would load: ``states`` by kernel."""
 
     name: str | None = None
     version: str | None = None
@@ -47,14 +49,15 @@ class Known:
 NOTHING = Known()
 
 
-def read(root: str, vendor: Vendor, run: Runner, timeout_s: float) -> Known:
+def read(root: str, vendor: Vendor, chosen: str, run: Runner, timeout_s: float) -> Known:
+    """``chosen`` is the module's name on disk."""
     if not any(_NAMES[vendor].match(name) for name in files.names(root, _TREE)):
         return NOTHING
     said = run("dkms", "status", timeout_s=timeout_s).stdout
     lines = [found for found in map(_LINE.match, said.splitlines()) if found and _NAMES[vendor].match(found["name"])]
     if not lines:
         return NOTHING
-    newest = max(lines, key=lambda line: versions.order(line["version"]))
+    newest = max(lines, key=lambda line: (line["name"] == chosen, versions.order(line["version"])))
     states = tuple(
         (line["kernel"], _state(line["state"]))
         for line in lines
@@ -77,6 +80,5 @@ def _failure(root: str, name: str, version: str, release: str) -> str | None:
     if built_for is None or built_for.group(1) != release:
         return None
     lines = [line.strip() for line in log.splitlines()[1:] if line.strip() and line[0] not in "#-"]
-    first = next((line for line in lines if _WORST.search(line)), None)
-    words = [line for line in dict.fromkeys((first, *lines[-1:])) if line]
-    return " | ".join(words)[:_LONGEST] or "the log is empty"
+    worst = (line for pattern in _WORST for line in lines if pattern.search(line))
+    return next(worst, lines[-1] if lines else "the log is empty")[:_LONGEST].rstrip(".")

@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import Runner
-from . import boot, fabric, files, gpus, kernels, loaded, packages, secure_boot, unattended, users
+from . import boot, fabric, files, gpus, kernels, loaded, modules, packages, secure_boot, unattended, users
 from .model import Disruption, State, Vendor
 
 
@@ -26,7 +26,9 @@ def collect(
     devices = gpus.read(root)
     listed = packages.read(root, run, timeout_s)
     maker = _vendor(devices, listed) if vendor == "auto" else vendor
-    installed, mismatches = packages.judge(listed[maker], maker) if maker else packages.NOTHING
+    installed, mismatches = (
+        packages.judge(listed[maker], maker, modules.chosen(root, maker)) if maker else packages.NOTHING
+    )
     releases = kernels.installed(root)
     next_kernel, rule = boot.next_kernel(root, releases)
     secure = secure_boot.read(root, run, timeout_s)

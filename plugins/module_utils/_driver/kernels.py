@@ -35,7 +35,7 @@ def read(
     root: str, vendor: Vendor | None, releases: tuple[str, ...], next_boot: str | None, run: Runner, timeout_s: float
 ) -> tuple[Kernel, ...]:
     """What each has of the driver. Without a vendor there is nothing to look for."""
-    known = dkms.read(root, vendor, run, timeout_s) if vendor else dkms.NOTHING
+    known = dkms.read(root, vendor, modules.chosen(root, vendor), run, timeout_s) if vendor else dkms.NOTHING
     found = modules.read(root, vendor, releases, known, run, timeout_s) if vendor else {}
     now = running(root)
     return tuple(

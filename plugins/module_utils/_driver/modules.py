@@ -24,12 +24,26 @@ _INSTALL = re.compile(r"^(?:install nvidia modprobe -i|alias nvidia) (nvidia-\S+
 _PLACES = ("updates", "extra", "weak-updates", "kernel")
 
 
+def chosen(root: str, vendor: Vendor) -> str:
+    """The name of the module's file. On Debian it is what modprobe is configured to load in its place.
+
+    Without the parts for graphics that configuration is not in force, but the alternative is chosen all the same.
+    """
+    if vendor == "amd":
+        return "amdgpu"
+    for folder in ("etc/modprobe.d", "lib/modprobe.d", "etc/nvidia"):
+        for name in files.names(root, folder):
+            if found := _INSTALL.search(files.read(root, folder, name) or ""):
+                return found.group(1)
+    return "nvidia"
+
+
 def read(
     root: str, vendor: Vendor, releases: t.Iterable[str], known: Known, run: Runner, timeout_s: float
 ) -> dict[str, Module]:
     """By release. A kernel without the module is not in it."""
-    chosen = _chosen(root) if vendor == "nvidia" else "amdgpu"
-    paths = {release: path for release in releases if (path := _path(root, vendor, release, chosen))}
+    name = chosen(root, vendor)
+    paths = {release: path for release in releases if (path := _path(root, vendor, release, name))}
     if not paths:
         return {}
     at = {release: os.path.join(files.below(root, "lib/modules", release), path) for release, path in paths.items()}
@@ -61,23 +75,14 @@ def _module(text: str, vendor: Vendor, path: str, *, by_dkms: bool) -> Module:
     return Module(fields.get("version"), flavour, fields.get("signer"), origin, path)
 
 
-def _chosen(root: str) -> str:
-    """The file's name to which Debian's configuration of modprobe leads."""
-    for folder in ("etc/modprobe.d", "lib/modprobe.d"):
-        for name in files.names(root, folder):
-            if found := _INSTALL.search(files.read(root, folder, name) or ""):
-                return found.group(1)
-    return "nvidia"
-
-
-def _path(root: str, vendor: Vendor, release: str, chosen: str) -> str | None:
+def _path(root: str, vendor: Vendor, release: str, name: str) -> str | None:
     """Below the kernel's folder. depmod keeps one of each name, in the order in which modprobe prefers them."""
     listed = files.read(root, "lib/modules", release, "modules.dep")
     paths = [line.partition(":")[0] for line in listed.splitlines()] if listed else _walk(root, release)
     found = [path for path in paths if _FILES[vendor].match(path.rsplit("/", 1)[-1])]
     # A list that is older than a removal still has the file.
     found = [path for path in found if files.exists(root, "lib/modules", release, path)]
-    return min(found, key=lambda path: (_stem(path) != chosen, _place(path)), default=None)
+    return min(found, key=lambda path: (_stem(path) != name, _place(path)), default=None)
 
 
 def _walk(root: str, release: str) -> list[str]:

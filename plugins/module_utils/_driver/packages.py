@@ -85,12 +85,15 @@ def read(root: str, run: Runner, timeout_s: float) -> dict[Vendor, tuple[Package
     }
 
 
-def judge(packages: tuple[Package, ...], vendor: Vendor) -> tuple[Installed, tuple[Mismatch, ...]]:
-    """What is installed, and what does not fit to it."""
+def judge(packages: tuple[Package, ...], vendor: Vendor, chosen: str) -> tuple[Installed, tuple[Mismatch, ...]]:
+    """What is installed, and what does not fit to it. ``chosen`` is the module's name on disk."""
     there = [package for package in packages if is_there(package)]
     version = _user_space(there) if vendor == "nvidia" else _amdgpu(there)
     modules = [package for package in there if has_module(package)]
     flavours: set[Flavour] = {"open" if _OPEN.search(package.name) else "proprietary" for package in modules}
+    if len(flavours) > 1 and chosen != "nvidia":
+        # Debian's packages of both flavours can lie side by side.
+        flavours = {"open" if chosen.endswith("-open") else "proprietary"}
     sources = {package.source for package in there if is_part(package)}
     installed = Installed(
         version=version,

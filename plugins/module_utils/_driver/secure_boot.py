@@ -45,13 +45,10 @@ def mok(root: str, run: Runner, timeout_s: float, *, has_uefi: bool) -> Mok:
         return Mok(key=key)
     said = f"{tested.stdout}{tested.stderr}"
     enrolled = True if "is already enrolled" in said else False if "is not enrolled" in said else None
-    if enrolled:
-        return Mok(True, False, key)
-    # mokutil says of a key that waits for the next boot that it is already in the enrolment request.
-    if "enrollment request" in said:
+    # Of a key that waits for the next boot it says that it is already in the enrollment request.
+    if "in the enrollment request" in said:
         return Mok(False, True, key)
-    waiting = run("mokutil", "--list-new", timeout_s=timeout_s)
-    return Mok(enrolled, "SHA1 Fingerprint" in waiting.stdout if waiting.rc == 0 else None, key)
+    return Mok(enrolled, None if enrolled is None else False, key)
 
 
 def _configured(root: str) -> list[str]:

@@ -81,7 +81,7 @@ def _absent(state: State, wish: Wish) -> t.Iterator[Finding]:
     if not state.gpus and not wanted:
         yield Finding("absent", f"No GPU driver is installed, and no GPU is on the PCI bus.{rest}")
         return
-    own = " The module that came with the kernel drives them." if state.loaded.module else ""
+    own = " The module that came with the kernel is loaded." if state.loaded.module else ""
     gpus = f" for the {_count(len(state.gpus), f'{name} GPU')} on the PCI bus" if state.gpus else ""
     yield Finding("absent", f"No {name} driver is installed{gpus}.{own}{rest}", f"Install {_called(state, wish)}.")
     for other in state.other_drivers:
@@ -104,15 +104,17 @@ def _other_than_wanted(state: State, wish: Wish) -> t.Iterator[Finding]:
 
 
 def _failed_builds(state: State) -> t.Iterator[Finding]:
+    """Broken where the kernel matters, and where the package could not be installed because of it."""
+    stuck = any(packages.has_module(package) and not packages.is_whole(package) for package in state.installed.packages)
     for kernel in _urgent_first(state.kernels):
         if kernel.dkms and kernel.dkms.state == "failed" and not _fits(kernel.module, _expected(state)):
-            matters = kernel.running or kernel.next_boot
             yield Finding(
-                "broken" if matters else "rebuild",
+                "broken" if kernel.running or kernel.next_boot or stuck else "rebuild",
                 f"DKMS could not build driver {kernel.dkms.version} for kernel {_told(kernel)}: "
                 f"{kernel.dkms.last_words}.",
-                "Mend what the build log below /var/lib/dkms complains of, "
-                f"and run dkms autoinstall -k {kernel.release}.",
+                "Mend what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, "
+                "or remove the kernel; then run "
+                + ("dpkg --configure -a." if stuck else f"dkms autoinstall -k {kernel.release}."),
             )
 
 
@@ -125,12 +127,11 @@ def _packages(state: State) -> t.Iterator[Finding]:
             "or one of its scripts failed.",
             "Run dpkg --configure -a, then apt-get --fix-broken install.",
         )
-    for mismatch in state.mismatches:
+    if state.mismatches:
         yield Finding(
             "broken",
-            f"{mismatch.name} is of version {mismatch.version}, and the driver of {state.installed.version}: "
-            "they work only in the same version.",
-            f"Bring all packages of the driver to one version, {state.installed.version} or another.",
+            f"The driver's packages are of different versions, and work only in one: {_by_version(state)}.",
+            "Bring all packages of the driver to one version.",
         )
     parts = [package for package in state.installed.packages if packages.is_part(package)]
     makers = [package.name for package in parts if package.source == "vendor"]
@@ -151,6 +152,15 @@ def _packages(state: State) -> t.Iterator[Finding]:
             "and nothing that has its kernel module.",
             "Install the package with the kernel module of the same version.",
         )
+
+
+def _by_version(state: State) -> str:
+    parts = [package for package in state.installed.packages if packages.is_part(package)]
+    names: dict[str, list[str]] = {}
+    for package in parts:
+        names.setdefault(versions.upstream(package.version), []).append(package.name)
+    fewest_first = sorted(names.items(), key=lambda item: len(item[1]))
+    return "; ".join(f"{version} ({_list(found)})" for version, found in fewest_first)
 
 
 def _signatures(state: State) -> t.Iterator[Finding]:

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the driver's tests share: recorded output, hosts laid out in a folder, and states to judge."""
+
+from __future__ import annotations
+
+import pathlib
+
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
+    Dkms,
+    Gpu,
+    Installed,
+    Kernel,
+    Loaded,
+    Module,
+    Package,
+    State,
+)
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+
+DATA = pathlib.Path(__file__).parents[4] / "data"
+DEBIAN_12, DEBIAN_13 = "6.1.0-56-amd64", "6.12.118+deb13-amd64"
+VERSION = "580.178.04"
+
+
+def recorded(name: str) -> str:
+    return (DATA / name).read_text()
+
+
+class Recorded:
+    """Answers with what real programs once said: a name below the data by program. The others are not installed."""
+
+    def __init__(self, **names: str) -> None:
+        self.names = {program.replace("_", "-"): name for program, name in names.items()}
+        self.calls: list[tuple[str, ...]] = []
+
+    def __call__(self, *argv, timeout_s=None, stdin=None):
+        assert timeout_s, "every command is bounded"
+        self.calls.append(argv)
+        name = self.names.get(argv[0])
+        if name is None:
+            return Completed(argv, 127, "", f"{argv[0]}: command not found")
+        rc, out, err = (DATA / argv[0] / f"{name}.{end}" for end in ("rc", "stdout", "stderr"))
+        return Completed(argv, int(rc.read_text()), out.read_text(), err.read_text())
+
+
+class Said:
+    """Answers as told: for what could not be recorded here. Only the lines that are read."""
+
+    def __init__(self, **texts: str) -> None:
+        self.texts = {program.replace("_", "-"): text for program, text in texts.items()}
+        self.calls: list[tuple[str, ...]] = []
+
+    def __call__(self, *argv, timeout_s=None, stdin=None):
+        assert timeout_s, "every command is bounded"
+        self.calls.append(argv)
+        return Completed(argv, 0 if argv[0] in self.texts else 127, self.texts.get(argv[0], ""), "")
+
+
+def lay(root: pathlib.Path, **files: str | bytes) -> None:
+    """Files below the root, by path with a colon for each slash."""
+    for name, content in files.items():
+        write(root, name.replace(":", "/"), content)
+
+
+def write(root: pathlib.Path, path: str, content: str | bytes = "") -> None:
+    target = root / path.lstrip("/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def kernel_on_disk(root: pathlib.Path, release: str, module: str | None = None, *, headers: bool = True) -> None:
+    """An installed kernel as Debian lays it out, with a module of the driver where one is named."""
+    write(root, f"boot/vmlinuz-{release}")
+    write(root, f"lib/modules/{release}/kernel/fs/ext4/ext4.ko")
+    listed = ["kernel/fs/ext4/ext4.ko:"]
+    if module:
+        write(root, f"lib/modules/{release}/{module}")
+        listed.append(f"{module}: kernel/drivers/gpu/drm/drm.ko")
+    write(root, f"lib/modules/{release}/modules.dep", "".join(f"{line}\n" for line in listed))
+    if headers:
+        write(root, f"usr/src/linux-headers-{release}/Makefile")
+        (root / f"lib/modules/{release}/build").symlink_to(f"/usr/src/linux-headers-{release}")
+
+
+GPU = Gpu("0000:1a:00.0", "10de:2330", "hopper", "nvidia")
+
+
+def packages(version=VERSION, *, module="nvidia-dkms-open", source="vendor"):
+    return tuple(Package(name, f"{version}-1ubuntu1", source=source) for name in ("libnvidia-compute", module) if name)
+
+
+def installed(version=VERSION, flavour="open", source="vendor", extra=(), **options):
+    return Installed(version, flavour, source, (*packages(version, source=source, **options), *extra))
+
+
+def loaded(version=VERSION, flavour="open", dependents=("nvidia_uvm",), refcount=0):
+    return Loaded("nvidia", version, flavour, dependents, refcount)
+
+
+def module(version=VERSION, flavour="open", signer="DKMS module signing key", origin="dkms"):
+    return Module(version, flavour, signer, origin, "/lib/modules/r/updates/dkms/nvidia.ko")
+
+
+BUILT = module()
+
+
+def kernel(release="6.8.0-50-generic", *, module=BUILT, state="installed", words=None, **options):
+    dkms = Dkms(VERSION, state, words) if state else None
+    return Kernel(release, module=module, dkms=dkms, headers=options.pop("headers", True), **options)
+
+
+RUNNING = kernel(running=True, next_boot=True)
+
+
+def state(**options) -> State:
+    """A host that is right, but for what is said."""
+    return State(
+        **{
+            "vendor": "nvidia",
+            "gpus": (GPU,),
+            "installed": installed(),
+            "loaded": loaded(),
+            "kernels": (RUNNING,),
+            "running_kernel": "6.8.0-50-generic",
+            "next_kernel": "6.8.0-50-generic",
+            "next_kernel_rule": "grub",
+            "secure_boot": "disabled",
+            "excluded_from_unattended": True,
+            **options,
+        }
+    )
