@@ -35,8 +35,17 @@ def read(root: str) -> dict[Vendor, tuple[Gpu, ...]]:
 
 def nvswitches(root: str) -> int:
     """Up to the fourth generation an NVSwitch is on the PCI bus."""
+    bus = os.path.join(root, _BUS)
     return sum(
-        (files.read(root, _BUS, name, "vendor") or "").strip() == _NVIDIA
-        and (files.read(root, _BUS, name, "class") or "").startswith(_BRIDGE)
+        (_attribute(bus, name, "vendor"), _attribute(bus, name, "class")[: len(_BRIDGE)]) == (_NVIDIA, _BRIDGE)
         for name in files.names(root, _BUS)
     )
+
+
+def _attribute(bus: str, device: str, name: str) -> str:
+    try:
+        with open(os.path.join(bus, device, name), encoding="ascii") as source:
+            return source.read().strip().lower()
+    except OSError:
+        # The device went away while we were reading.
+        return ""

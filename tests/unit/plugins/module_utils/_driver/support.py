@@ -19,7 +19,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
 )
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
-DATA = pathlib.Path(__file__).parents[4] / "data"
+DATA = pathlib.Path(__file__).parents[3] / "data"
 DEBIAN_12, DEBIAN_13 = "6.1.0-56-amd64", "6.12.118+deb13-amd64"
 VERSION = "580.178.04"
 
