@@ -49,8 +49,8 @@ attributes:
 notes:
   - Without root, the processes of other users are not seen in RV(users).
   - >-
-    It starts at most seven programs, those that are there of C(dpkg-query) or C(rpm), C(dkms), C(modinfo), C(mokutil),
-    C(apt-config) and C(systemctl).
+    It starts at most six processes, of those that are there of C(dpkg-query) or C(rpm), C(modinfo), C(mokutil),
+    C(apt-config) and C(systemctl). What DKMS did is read from C(/var/lib/dkms), as C(dkms status) takes seconds.
 seealso:
   - module: mlops.hosts.gpu_info
 """

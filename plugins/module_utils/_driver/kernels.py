@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""The installed kernels, with the driver's module for each: two processes for all of them."""
+"""The installed kernels, with the driver's module for each: one process for all of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(
     root: str, vendor: Vendor | None, releases: tuple[str, ...], next_boot: str | None, run: Runner, timeout_s: float
 ) -> tuple[Kernel, ...]:
     """What each has of the driver. Without a vendor there is nothing to look for."""
-    known = dkms.read(root, vendor, modules.chosen(root, vendor), run, timeout_s) if vendor else dkms.NOTHING
+    known = dkms.read(root, vendor, modules.chosen(root, vendor)) if vendor else dkms.NOTHING
     found = modules.read(root, vendor, releases, known, run, timeout_s) if vendor else {}
     now = running(root)
     return tuple(

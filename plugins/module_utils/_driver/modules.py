@@ -53,9 +53,8 @@ def read(
         for text in re.split(r"^(?=filename:)", said, flags=re.MULTILINE)
         if (found := re.match(r"filename:\s+(\S+)", text))
     }
-    dkms = {release for release, state in known.states if state == "installed"}
     return {
-        release: _module(told[at[release]], vendor, f"/lib/modules/{release}/{path}", by_dkms=release in dkms)
+        release: _module(told[at[release]], vendor, f"/lib/modules/{release}/{path}", by_dkms=known.name is not None)
         for release, path in paths.items()
         if at[release] in told
     }

@@ -58,16 +58,35 @@ class Said:
         return Completed(argv, 0 if argv[0] in self.texts else 127, self.texts.get(argv[0], ""), "")
 
 
-def lay(root: pathlib.Path, **files: str | bytes) -> None:
-    """Files below the root, by path with a colon for each slash."""
-    for name, content in files.items():
-        write(root, name.replace(":", "/"), content)
-
-
 def write(root: pathlib.Path, path: str, content: str | bytes = "") -> None:
     target = root / path.lstrip("/")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def recorded_tree(root: pathlib.Path, name: str, at: str) -> None:
+    """A folder as find printed it: kind, path, and where a link leads."""
+    for line in recorded(name).splitlines():
+        kind, path, target = line.split(" ")
+        place = root / at / path
+        if kind == "d":
+            place.mkdir(parents=True, exist_ok=True)
+        elif kind == "l":
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(target)
+        else:
+            write(root, f"{at}/{path}")
+
+
+def dkms_has(root: pathlib.Path, name: str, version: str, *built: str, installed: bool = True) -> None:
+    """DKMS's tree as it was recorded: what is installed has a link."""
+    source = root / f"var/lib/dkms/{name}/{version}/source"
+    source.parent.mkdir(parents=True)
+    source.symlink_to(f"/usr/src/{name}-{version}")
+    for release in built:
+        write(root, f"var/lib/dkms/{name}/{version}/{release}/x86_64/module/{name}.ko")
+        if installed:
+            (root / f"var/lib/dkms/{name}/kernel-{release}-x86_64").symlink_to(f"{version}/{release}/x86_64")
 
 
 def kernel_on_disk(root: pathlib.Path, release: str, module: str | None = None, *, headers: bool = True) -> None:

@@ -24,7 +24,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.verdict import
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 
 from .._gpu.support import pci_device
-from .support import DEBIAN_12, Recorded, Said, kernel_on_disk, recorded, write
+from .support import DEBIAN_12, Recorded, Said, dkms_has, kernel_on_disk, recorded, write
 
 VARIABLE = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 KEY = "/var/lib/dkms/mok.pub"
@@ -195,7 +195,7 @@ def host(tmp_path):
     write(tmp_path, "etc/os-release", recorded("os-release/debian-trixie"))
     write(tmp_path, "usr/bin/dpkg-query")
     write(tmp_path, "usr/bin/unattended-upgrade")
-    write(tmp_path, "var/lib/dkms/nvidia-current/x")
+    dkms_has(tmp_path, "nvidia-current", "535.309.01", DEBIAN_12)
     write(tmp_path, "proc/sys/kernel/osrelease", f"{DEBIAN_12}\n")
     write(tmp_path, "proc/sys/kernel/random/boot_id", "0b1c\n")
     write(tmp_path, VARIABLE, bytes((6, 0, 0, 0, 0)))
@@ -206,7 +206,7 @@ def host(tmp_path):
 
 
 def programs(**others):
-    return {"dpkg_query": "driver-bookworm", "dkms": "bookworm", "apt_config": "unattended-excluded", **others}
+    return {"dpkg_query": "driver-bookworm", "apt_config": "unattended-excluded", **others}
 
 
 def test_all_of_it(host):
@@ -214,7 +214,7 @@ def test_all_of_it(host):
     state = info.collect(run, root=str(host))
     result = as_result(state, Wish(), judge(state, Wish()))
     assert json.loads(json.dumps(result)) == result
-    assert [call[0] for call in run.calls] == ["dpkg-query", "dkms", "modinfo", "mokutil", "apt-config"]
+    assert [call[0] for call in run.calls] == ["dpkg-query", "modinfo", "mokutil", "apt-config"]
     assert (result["vendor"], result["installed"]["version"], result["boot_id"]) == ("nvidia", "535.309.01", "0b1c")
     assert (result["next_kernel"], result["next_kernel_rule"]) == (DEBIAN_12, "newest")
     assert (result["secure_boot"], result["excluded_from_unattended"]) == ("disabled", True)

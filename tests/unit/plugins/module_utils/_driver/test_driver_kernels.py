@@ -12,7 +12,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver import boot, d
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import Dkms
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.modules import chosen
 
-from .support import DEBIAN_12, DEBIAN_13, Recorded, Said, kernel_on_disk, recorded, write
+from .support import DEBIAN_12, DEBIAN_13, Recorded, Said, dkms_has, kernel_on_disk, recorded, recorded_tree, write
 
 OLDER = "6.1.0-55-amd64"
 BUILT_12, BUILT_13 = "updates/dkms/nvidia-current.ko", "updates/dkms/nvidia-current.ko.xz"
@@ -41,12 +41,12 @@ def read(root, run, next_boot=None, vendor="nvidia"):
 )
 def test_debian(tmp_path, release, module, suite, version):
     kernel_on_disk(tmp_path, release, module)
-    write(tmp_path, "var/lib/dkms/nvidia-current/x")
+    dkms_has(tmp_path, "nvidia-current", version, release)
     write(tmp_path, "etc/nvidia/nvidia-modprobe.conf", "install nvidia modprobe -i nvidia-current $CMDLINE_OPTS\n")
     write(tmp_path, "proc/sys/kernel/osrelease", f"{release}\n")
-    run = At(tmp_path, dkms=suite, modinfo=suite)
+    run = At(tmp_path, modinfo=suite)
     (found,) = read(tmp_path, run, next_boot=release)
-    assert len(run.calls) == 2
+    assert len(run.calls) == 1
     assert (found.release, found.running, found.next_boot, found.headers) == (release, True, True, True)
     assert found.dkms == Dkms(version, "installed")
     assert (found.module.version, found.module.flavour) == (version, "proprietary")
@@ -54,14 +54,12 @@ def test_debian(tmp_path, release, module, suite, version):
     assert found.module.path == f"/lib/modules/{release}/{module}"
 
 
-def test_two_processes_however_many_kernels_there_are(tmp_path):
+def test_one_process_however_many_kernels_there_are(tmp_path):
     for release in (OLDER, DEBIAN_12, "6.1.0-54-amd64"):
         kernel_on_disk(tmp_path, release, BUILT_12)
-    write(tmp_path, "var/lib/dkms/nvidia-current/x")
-    run = At(tmp_path, dkms="bookworm", modinfo="bookworm")
+    run = At(tmp_path, modinfo="bookworm")
     assert [kernel.release for kernel in read(tmp_path, run)] == ["6.1.0-54-amd64", OLDER, DEBIAN_12]
-    assert [call[0] for call in run.calls] == ["dkms", "modinfo"]
-    assert len(run.calls[1]) == 4
+    assert [len(call) for call in run.calls] == [4]
 
 
 def test_nothing_is_asked_where_there_is_nothing(tmp_path):
@@ -184,66 +182,68 @@ def test_amd_takes_what_dkms_built_before_the_kernel_s_own(tmp_path):
     assert (found.version, found.flavour, found.origin) == (None, None, "kernel")
 
 
-def known(root, said, vendor="nvidia", chosen="nvidia-current"):
-    write(root, "var/lib/dkms/nvidia-current/x")
-    write(root, "var/lib/dkms/amdgpu/x")
-    return dkms.read(str(root), vendor, chosen, said, 30)
+def known(root, vendor="nvidia", chosen="nvidia-current"):
+    return dkms.read(str(root), vendor, chosen)
 
 
 def test_dkms_has_it_and_has_not_built_it(tmp_path):
-    found = known(tmp_path, Recorded(dkms="added"))
-    assert found.of(str(tmp_path), DEBIAN_12) == Dkms("535.309.01", "added")
+    recorded_tree(tmp_path, "dkms/tree-bookworm.find", "var/lib/dkms")
+    assert known(tmp_path).of(str(tmp_path), DEBIAN_12) == Dkms("535.309.01", "added")
+
+
+def test_dkms_has_installed_it(tmp_path):
+    recorded_tree(tmp_path, "dkms/tree-trixie.find", "var/lib/dkms")
+    found = known(tmp_path)
+    assert found.of(str(tmp_path), DEBIAN_13) == Dkms("550.163.01", "installed")
+    assert found.of(str(tmp_path), DEBIAN_12) == Dkms("550.163.01", "added")
+
+
+def test_of_two_names_the_one_that_modprobe_would_load_counts(tmp_path):
+    recorded_tree(tmp_path, "dkms/tree-trixie.find", "var/lib/dkms")
+    assert known(tmp_path, chosen="nvidia-current-open").of(str(tmp_path), DEBIAN_13) == Dkms("550.163.01", "added")
 
 
 @pytest.mark.parametrize(
-    ("log", "version", "release", "words"),
+    ("log", "tree", "name", "version", "release", "words"),
     [
         (
-            "make-simulated-error.log", "535.309.01", OLDER,
+            "make-simulated-error.log", "tree-bookworm.find", "nvidia-current", "535.309.01", OLDER,
             "error: simulated: this driver does not know this kernel",
         ),
         (
-            "make-trixie-open-shortened.log", "550.163.01", DEBIAN_13,
+            "make-trixie-open-shortened.log", "tree-trixie.find", "nvidia-current-open", "550.163.01", DEBIAN_13,
             "/var/lib/dkms/nvidia-current-open/550.163.01/build/nvidia/nv-pci.c:237:9: error: too few arguments to "
             "function 'pci_resize_resource'",
         ),
     ],
 )  # fmt: skip
-def test_a_build_that_failed(tmp_path, log, version, release, words):
-    name = "nvidia-current-open" if "open" in log else "nvidia-current"
+def test_a_build_that_failed(tmp_path, log, tree, name, version, release, words):
+    recorded_tree(tmp_path, f"dkms/{tree}", "var/lib/dkms")
     write(tmp_path, f"var/lib/dkms/{name}/{version}/build/make.log", recorded(f"dkms/{log}"))
-    found = known(tmp_path, Recorded(dkms="two-names" if "open" in log else "added"), chosen=name)
+    found = known(tmp_path, chosen=name)
     assert found.of(str(tmp_path), release) == Dkms(version, "failed", words)
     # The log is of one kernel.
     assert found.of(str(tmp_path), "6.1.0-54-amd64") == Dkms(version, "added")
 
 
-def test_of_two_names_the_one_that_modprobe_would_load_counts(tmp_path):
-    found = known(tmp_path, Recorded(dkms="two-names"))
-    assert found.of(str(tmp_path), DEBIAN_13) == Dkms("550.163.01", "installed")
+def test_the_newest_version_counts_and_what_is_no_driver_does_not(tmp_path):
+    dkms_has(tmp_path, "nvidia", "570.211.01", DEBIAN_12)
+    dkms_has(tmp_path, "nvidia", "580.178.04", DEBIAN_12, OLDER, installed=False)
+    dkms_has(tmp_path, "nvidia-fs", "999.1", DEBIAN_12)
+    found = known(tmp_path, chosen="nvidia")
+    assert found.of(str(tmp_path), DEBIAN_12) == Dkms("580.178.04", "built")
+    assert found.of(str(tmp_path), DEBIAN_13) == Dkms("580.178.04", "added")
 
 
-@pytest.mark.parametrize(
-    ("line", "state"),
-    [
-        ("nvidia, 580.178.04, 6.8.0-50-generic, x86_64: installed", "installed"),
-        ("nvidia/580.178.04, 6.8.0-50-generic, x86_64: built", "built"),
-        ("nvidia/580.178.04, 6.8.0-50-generic, x86_64: installed-weak from 6.8.0-49-generic", "installed"),
-        ("nvidia/580.178.04, 6.8.0-50-generic, x86_64: installed (WARNING! Diff between built and x!)", "installed"),
-        ("nvidia/580.178.04, 6.8.0-50-generic, x86_64: installed (Original modules exist)", "installed"),
-        ("nvidia/580.178.04: added", "added"),
-    ],
-)
-def test_what_dkms_says(tmp_path, line, state):
-    # An earlier version that is still there does not count, and neither does what is no driver.
-    others = "nvidia/570.1, 6.8.0-50-generic, x86_64: installed\nnvidia-fs/2.26.6: added\n"
-    found = known(tmp_path, Said(dkms=f"{others}{line}\n"), chosen="nvidia")
-    assert found.of(str(tmp_path), "6.8.0-50-generic") == Dkms("580.178.04", state)
+def test_no_driver_in_dkms(tmp_path):
+    dkms_has(tmp_path, "zfs", "2.3", DEBIAN_12)
+    assert known(tmp_path).of(str(tmp_path), DEBIAN_12) is None
 
 
 def test_amd_s_dkms(tmp_path):
-    found = known(tmp_path, Said(dkms="amdgpu/6.12.12-2187269.24.04, 6.8.0-50-generic, x86_64: installed\n"), "amd")
-    assert found.of(str(tmp_path), "6.8.0-50-generic") == Dkms("6.12.12-2187269.24.04", "installed")
+    dkms_has(tmp_path, "amdgpu", "6.12.12-2187269.24.04", DEBIAN_12)
+    found = known(tmp_path, "amd", "amdgpu")
+    assert found.of(str(tmp_path), DEBIAN_12) == Dkms("6.12.12-2187269.24.04", "installed")
 
 
 ADVANCED = "gnulinux-advanced-11111111-2222-3333-4444-555555555555"
