@@ -65,7 +65,9 @@ _MAKERS: dict[Vendor, re.Pattern[str]] = {
     "amd": re.compile(r"@amd\.com|advanced micro devices", re.IGNORECASE),
 }
 _DPKG_FORMAT = "${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\t${db:Status-Eflag}\t${Maintainer}\n"
-_RPM_FORMAT = "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\t%{VENDOR}\t%{PACKAGER}\n"
+_RPM_FORMAT = "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\t%{VENDOR}\t%{PACKAGER}\t%{RSAHEADER:pgpsig}\n"
+# NVIDIA signs with a key for each distribution, and builds by specs that name no vendor.
+_NVIDIA_KEYS = re.compile(r"(d42d0685|cdf6ba43|1940c73e|73cd9b30|3a8b5622)$", re.IGNORECASE)
 _NO_DPKG_MATCH = 1
 # Triggers are work that dpkg does by itself at the end of a run, and what they belong to is in place.
 _WHOLE = ("installed", "config_files", "not_installed", "triggers_awaited", "triggers_pending")
@@ -167,16 +169,16 @@ def _rpm(root: str, run: Runner, timeout_s: float) -> list[Package]:
     locks = _versionlocks(root)
     found = []
     for line in asked.stdout.splitlines():
-        name, version, vendor, packager = line.split("\t")
+        name, version, vendor, packager, signature = line.split("\t")
         spellings = (name, f"{name}-{version}", f"{name}-{version.partition(':')[2]}")
         held = any(fnmatch.fnmatchcase(spelling, lock) for lock in locks for spelling in spellings)
         version = version.rpartition(".")[0].removeprefix("0:")
-        found.append(Package(name, version, "installed", held, _source(f"{vendor}\n{packager}")))
+        found.append(Package(name, version, "installed", held, _source(f"{vendor}\n{packager}", signature)))
     return sorted(found, key=lambda package: package.name)
 
 
-def _source(maker: str) -> Source | None:
-    if any(pattern.search(maker) for pattern in _MAKERS.values()):
+def _source(maker: str, signature: str = "") -> Source | None:
+    if any(pattern.search(maker) for pattern in _MAKERS.values()) or _NVIDIA_KEYS.search(signature):
         return "vendor"
     return "distribution" if maker.replace("(none)", "").strip() else None
 

@@ -181,12 +181,13 @@ def test_amd(debian):
     assert (found["nvidia"], mismatches) == ((), ())
 
 
-RPM = """\
-kmod-nvidia-open-dkms\t3:580.178.04-1.el9.noarch\tNVIDIA Corporation\t(none)
-nvidia-driver-cuda\t3:580.178.04-1.el9.x86_64\tNVIDIA Corporation\t(none)
-nvidia-driver-cuda-libs\t3:580.178.04-1.el9.x86_64\tNVIDIA Corporation\t(none)
-nvidia-container-toolkit\t0:1.18.0-1.x86_64\tNVIDIA CORPORATION\t<cudatools@nvidia.com>
-nvidia-persistenced\t3:580.178.04-1.el9.x86_64\tNVIDIA Corporation\t(none)
+KEY = "RSA/SHA512, Thu Jan  1 00:00:00 2026, Key ID 9cd0a493d42d0685"
+RPM = f"""\
+kmod-nvidia-open-dkms\t3:580.178.04-1.el9.noarch\tNVIDIA Corporation\t(none)\t(none)
+nvidia-driver-cuda\t3:580.178.04-1.el9.x86_64\t(none)\t(none)\t{KEY}
+nvidia-driver-cuda-libs\t3:580.178.04-1.el9.x86_64\tNVIDIA Corporation\t(none)\t(none)
+nvidia-container-toolkit\t0:1.18.0-1.x86_64\tNVIDIA CORPORATION\t<cudatools@nvidia.com>\t(none)
+nvidia-persistenced\t3:580.178.04-1.el9.x86_64\tNVIDIA Corporation\t(none)\t(none)
 """
 
 
@@ -210,8 +211,16 @@ def test_el(el, path, text, held):
     assert found["nvidia-driver-cuda"].held is held
 
 
+def test_el_by_rpm_itself_with_stand_in_packages(el):
+    installed, mismatches = read(el, Recorded(rpm="driver-el9-standin"), "nvidia")
+    assert (installed.version, installed.flavour, installed.source) == ("580.178.04", "open", "vendor")
+    assert (len(installed.packages), mismatches) == (5, ())
+
+
 def test_red_hat_s_own_packages_are_the_distribution_s(el):
-    run = Said(rpm="kmod-nvidia-open\t0:595.71.05-1.el10.x86_64\tRed Hat, Inc.\tRed Hat, Inc. <http://bugzilla>\n")
+    run = Said(
+        rpm="kmod-nvidia-open\t0:595.71.05-1.el10.x86_64\tRed Hat, Inc.\tRed Hat, Inc. <http://bugzilla>\t(none)\n"
+    )
     installed, _mismatches = read(el, run, "nvidia")
     assert (installed.flavour, installed.source, installed.version) == ("open", "distribution", None)
 
