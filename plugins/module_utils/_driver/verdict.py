@@ -62,15 +62,21 @@ def _has_driver(state: State) -> bool:
     """By packages, or by a module that did not come with the kernel, which NVIDIA's installer leaves."""
     if any(packages.is_part(package) for package in state.installed.packages):
         return True
-    modules = [kernel.module for kernel in state.kernels if kernel.module and kernel.module.origin != "kernel"]
-    return bool(modules) or (state.vendor == "nvidia" and state.loaded.module is not None)
+    if any(kernel.module and kernel.module.origin != "kernel" for kernel in state.kernels):
+        return True
+    # A module that is loaded and not on disk any more is all that is left of a driver; in a container the disk is
+    # another one.
+    in_container = not any(kernel.running for kernel in state.kernels)
+    return in_container and state.vendor == "nvidia" and state.loaded.module is not None
 
 
 def _expected(state: State) -> str | None:
     """The version that the module should have."""
     modules = [package for package in state.installed.packages if packages.has_module(package)]
     of_module = next((versions.upstream(package.version) for package in modules if packages.is_part(package)), None)
-    return state.installed.version or of_module
+    # Without packages, what is on disk for the running kernel.
+    on_disk = next((kernel.module.version for kernel in state.kernels if kernel.running and kernel.module), None)
+    return state.installed.version or of_module or on_disk
 
 
 def _absent(state: State, wish: Wish) -> t.Iterator[Finding]:
@@ -81,7 +87,11 @@ def _absent(state: State, wish: Wish) -> t.Iterator[Finding]:
     if not state.gpus and not wanted:
         yield Finding("absent", f"No GPU driver is installed, and no GPU is on the PCI bus.{rest}")
         return
-    own = " The module that came with the kernel is loaded." if state.loaded.module else ""
+    own = ""
+    if state.loaded.module and state.vendor == "amd":
+        own = " The module that came with the kernel is loaded."
+    elif state.loaded.module:
+        own = f" Its module {state.loaded.version} is still loaded."
     gpus = f" for the {_count(len(state.gpus), f'{name} GPU')} on the PCI bus" if state.gpus else ""
     yield Finding("absent", f"No {name} driver is installed{gpus}.{own}{rest}", f"Install {_called(state, wish)}.")
     for other in state.other_drivers:

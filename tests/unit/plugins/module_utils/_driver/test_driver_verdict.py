@@ -172,6 +172,12 @@ ROWS = [
         "Install the AMD driver.",
         id="absent-amd-with-the-kernel's-own-module",
     ),
+    pytest.param(
+        state(installed=NOTHING, kernels=(kernel(module=None, state=None, running=True, next_boot=True),)),
+        "No NVIDIA driver is installed for the 1 NVIDIA GPU on the PCI bus. Its module 580.178.04 is still loaded.",
+        "Install the NVIDIA driver.",
+        id="absent-removed-and-still-loaded",
+    ),
     # rebuild
     pytest.param(
         state(**two_kernels(module=None, state=None, headers=False)),
@@ -287,6 +293,12 @@ ROWS = [
         id="reboot-the-running-kernel-was-removed",
     ),
     # reload
+    pytest.param(
+        state(installed=NOTHING, loaded=loaded(OLD)),
+        "The loaded module is 580.105.08 (open), and the installed driver is 580.178.04 (open); nothing holds it.",
+        "Stop the driver's own daemons, unload nvidia_uvm nvidia, and load nvidia again.",
+        id="reload-nvidia's-installer-has-put-another",
+    ),
     pytest.param(
         state(loaded=loaded(OLD)),
         "The loaded module is 580.105.08 (open), and the installed driver is 580.178.04 (open); nothing holds it.",
