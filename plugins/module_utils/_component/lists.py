@@ -142,9 +142,24 @@ def instead(asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager, ru
 
 def reason(said: str) -> str:
     """The package manager's own words, without the command line and the lists of sums around them."""
+    said = said.replace("\r", "")  # debconf gives scripts a terminal
     scripts = [": ".join(words) for words in re.findall(r"^dpkg: error (.+):\n\s+(.+)$", said, re.MULTILINE)]
     errors = re.findall(r"^(?:'.* failed: )?E: (?!Unable to fetch some archives)(.+)$", said, re.MULTILINE)
-    return "; ".join(dict.fromkeys(map(str.strip, [*scripts, *errors]))) or said
+    return "; ".join(dict.fromkeys(map(str.strip, [*_builds(said), *scripts, *errors]))) or said
+
+
+def _builds(said: str) -> list[str]:
+    """Why DKMS could not build a module, with the first thing that the compiler did not take."""
+    found = re.findall(r"^Error! (Bad return status .+)\n(?:Consult (\S+) for more)?", said, re.MULTILINE)
+    return [f"{what.rstrip('.')}: {word}" if word else what for what, log in found for word in (_first_error(log),)]
+
+
+def _first_error(log: str) -> str | None:
+    try:
+        with open(log, encoding="utf-8", errors="replace") as lines:
+            return next((line.strip() for line in lines if ": error: " in line), None)
+    except OSError:
+        return None
 
 
 def _repoquery(manager: Manager, options: t.Sequence[str], names: t.Sequence[str], run: Runner) -> Completed:

@@ -187,7 +187,7 @@ def test_many_versions_are_not_all_named():
 
 def _said(name):
     # As ansible.builtin.apt puts it together.
-    out, err = ((DATA / f"apt-get/{name}.{end}").read_text() for end in ("stdout", "stderr"))
+    out, err = ((DATA / f"apt-get/{name}.{end}").read_bytes().decode() for end in ("stdout", "stderr"))
     return f"'/usr/bin/apt-get -y install demo-tool' failed: {err}\n{out}"
 
 
@@ -200,3 +200,14 @@ def test_reason():
         "error exit status 3; Sub-process /usr/bin/dpkg returned an error code (1)"
     )
     assert lists.reason("no available installation candidate for x") == "no available installation candidate for x"
+
+
+def test_a_module_that_does_not_build_is_told_with_the_words_of_the_compiler(tmp_path):
+    complaint = "nv-pci.c:223:9: error: too few arguments to function 'pci_resize_resource'"
+    log = tmp_path / "make.log"
+    log.write_text(f"  CC\n{complaint}\nmake[3]: *** Error 1\n")
+    said = _said("install-dkms").replace("/var/lib/dkms/nvidia-current-open/535.261.03/build/make.log", str(log))
+    assert lists.reason(said).startswith(
+        f"Bad return status for module build on kernel: 6.1.0-56-amd64 (x86_64): {complaint}; "
+        "processing package nvidia-open-kernel-dkms (--configure): "
+    )
