@@ -1,0 +1,136 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Which packages make up a driver of NVIDIA, by who packaged it. Pure; names are those of the vendor and of the
+distributions."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .generations import Flavour
+
+# Who packaged it and for which distribution: each has names of its own.
+Scheme = t.Literal["debian", "ubuntu", "nvidia_debian", "nvidia_ubuntu", "nvidia_el"]
+Profile = t.Literal["compute", "full"]
+SCHEMES: tuple[Scheme, ...] = t.get_args(Scheme)
+
+# From here on NVIDIA's packages have no branch in their names.
+_NO_SUFFIX_SINCE = 590
+_FABRIC_NO_SUFFIX_SINCE = 580
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """One package. ``versioned``: its version is that of the driver."""
+
+    name: str
+    versioned: bool = True
+    early: bool = False
+
+
+def pin(scheme: Scheme, version: str) -> str | None:
+    """The package that pins a branch or an exact version, where the packager has one."""
+    return f"nvidia-driver-pinning-{version}" if scheme in ("nvidia_debian", "nvidia_ubuntu") else None
+
+
+def driver(scheme: Scheme, branch: int, flavour: Flavour, profile: Profile) -> tuple[Named, ...]:
+    """Kernel module, libraries and tools."""
+    return _DRIVERS[scheme](branch, flavour == "open", profile == "full")
+
+
+def prebuilt_module(branch: int, flavour: Flavour, kernel: str) -> Named:
+    """The module that Canonical built and signed for one kernel. Its version is the kernel's."""
+    return Named(
+        f"linux-modules-nvidia-{branch}-server{'-open' if flavour == 'open' else ''}-{kernel}", versioned=False
+    )
+
+
+def fabric(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
+    """Fabric manager and the library that asks NVSwitches. None where the packager has none."""
+    if scheme == "debian":
+        return None
+    if scheme == "ubuntu":
+        return (Named(f"nvidia-fabricmanager-{branch}"), Named(f"libnvidia-nscq-{branch}"))
+    suffix = "" if branch >= _FABRIC_NO_SUFFIX_SINCE else f"-{branch}"
+    if scheme == "nvidia_el":
+        manager = "nvidia-fabricmanager" if branch >= _FABRIC_NO_SUFFIX_SINCE else "nvidia-fabric-manager"
+        return (Named(manager), Named(f"libnvidia-nscq{suffix}"))
+    return (Named(f"nvidia-fabricmanager{suffix}"), Named(f"libnvidia-nscq{suffix}"))
+
+
+def imex(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
+    """IMEX, which shares memory over NVLink between hosts. None where the packager has none."""
+    if scheme in ("debian", "ubuntu"):
+        return None
+    return (Named("nvidia-imex" if branch >= _FABRIC_NO_SUFFIX_SINCE else f"nvidia-imex-{branch}"),)
+
+
+def headers(kernel: str) -> Named:
+    """The headers of one kernel of Debian or Ubuntu, by its release."""
+    return Named(f"linux-headers-{kernel}", versioned=False, early=True)
+
+
+def managed(scheme: Scheme, branches: t.Iterable[int]) -> frozenset[str]:
+    """Every name that a wish could lead to: such a package is wanted, or it is in the way."""
+    found: set[str] = set()
+    for branch in branches:
+        for flavour in t.cast("tuple[Flavour, ...]", ("open", "proprietary")):
+            for profile in t.cast("tuple[Profile, ...]", ("compute", "full")):
+                found |= {item.name for item in driver(scheme, branch, flavour, profile) if item.versioned}
+        found |= {item.name for item in (*(fabric(scheme, branch) or ()), *(imex(scheme, branch) or ()))}
+    return frozenset(found)
+
+
+def _debian(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
+    names = ["nvidia-open-kernel-dkms" if is_open else "nvidia-kernel-dkms"]
+    names += ["nvidia-alternative", "libcuda1", "libnvidia-ml1", "libnvidia-cfg1", "nvidia-smi"]
+    if full:
+        names += ["nvidia-driver", "nvidia-driver-libs", "nvidia-driver-bin", "xserver-xorg-video-nvidia"]
+    # These have releases of their own.
+    return (*map(Named, names), Named("nvidia-persistenced", versioned=False))
+
+
+def _ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
+    series, flavour = f"{branch}-server", "-open" if is_open else ""
+    if full:
+        return (Named(f"nvidia-driver-{series}{flavour}"),)
+    return (Named(f"nvidia-headless-no-dkms-{series}{flavour}"), Named(f"nvidia-utils-{series}"))
+
+
+def _nvidia_ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
+    suffix = "" if branch >= _NO_SUFFIX_SINCE else f"-{branch}"
+    if full:
+        return (Named(f"nvidia-open{suffix}" if is_open else f"cuda-drivers{suffix}"),)
+    flavour = "-open" if is_open else ""
+    return (
+        Named(f"nvidia-dkms{suffix}{flavour}"),
+        Named(f"libnvidia-compute{suffix}"),
+        Named(f"nvidia-utils{suffix}"),
+        Named("nvidia-persistenced"),
+    )
+
+
+def _nvidia_debian(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
+    if full:
+        return (Named("nvidia-open" if is_open else "cuda-drivers"),)
+    module = "nvidia-kernel-open-dkms" if is_open else "nvidia-kernel-dkms"
+    return (Named(module), Named("nvidia-driver-cuda"), Named("nvidia-persistenced"))
+
+
+def _nvidia_el(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
+    if full:
+        return (Named("nvidia-open" if is_open else "cuda-drivers"),)
+    module = "kmod-nvidia-open-dkms" if is_open else "kmod-nvidia-latest-dkms"
+    return (Named(module), Named("nvidia-driver-cuda"), Named("nvidia-persistenced"))
+
+
+_DRIVERS: dict[Scheme, t.Callable[[int, bool, bool], tuple[Named, ...]]] = {
+    "debian": _debian,
+    "ubuntu": _ubuntu,
+    "nvidia_debian": _nvidia_debian,
+    "nvidia_ubuntu": _nvidia_ubuntu,
+    "nvidia_el": _nvidia_el,
+}

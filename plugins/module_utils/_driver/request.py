@@ -1,0 +1,358 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What role gpu_driver asks of a host: from its variables and what driver_info saw to a component. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from . import names, request_amd
+from .generations import Flavour, flavour_for
+
+_VERSION = re.compile(r"(\d{3})(?:\.\d+){0,2}")
+# What apt may move of a driver; the toolkit for containers and CUDA have versions that do not look like a driver's.
+_GLOBS = (
+    "nvidia-* libnvidia-* libcuda1 libcudadebugger1 firmware-nvidia-gsp xserver-xorg-video-nvidia* libnvcuvid1 "
+    "libnvoptix1 libegl-nvidia0 libgl1-nvidia-* libgles-nvidia* libglx-nvidia0 libxnvctrl0 cuda-drivers*"
+)
+_UNATTENDED = (
+    "^nvidia-",
+    "^libnvidia-",
+    "^libcuda1$",
+    "^linux-modules-nvidia-",
+    "^cuda-drivers",
+    "^xserver-xorg-video-nvidia",
+)
+_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "sbsa"}
+_FOREIGN = {"x86_64": r"/(sbsa|aarch64|arm64)(/|$)", "aarch64": r"/(x86_64|amd64)(/|$)"}
+
+
+class _Refused(Exception):
+    """The wish cannot be met; the message is a sentence for the user."""
+
+
+def request(
+    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    """Returns ``problems`` and ``notices`` (sentences), ``version`` and ``flavour`` as chosen, ``unsigned`` (Secure
+    Boot would refuse the module), ``headers`` (packages with those that are missing, where several versions of one
+    package are installed side by side), ``component`` (options of the module component), ``keep`` (the packages of the
+    wish) and ``managed`` (all that some wish leads to).
+
+    ``wanted``: the role's variables without their prefix. ``platform``: what the role knows of the distribution.
+    ``seen``: what driver_info returned.
+    """
+    if seen["vendor"] == "amd":
+        return _of_amd(wanted, platform, seen)
+    try:
+        return _Wish(wanted, platform, seen).answer()
+    except _Refused as refused:
+        return {**_NOTHING, "problems": [str(refused)]}
+
+
+def leftovers(asked: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any], source: str) -> list[str]:
+    """Packages of a driver beside the one that is wanted: of the other source, of another flavour or branch."""
+    mismatched = {item["name"] for item in seen["mismatches"]}
+    return sorted(
+        package["name"]
+        for package in seen["installed"]["packages"]
+        if package["state"] == "installed"
+        and package["name"] not in asked["keep"]
+        and (
+            package["name"] in asked["managed"]
+            or package["name"] in mismatched
+            or (package["source"] is not None and package["source"] != source)
+        )
+    )
+
+
+_NOTHING: dict[str, t.Any] = {
+    "problems": [],
+    "notices": [],
+    "version": None,
+    "flavour": None,
+    "unsigned": False,
+    "headers": [],
+    "keep": [],
+    "managed": [],
+    "component": {"repositories": [], "packages": [], "files": [], "units": []},
+}
+
+
+def _of_amd(
+    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    problems = request_amd.problems(wanted, platform, seen)
+    if problems:
+        return {**_NOTHING, "problems": problems}
+    component = request_amd.component(wanted, platform, seen)
+    unsigned = seen["secure_boot"] == "enabled" and seen["mok"]["enrolled"] is not True
+    keep = [package["name"] for package in component["packages"]]
+    return {**_NOTHING, "version": wanted["version"], "unsigned": unsigned, "keep": keep, "component": component}
+
+
+class _Wish:
+    def __init__(
+        self, wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+    ) -> None:
+        self.wanted, self.platform, self.seen = wanted, platform, seen
+        self.installed = seen["installed"]
+        self.source = wanted["source"]
+        self.release = platform["releases"][platform["release"]]
+        self.notices: list[str] = []
+        self.scheme = self._scheme()
+        self.version = self._version()
+        self.branch = int(self.version.partition(".")[0])
+        self.flavour = self._flavour()
+
+    def answer(self) -> dict[str, t.Any]:
+        named = self._named()
+        along = self._along({item.name for item in named})
+        old = (self.installed["version"] or self.version).partition(".")[0]
+        pin = names.pin(self.scheme, self.version)
+        return {
+            **_NOTHING,
+            "notices": self.notices,
+            "version": self.version,
+            "flavour": self.flavour,
+            "unsigned": self._unsigned(),
+            "headers": [
+                f"kernel-devel-{kernel['release']}"
+                for kernel in self._kernels_to_build()
+                if self.scheme == "nvidia_el" and not kernel["headers"]
+            ],
+            "keep": sorted({item.name for item in named} | set(along) | ({pin} if pin else set())),
+            "managed": sorted(names.managed(self.scheme, {self.branch, int(old)})),
+            "component": {
+                "repositories": self._repositories(),
+                "packages": [
+                    *([{"name": pin, "early": True, "on_change": "none"}] if pin else []),
+                    *(self._package(item) for item in named),
+                    *({"name": name, "version": self._pattern(), "on_change": "none", "own": False} for name in along),
+                ],
+                "files": self._files(),
+                "units": self._units(),
+            },
+        }
+
+    def _scheme(self) -> names.Scheme:
+        scheme = self.platform["schemes"].get(self.source)
+        if scheme is None:
+            raise _Refused(
+                f"gpu_driver has no packages of source {self.source} for {self.platform['name']}; "
+                f"set gpu_driver_source to {' or '.join(self.platform['schemes'])}."
+            )
+        return t.cast(names.Scheme, scheme)
+
+    def _version(self) -> str:
+        version = str(self.wanted["version"] or self.release["default_version"][self.source] or "")
+        if not _VERSION.fullmatch(version):
+            raise _Refused(
+                f"gpu_driver_version must be a branch such as 580 or an exact version such as 580.178.04, and is "
+                f"{version or 'not set'!r}."
+            )
+        return version
+
+    def _flavour(self) -> Flavour:
+        found = {gpu["pci_id"]: gpu["generation"] for gpu in self.seen["gpus"]}
+        wish = None if self.wanted["flavour"] == "auto" else t.cast(Flavour, self.wanted["flavour"])
+        if not found:
+            self.notices.append(
+                "There is no GPU of NVIDIA on the PCI bus: whether the driver serves those to come is not known."
+            )
+        choice = flavour_for(found, self.branch, wish, from_vendor=self.source == "vendor")
+        if choice.refusal or choice.flavour is None:
+            raise _Refused(f"{choice.refusal} See gpu_driver_version and gpu_driver_flavour.")
+        if choice.flavour in self.release.get("exact_only", ()) and self._is_branch and self.source == "distribution":
+            raise _Refused(
+                f"{self.platform['name']} {self.platform['release']} has the {choice.flavour} kernel module and the "
+                f"libraries of branch {self.version} at different versions; set gpu_driver_version to the exact one "
+                "that both have: apt-cache madison nvidia-open-kernel-dkms libcuda1."
+            )
+        return choice.flavour
+
+    @property
+    def _is_branch(self) -> bool:
+        return "." not in self.version
+
+    def _pattern(self) -> str:
+        """Exact where the driver is there already: what is added must be of the same build."""
+        have = self.installed["version"]
+        if self._is_branch and not (have and self._ours(have)):
+            return f"{self.version}.*"
+        exact = have if self._is_branch else self.version
+        return exact if self.platform["manager"] == "dnf" else f"{exact}-*"
+
+    def _ours(self, version: str) -> bool:
+        return version.startswith(f"{self.version}.") and self.installed["source"] in (None, self.source)
+
+    def _named(self) -> list[names.Named]:
+        found: list[names.Named] = []
+        if self.scheme != "nvidia_el":
+            found += [names.headers(kernel["release"]) for kernel in self._kernels_to_build()]
+        found += names.driver(self.scheme, self.branch, self.flavour, self.wanted["profile"])
+        if self._prebuilt:
+            found += [
+                names.prebuilt_module(self.branch, self.flavour, kernel["release"]) for kernel in self.seen["kernels"]
+            ]
+        elif self.scheme == "ubuntu":
+            flavour = "-open" if self.flavour == "open" else ""
+            found.append(names.Named(f"nvidia-dkms-{self.branch}-server{flavour}"))
+        if self._needs_fabric:
+            found += self._or_refuse(
+                names.fabric(self.scheme, self.branch), "a fabric manager, which its NVSwitches need"
+            )
+        if self.wanted["imex"]:
+            found += self._or_refuse(names.imex(self.scheme, self.branch), "IMEX")
+        return found
+
+    def _or_refuse(self, found: tuple[names.Named, ...] | None, what: str) -> tuple[names.Named, ...]:
+        if found is None:
+            raise _Refused(
+                f"The host is to have {what}, and {self.platform['name']} has no package of it; "
+                "set gpu_driver_source to vendor."
+            )
+        return found
+
+    @property
+    def _prebuilt(self) -> bool:
+        return self.scheme == "ubuntu" and self.wanted["modules"] != "dkms"
+
+    @property
+    def _needs_fabric(self) -> bool:
+        wish = self.wanted["fabric_manager"]
+        return bool(self.seen["fabric_manager"]["needed"]) if wish == "auto" else wish == "always"
+
+    def _kernels_to_build(self) -> list[t.Mapping[str, t.Any]]:
+        return [] if self._prebuilt else list(self.seen["kernels"])
+
+    def _along(self, named: set[str]) -> list[str]:
+        """Libraries of the same driver that others have installed: they must have its version, too."""
+        managed = names.managed(self.scheme, {self.branch, int((self.installed["version"] or "0").partition(".")[0])})
+        return sorted(
+            package["name"]
+            for package in self.installed["packages"]
+            if package["state"] == "installed"
+            and package["source"] in (None, self.source)
+            and package["name"] not in named | managed
+            and re.split(r"[-~]", package["version"].rpartition(":")[2])[0] == self.installed["version"]
+            and not re.search(rf"-(?!{self.branch}\b)\d{{3}}\b", package["name"])
+        )
+
+    def _package(self, item: names.Named) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = {"name": item.name, "on_change": "none", "early": item.early}
+        if item.versioned:
+            found["version"] = self._pattern()
+            found["hold"] = bool(self.release.get("hold"))
+        return found
+
+    def _repositories(self) -> list[dict[str, t.Any]]:
+        if self.source != "vendor":
+            return []
+        machine = self.seen["architecture"]
+        architecture = _ARCHITECTURES.get(machine)
+        if architecture is None:
+            raise _Refused(f"NVIDIA has no driver packages for the architecture {machine} of this host.")
+        url = str(self.wanted["repository_url"]).rstrip("/")
+        if re.search(_FOREIGN[machine], url):
+            raise _Refused(
+                f"gpu_driver_repository_url {url} is for another architecture than {machine}, which this host has."
+            )
+        uri = f"{url}/{self.release['directory']}/{architecture}"
+        key, fingerprint = (
+            self.wanted["repository_key"],
+            self.wanted["repository_fingerprint"] or self.release["fingerprint"],
+        )
+        if not key or not fingerprint:
+            missing = "gpu_driver_repository_key" if not key else "gpu_driver_repository_fingerprint"
+            raise _Refused(
+                f"{missing} is not set, and the repository {uri} is to be trusted by it; its key lies there as "
+                f"{self.release['key']}: look at it, and keep it with the inventory."
+            )
+        flat = ["/"] if self.platform["manager"] == "apt" else []
+        return [
+            {
+                "name": "nvidia-cuda",
+                "uris": [f"{uri}/"],
+                "suites": flat,
+                "key": key,
+                "fingerprint": fingerprint,
+            }
+        ]
+
+    def _files(self) -> list[dict[str, t.Any]]:
+        found: list[dict[str, t.Any]] = [
+            {
+                "path": "/etc/modprobe.d/mlops-hosts-gpu-driver.conf",
+                "content": "# Ansible managed\nblacklist nouveau\nblacklist nova_core\noptions nouveau modeset=0\n",
+                # A kernel's package brings the program; without kernels there is no initramfs.
+                "apply": list(self.platform["rebuild_initramfs"]) if self.seen["kernels"] else [],
+                "on_change": "none",
+            }
+        ]
+        if self.source == "distribution":
+            version = f"{self.version}.*" if self._is_branch else f"{self.version}-*"
+            found.append(
+                {
+                    "path": "/etc/apt/preferences.d/mlops-hosts-gpu-driver",
+                    "content": (
+                        "# Ansible managed\n"
+                        f"Package: {_GLOBS}\nPin: release o=NVIDIA\nPin-Priority: -1\n\n"
+                        f"Package: {_GLOBS}\nPin: version {version}\nPin-Priority: 1001\n"
+                    ),
+                    "on_change": "none",
+                    "early": True,
+                }
+            )
+        if self.platform["manager"] == "apt" and self.wanted["unattended"] == "exclude":
+            lines = "".join(f'  "{pattern}";\n' for pattern in _UNATTENDED)
+            found.append(
+                {
+                    "path": "/etc/apt/apt.conf.d/52mlops-hosts-gpu-driver",
+                    "content": f"// Ansible managed\nUnattended-Upgrade::Package-Blacklist {{\n{lines}}};\n",
+                    "on_change": "none",
+                }
+            )
+        if self.release.get("modular") and self.source == "vendor":
+            stream = f"{self.branch}-{'open' if self.flavour == 'open' else 'dkms'}"
+            found.append(
+                {
+                    "path": "/etc/dnf/modules.d/nvidia-driver.module",
+                    "content": f"[nvidia-driver]\nname=nvidia-driver\nprofiles=\nstate=enabled\nstream={stream}\n",
+                    "on_change": "none",
+                    "early": True,
+                }
+            )
+        if self.wanted["persistence"] and self.scheme != "debian":
+            # These packages start the daemon without the mode that it is there for.
+            found.append(
+                {
+                    "path": "/etc/systemd/system/nvidia-persistenced.service.d/mlops-hosts.conf",
+                    "content": (
+                        "# Ansible managed\n[Service]\nExecStart=\nExecStart=/usr/bin/nvidia-persistenced "
+                        "--user nvidia-persistenced --persistence-mode --verbose\n"
+                    ),
+                    "units": ["nvidia-persistenced.service"],
+                }
+            )
+        return found
+
+    def _units(self) -> list[dict[str, t.Any]]:
+        """They cannot run before the module is loaded: after a change that is for later, and enough that they begin at
+        boot."""
+        runs = self.seen["verdict"] == "ok" and self.installed["version"] and self._pattern_holds()
+        state = "started" if runs else "unmanaged"
+        wanted = ["nvidia-persistenced.service"] if self.wanted["persistence"] else []
+        wanted += ["nvidia-fabricmanager.service"] if self._needs_fabric else []
+        return [{"name": name, "enabled": True, "state": state} for name in wanted]
+
+    def _pattern_holds(self) -> bool:
+        have = str(self.installed["version"])
+        return have == self.version or self._ours(have)
+
+    def _unsigned(self) -> bool:
+        """Whether the kernel would refuse the module that DKMS builds."""
+        return not self._prebuilt and self.seen["secure_boot"] == "enabled" and self.seen["mok"]["enrolled"] is not True

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What role gpu_driver asks of a host with GPUs of AMD: amdgpu-dkms, and ROCm where it is wanted. Pure.
+
+AMD pins by address: each version of driver and of ROCm has a repository of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+_DRIVER = re.compile(r"\d+\.\d+(\.\d+)?")
+_ARCHITECTURE = re.compile(r"gfx[0-9a-f]{3,4}")
+# From ROCm 7.13 on packages are named by version and GPU, from 10 on they have another host.
+_BY_GPU_SINCE, _CORE_SINCE = (7, 13), (10, 0)
+_HOSTS = {"rocm": "https://repo.radeon.com", "multi": "https://repo.amd.com", "core": "https://stable.repo.amd.com"}
+_UDEV = (
+    '# Ansible managed\nKERNEL=="kfd", GROUP="render", MODE="0660"\n'
+    'SUBSYSTEM=="drm", KERNEL=="renderD*", GROUP="render", MODE="0660"\n'
+)
+
+
+def problems(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]) -> list[str]:
+    """Why it cannot be, in sentences."""
+    found = []
+    release = platform["releases"][platform["release"]]
+    if seen["architecture"] != "x86_64":
+        found.append(f"AMD has no driver packages for the architecture {seen['architecture']} of this host.")
+    if wanted["source"] != "vendor":
+        found.append("AMD's driver comes from AMD, or with the kernel: set gpu_driver_source to vendor.")
+    if "amd" not in release:
+        found.append(f"AMD has no packages for {platform['name']} {platform['release']}.")
+    if not _DRIVER.fullmatch(str(wanted["version"])):
+        found.append(
+            f"gpu_driver_version must be a version of amdgpu such as 31.50, and is {wanted['version'] or 'not set'!r}."
+        )
+    if not wanted["repository_key"] or not wanted["repository_fingerprint"]:
+        found.append(
+            "gpu_driver_repository_key and gpu_driver_repository_fingerprint are not set, and AMD's repositories are "
+            f"to be trusted by them; the key lies at {_HOSTS['rocm']}/rocm/rocm.gpg.key: look at it, and keep it with the "
+            "inventory."
+        )
+    odd = [name for name in wanted["rocm_architectures"] if not _ARCHITECTURE.fullmatch(name)]
+    if odd:
+        found.append(f"gpu_driver_rocm_architectures has {', '.join(odd)}, which is no GPU target such as gfx942.")
+    if wanted["rocm_version"] and not _DRIVER.fullmatch(str(wanted["rocm_version"])):
+        found.append(f"gpu_driver_rocm_version must be such as 10.1 or 7.2.4, and is {wanted['rocm_version']!r}.")
+    if wanted["rocm_architectures"] and wanted["rocm_version"] and _order(wanted["rocm_version"]) < _BY_GPU_SINCE:
+        found.append(
+            f"ROCm {wanted['rocm_version']} has one package for all GPUs; leave gpu_driver_rocm_architectures empty."
+        )
+    return found
+
+
+def component(
+    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    """Options of the module component; see :func:`problems` first."""
+    release = platform["releases"][platform["release"]]["amd"]
+    headers = [
+        {"name": f"linux-headers-{kernel['release']}", "on_change": "none", "early": True}
+        for kernel in seen["kernels"]
+        if platform["manager"] == "apt"
+    ]
+    return {
+        "repositories": _repositories(wanted, platform, release),
+        "packages": [
+            *headers,
+            {"name": "amdgpu-dkms", "version": _pattern(str(wanted["version"])), "on_change": "none"},
+            *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(wanted)),
+        ],
+        "files": [
+            {
+                "path": "/etc/udev/rules.d/70-mlops-hosts-amdgpu.rules",
+                "content": _UDEV,
+                "apply": ["udevadm", "control", "--reload"],
+                "on_change": "none",
+            }
+        ],
+        "units": [],
+    }
+
+
+def _pattern(version: str) -> str:
+    """amdgpu 31.50 is packaged as 1:6.16.6.31500000-...: the parts of its version, two digits each."""
+    digits = "".join(f"{int(part):02}" for part in version.split("."))
+    return f"*.{digits}*"
+
+
+def _rocm(wanted: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
+    version = str(wanted["rocm_version"])
+    if not version:
+        return []
+    if _order(version) < _BY_GPU_SINCE:
+        return [("rocm", f"{version}*")]
+    names = [f"amdrocm{version}-{name}" for name in wanted["rocm_architectures"]] or [f"amdrocm{version}"]
+    return [(name, None) for name in names]
+
+
+def _repositories(
+    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], release: t.Mapping[str, str]
+) -> list[dict[str, t.Any]]:
+    found = [_repository("amdgpu", *_driver_address(str(wanted["version"]), platform, release, wanted), wanted)]
+    if wanted["rocm_version"]:
+        found.append(
+            _repository("rocm", *_rocm_address(str(wanted["rocm_version"]), platform, release, wanted), wanted)
+        )
+    return found
+
+
+def _repository(name: str, uri: str, suite: str | None, wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    apt = {"suites": [suite], "components": ["main"]} if suite else {}
+    key = {"key": wanted["repository_key"], "fingerprint": wanted["repository_fingerprint"]}
+    return {"name": name, "uris": [uri], **apt, **key}
+
+
+def _driver_address(
+    version: str, platform: t.Mapping[str, t.Any], release: t.Mapping[str, str], wanted: t.Mapping[str, t.Any]
+) -> tuple[str, str | None]:
+    base = f"{_host('rocm', wanted)}/amdgpu/{version}"
+    if platform["manager"] == "apt":
+        return f"{base}/ubuntu", release["codename"]
+    return f"{base}/el/{release['el']}/main/x86_64/", None
+
+
+def _rocm_address(
+    version: str, platform: t.Mapping[str, t.Any], release: t.Mapping[str, str], wanted: t.Mapping[str, t.Any]
+) -> tuple[str, str | None]:
+    apt = platform["manager"] == "apt"
+    if _order(version) < _BY_GPU_SINCE:
+        if apt:
+            return f"{_host('rocm', wanted)}/rocm/apt/{version}", release["codename"]
+        return f"{_host('rocm', wanted)}/rocm/el{platform['release']}/{version}/main", None
+    kind, path = (
+        ("core", "rocm/core/packages") if _order(version) >= _CORE_SINCE else ("multi", "rocm/packages-multi-arch")
+    )
+    base = f"{_host(kind, wanted)}/{path}/{release['directory']}"
+    return (base, "stable") if apt else (f"{base}/x86_64/", None)
+
+
+def _host(kind: str, wanted: t.Mapping[str, t.Any]) -> str:
+    """AMD's own, or the mirror that has them all."""
+    return str(wanted["amd_mirror"]).rstrip("/") or _HOSTS[kind]
+
+
+def _order(version: t.Any) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(version).split("."))

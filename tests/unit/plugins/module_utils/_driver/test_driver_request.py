@@ -1,0 +1,348 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the role's variables and a host to a component, row by row."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+import yaml
+from ansible_collections.mlops.hosts.plugins.module_utils._driver import names
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
+    FabricManager,
+    Gpu,
+    Installed,
+    Kernel,
+    Mismatch,
+    Mok,
+    Package,
+    State,
+    Verdict,
+    Wish,
+    as_result,
+)
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.request import leftovers, request
+
+ROLE = pathlib.Path(__file__).parents[5] / "roles" / "gpu_driver"
+A100, V100, B200 = "10de:20b2", "10de:1db5", "10de:2901"
+GENERATIONS = {A100: "ampere", V100: "volta", B200: "blackwell", "10de:ffff": None}
+
+
+def platform(distribution, release):
+    text = yaml.safe_load((ROLE / "vars" / f"{distribution}.yml").read_text())
+    return {**text["__gpu_driver_platform"], "release": release}
+
+
+def wish(**more):
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    read = ("source", "version", "flavour", "profile", "modules", "repository_url", "repository_key")
+    read += (
+        "amd_mirror",
+        "rocm_version",
+        "rocm_architectures",
+        "repository_fingerprint",
+        "fabric_manager",
+        "imex",
+        "persistence",
+        "unattended",
+        "vendor",
+    )
+    found = {name: defaults[f"gpu_driver_{name}"] for name in read}
+    return {**found, "repository_key": "a key", "repository_fingerprint": "a fingerprint", **more}
+
+
+def seen(*ids, verdict="absent", **more):
+    gpus = tuple(
+        Gpu(f"0000:{number:02x}:00.0", pci_id, GENERATIONS[pci_id]) for number, pci_id in enumerate(ids or [A100])
+    )
+    more = {"vendor": "nvidia", "architecture": "x86_64", "kernels": (Kernel("6.1.0-1-amd64"),), **more}
+    return as_result(State(gpus=gpus, **more), Wish(), Verdict(verdict))
+
+
+def answer(distribution="Debian", release="bookworm", host=None, **more):
+    return request(wish(**more), platform(distribution, release), host or seen())
+
+
+def packages(asked):
+    return {item["name"]: item.get("version") for item in asked["component"]["packages"]}
+
+
+def content(asked, name):
+    return next(item["content"] for item in asked["component"]["files"] if item["path"].endswith(name))
+
+
+DEBIAN = Package("libcuda1", "535.309.01-0+deb12u1", source="distribution")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "release", "more", "wanted"),
+    [
+        (
+            "Debian",
+            "bookworm",
+            {"version": "580"},
+            {
+                "nvidia-driver-pinning-580": None,
+                "linux-headers-6.1.0-1-amd64": None,
+                "nvidia-kernel-open-dkms": "580.*",
+                "nvidia-driver-cuda": "580.*",
+                "nvidia-persistenced": "580.*",
+            },
+        ),
+        (
+            "Debian",
+            "bookworm",
+            {"version": "610.57.04", "profile": "full", "imex": True},
+            {
+                "nvidia-driver-pinning-610.57.04": None,
+                "linux-headers-6.1.0-1-amd64": None,
+                "nvidia-open": "610.57.04-*",
+                "nvidia-imex": "610.57.04-*",
+            },
+        ),
+        (
+            "Ubuntu",
+            "noble",
+            {"version": "570", "fabric_manager": "always", "flavour": "proprietary"},
+            {
+                "nvidia-driver-pinning-570": None,
+                "linux-headers-6.1.0-1-amd64": None,
+                "nvidia-dkms-570": "570.*",
+                "libnvidia-compute-570": "570.*",
+                "nvidia-utils-570": "570.*",
+                "nvidia-persistenced": "570.*",
+                "nvidia-fabricmanager-570": "570.*",
+                "libnvidia-nscq-570": "570.*",
+            },
+        ),
+        (
+            "Ubuntu",
+            "noble",
+            {"version": "580", "source": "distribution", "fabric_manager": "always"},
+            {
+                "nvidia-headless-no-dkms-580-server-open": "580.*",
+                "nvidia-utils-580-server": "580.*",
+                "linux-modules-nvidia-580-server-open-6.1.0-1-amd64": None,
+                "nvidia-fabricmanager-580": "580.*",
+                "libnvidia-nscq-580": "580.*",
+            },
+        ),
+        (
+            "RedHat",
+            "9",
+            {"version": "580.178.04"},
+            {
+                "kmod-nvidia-open-dkms": "580.178.04",
+                "nvidia-driver-cuda": "580.178.04",
+                "nvidia-persistenced": "580.178.04",
+            },
+        ),
+    ],
+)
+def test_one_statement_drives_all_packages(distribution, release, more, wanted):
+    asked = answer(distribution, release, **more)
+    assert asked["problems"] == []
+    assert packages(asked) == wanted
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "sentence"),
+    [
+        (seen(V100), {"flavour": "open"}, "The open kernel module does not drive Volta"),
+        (seen(V100), {"version": "610"}, "Driver branch 610 does not drive Volta"),
+        (seen(B200), {"flavour": "proprietary"}, "The proprietary kernel module does not drive Blackwell"),
+        (seen(V100, B200), {}, "No driver serves both"),
+        (seen("10de:ffff"), {}, "No table knows the PCI id 10de:ffff"),
+        (seen(), {"version": "latest"}, "must be a branch such as 580 or an exact version"),
+        (seen(), {"repository_key": ""}, "gpu_driver_repository_key is not set"),
+        (seen(architecture="riscv64"), {}, "no driver packages for the architecture riscv64"),
+        (
+            seen(),
+            {"repository_url": "https://mirror.example/debian12/sbsa"},
+            "is for another architecture than x86_64, which this host has",
+        ),
+        (seen(), {"source": "distribution"}, "at different versions; set gpu_driver_version to the exact one"),
+        (
+            seen(fabric_manager=FabricManager(needed=True)),
+            {"source": "distribution", "version": "535.261.03"},
+            "a fabric manager, which its NVSwitches need, and Debian has no package of it",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(host, more, sentence):
+    asked = answer(host=host, **more)
+    assert sentence in " ".join(asked["problems"])
+    assert asked["component"]["packages"] == []
+
+
+def test_enterprise_linux_has_no_distribution_source():
+    assert "set gpu_driver_source to vendor" in answer("RedHat", "9", source="distribution")["problems"][0]
+
+
+def test_a_fingerprint_that_is_not_known_has_to_be_given():
+    asked = answer(release="trixie", repository_fingerprint="")
+    assert "gpu_driver_repository_fingerprint is not set" in asked["problems"][0]
+    assert "8793F200.pub" in asked["problems"][0]
+
+
+def test_volta_has_the_proprietary_module():
+    asked = answer(host=seen(V100), version="580")
+    assert asked["flavour"] == "proprietary"
+    assert "nvidia-kernel-dkms" in packages(asked)
+
+
+def test_a_driver_of_the_branch_stays_and_what_is_added_is_of_its_build():
+    there = Installed("580.95.05", "open", "vendor", (Package("nvidia-driver-cuda", "580.95.05-1", source="vendor"),))
+    asked = answer(host=seen(installed=there, verdict="ok"), version="580", fabric_manager="always")
+    assert packages(asked)["nvidia-fabricmanager"] == "580.95.05-*"
+    assert {unit["state"] for unit in asked["component"]["units"]} == {"started"}
+
+
+def test_units_wait_for_the_driver():
+    asked = answer(version="580")
+    assert asked["component"]["units"] == [
+        {"name": "nvidia-persistenced.service", "enabled": True, "state": "unmanaged"}
+    ]
+
+
+def test_libraries_that_others_installed_go_along_and_other_flavours_do_not():
+    extra = Package("libnvidia-encode1", "535.309.01-0+deb12u1", source="distribution")
+    other = Package("nvidia-kernel-dkms", "535.309.01-0+deb12u1", source="distribution")
+    there = Installed("535.309.01", "proprietary", "distribution", (DEBIAN, extra, other))
+    asked = answer(host=seen(installed=there), source="distribution", version="535.261.03")
+    along = [item for item in asked["component"]["packages"] if item.get("own") is False]
+    assert along == [{"name": "libnvidia-encode1", "version": "535.261.03-*", "on_change": "none", "own": False}]
+
+
+def test_what_stands_beside_the_driver():
+    extra = Package("libnvidia-gl-570", "570.1.1-1", source="vendor")
+    other = Package("nvidia-kernel-dkms", "580.95.05-1", source="vendor")
+    foreign = Package("nvidia-alternative", "535.309.01-1", source="distribution")
+    gone = Package("nvidia-smi", "535.309.01-1", state="config_files", source="distribution")
+    own = Package("nvidia-driver-cuda", "580.95.05-1", source="vendor")
+    there = Installed("580.95.05", None, None, (extra, other, foreign, gone, own))
+    host = seen(installed=there, mismatches=(Mismatch("libnvidia-gl-570", "570.1.1"),))
+    assert leftovers(answer(version="580"), host, "vendor") == [
+        "libnvidia-gl-570",
+        "nvidia-alternative",
+        "nvidia-kernel-dkms",
+    ]
+
+
+def test_a_distribution_driver_is_pinned_by_preferences_and_the_vendor_is_kept_out():
+    asked = answer(source="distribution", version="535.261.03")
+    pins = content(asked, "preferences.d/mlops-hosts-gpu-driver")
+    assert "Pin: version 535.261.03-*\nPin-Priority: 1001" in pins
+    assert "Pin: release o=NVIDIA\nPin-Priority: -1" in pins
+    assert [item["early"] for item in asked["component"]["files"] if "preferences" in item["path"]] == [True]
+
+
+@pytest.mark.parametrize(("release", "modular", "hold"), [("9", True, False), ("10", False, True)])
+def test_enterprise_linux_pins_by_stream_or_by_lock(release, modular, hold):
+    asked = answer("RedHat", release, version="580", flavour="proprietary")
+    streams = [item["content"] for item in asked["component"]["files"] if item["path"].endswith(".module")]
+    assert [("stream=580-dkms" in text) for text in streams] == ([True] if modular else [])
+    assert {item["hold"] for item in asked["component"]["packages"] if item.get("version")} == {hold}
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "source", "distribution", "unsigned"),
+    [
+        (False, "vendor", "Debian", True),
+        (None, "vendor", "Debian", True),
+        (True, "vendor", "Debian", False),
+        (False, "distribution", "Ubuntu", False),
+    ],
+)
+def test_secure_boot_is_looked_at_before_the_first_change(enrolled, source, distribution, unsigned):
+    host = seen(secure_boot="enabled", mok=Mok(enrolled=enrolled))
+    asked = answer(distribution, "noble" if distribution == "Ubuntu" else "bookworm", host=host, source=source)
+    assert asked["unsigned"] is unsigned
+
+
+def test_an_initramfs_is_rebuilt_only_where_there_are_kernels():
+    nouveau = "modprobe.d/mlops-hosts-gpu-driver.conf"
+    for kernels, command in (((), []), ((Kernel("6.1.0-1-amd64"),), ["update-initramfs", "-u", "-k", "all"])):
+        files = answer(host=seen(kernels=kernels))["component"]["files"]
+        assert next(item["apply"] for item in files if item["path"].endswith(nouveau)) == command
+
+
+@pytest.mark.parametrize("scheme", names.SCHEMES)
+def test_every_wish_leads_to_managed_names_only(scheme):
+    for flavour in ("open", "proprietary"):
+        for profile in ("compute", "full"):
+            found = names.driver(scheme, 580, flavour, profile)
+            assert {item.name for item in found if item.versioned} <= names.managed(scheme, {580})
+
+
+def test_headers_of_enterprise_linux_are_asked_for_where_they_are_missing():
+    kernels = (Kernel("5.14.0-1.el9.x86_64", headers=True), Kernel("5.14.0-2.el9.x86_64"))
+    asked = answer("RedHat", "9", host=seen(kernels=kernels), version="580")
+    assert asked["headers"] == ["kernel-devel-5.14.0-2.el9.x86_64"]
+
+
+AMD = State(vendor="amd", gpus=(Gpu("0000:01:00.0", "1002:74a1"),), architecture="x86_64", kernels=(Kernel("6.8.0-1"),))
+
+
+def amd(distribution="Ubuntu", release="noble", **more):
+    host = as_result(AMD, Wish(), Verdict("absent"))
+    return request(wish(**{"version": "31.50", **more}), platform(distribution, release), host)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "release", "more", "wanted", "uris"),
+    [
+        (
+            "Ubuntu",
+            "noble",
+            {"rocm_version": "10.1", "rocm_architectures": ["gfx942"]},
+            {"linux-headers-6.8.0-1": None, "amdgpu-dkms": "*.3150*", "amdrocm10.1-gfx942": None},
+            [
+                "https://repo.radeon.com/amdgpu/31.50/ubuntu",
+                "https://stable.repo.amd.com/rocm/core/packages/ubuntu2404",
+            ],
+        ),
+        (
+            "Ubuntu",
+            "jammy",
+            {"version": "30.20.1", "rocm_version": "7.2.4"},
+            {"linux-headers-6.8.0-1": None, "amdgpu-dkms": "*.302001*", "rocm": "7.2.4*"},
+            ["https://repo.radeon.com/amdgpu/30.20.1/ubuntu", "https://repo.radeon.com/rocm/apt/7.2.4"],
+        ),
+        (
+            "RedHat",
+            "10",
+            {"rocm_version": "7.14", "amd_mirror": "https://mirror.example/amd/"},
+            {"amdgpu-dkms": "*.3150*", "amdrocm7.14": None},
+            [
+                "https://mirror.example/amd/amdgpu/31.50/el/10/main/x86_64/",
+                "https://mirror.example/amd/rocm/packages-multi-arch/rhel10/x86_64/",
+            ],
+        ),
+    ],
+)
+def test_amd_pins_by_address(distribution, release, more, wanted, uris):
+    asked = amd(distribution, release, **more)
+    assert asked["problems"] == []
+    assert packages(asked) == wanted
+    assert [item["uris"] for item in asked["component"]["repositories"]] == [[uri] for uri in uris]
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"version": ""}, "must be a version of amdgpu such as 31.50"),
+        ({"source": "distribution"}, "set gpu_driver_source to vendor"),
+        ({"repository_key": ""}, "gpu_driver_repository_key and gpu_driver_repository_fingerprint are not set"),
+        ({"rocm_version": "10.1", "rocm_architectures": ["mi300"]}, "which is no GPU target such as gfx942"),
+        ({"rocm_version": "7.2", "rocm_architectures": ["gfx942"]}, "has one package for all GPUs"),
+    ],
+)
+def test_amd_refuses(more, sentence):
+    assert sentence in " ".join(amd(**more)["problems"])
+
+
+def test_amd_has_nothing_for_debian():
+    assert "AMD has no packages for Debian bookworm" in amd("Debian", "bookworm")["problems"][0]
