@@ -48,7 +48,7 @@ SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
 def main() -> None:
-    wish = json.load(sys.stdin)
+    wish = {name: value for name, value in json.load(sys.stdin).items() if value is not None}
     noted = ROOT / "wish.json"
     before = json.loads(noted.read_text()) if noted.exists() else None
     if wish.pop("state", "present") == "absent":
