@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 # What these hosts call themselves, and what Ansible calls them. Derivatives that keep the ID of their parent do not
 # keep its name.
 _KNOWN = {("debian", "Debian GNU/Linux"): "Debian", ("ubuntu", "Ubuntu"): "Ubuntu"}
-_SETUP = {"gather_subset": ["!all", "!min", "distribution"]}
+_SETUP = {"gather_subset": ["!all", "!min", "distribution", "platform"]}
 
 
 class ActionModule(ActionBase):
@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        said = self._low_level_execute_command("cat /etc/os-release", sudoable=False)
+        said = self._low_level_execute_command("uname -m && cat /etc/os-release", sudoable=False)
         facts = _facts(str(said.get("stdout", "")))
         if said.get("rc") == 0 and facts:
             return {"changed": False, "ansible_facts": facts}
@@ -33,7 +33,8 @@ class ActionModule(ActionBase):
 
 
 def _facts(text: str) -> dict[str, str]:
-    """Facts from the text of os-release, none where it does not say enough."""
+    """Facts from the machine and, below it, the text of os-release; none where that does not say enough."""
+    machine, _newline, text = text.partition("\n")
     lines = re.findall(r'^(\w+)=(["\']?)(.*?)\2\s*$', text, re.MULTILINE)
     said = {name: value for name, _quote, value in lines}
     distribution = _KNOWN.get((said.get("ID", ""), said.get("NAME", "")))
@@ -41,6 +42,7 @@ def _facts(text: str) -> dict[str, str]:
     if not distribution or not release:
         return {}
     return {
+        "ansible_architecture": machine.strip(),
         "ansible_distribution": distribution,
         "ansible_distribution_release": release,
         "ansible_os_family": "Debian",

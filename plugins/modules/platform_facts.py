@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: platform_facts
 short_description: Say which distribution a host runs, and nothing else
 description:
-  - Sets the facts about the distribution that a role needs to choose its variables, for a fraction of what gathering
-    facts costs.
+  - Sets the facts about the distribution and the machine that a role needs to choose its variables, for a fraction of
+    what gathering facts costs.
   - On Debian and Ubuntu C(/etc/os-release) is read, without Python. On all others M(ansible.builtin.setup) is run, and
     gathers the same facts and more about the distribution.
 version_added: 0.1.0
@@ -43,6 +43,11 @@ ansible_facts:
   returned: always
   type: dict
   contains:
+    architecture:
+      description: The machine, as C(uname -m) names it.
+      returned: always
+      type: str
+      sample: x86_64
     distribution:
       description: Name of the distribution.
       returned: always

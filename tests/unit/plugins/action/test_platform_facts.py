@@ -18,13 +18,14 @@ def facts(os_release, rc=0):
     task = types.SimpleNamespace(args={}, async_val=0, check_mode=False, diff=False, action="x")
     connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/x"))
     action = ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
-    action._low_level_execute_command = lambda command, sudoable: {"rc": rc, "stdout": os_release}
+    action._low_level_execute_command = lambda command, sudoable: {"rc": rc, "stdout": f"x86_64\n{os_release}"}
     action._execute_module = lambda **options: GATHERED
     return action.run(task_vars={})["ansible_facts"]
 
 
 def test_os_release_says_it():
     assert facts(TRIXIE) == {
+        "ansible_architecture": "x86_64",
         "ansible_distribution": "Debian",
         "ansible_distribution_release": "trixie",
         "ansible_os_family": "Debian",
