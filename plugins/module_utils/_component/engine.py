@@ -190,16 +190,19 @@ class _Call:
             result["ready"] = transaction.change(planned, journal, self.store, self.tools, self.reach)
         except Exception as exc:
             return self._fail(journal, exc)
-        if planned.removals:
-            return self._ask_for_removals(journal)
-        return self._clean(journal)
+        asked = self._ask_for_removals(journal) if planned.removals else None
+        return asked or self._clean(journal)
 
-    def _ask_for_removals(self, journal: Journal) -> dict[str, t.Any]:
+    def _ask_for_removals(self, journal: Journal) -> dict[str, t.Any] | None:
+        """None when there is nothing to remove after all, because others need it."""
         # Another run leaves it alone while the package manager works.
         journal.stage = "committed"
         journal.save(self.store)
         self.reach("removals")
         transaction.settle_removals(journal, self.tools.run)
+        transaction.settle_dependencies(journal, self.store, self.tools.run)
+        if not journal.removals:
+            return None
         work = Work("absent", tuple(journal.removals))
         return {"work": [dataclasses.asdict(work)], "manager": journal.manager}
 
@@ -228,7 +231,9 @@ class _Call:
                 return self._clean(journal)
         if journal.removals and not mine:
             journal.run, journal.result = self.request.run, None
-            return self._ask_for_removals(journal)
+            asked = self._ask_for_removals(journal)
+            if asked:
+                return asked
         self._clean(journal)
         return self._begin("finished")
 

@@ -117,6 +117,33 @@ def exact_name(name: str, version: str, manager: Manager) -> str:
     return f"{name}-{version}" if ":" in version else f"{name}-0:{version}"
 
 
+def needed_by_others(names: t.Sequence[str], claimed: t.Collection[str], run: Runner) -> list[str]:
+    """Those of them whose removal would take along what somebody installed by name, or a component has."""
+    taken = _taken_along(names, run)
+    if not taken:
+        return []
+    by_name = run("apt-mark", "showmanual", *sorted(taken))
+    lost = taken & {*claimed, *by_name.stdout.split()}
+    return [name for name in names if lost & _taken_along([name], run)] if lost else []
+
+
+def _taken_along(names: t.Sequence[str], run: Runner) -> set[str]:
+    return _simulated(run("apt-get", "--simulate", "remove", *names).stdout) - set(names)
+
+
+def orphaned_by(names: t.Sequence[str], run: Runner) -> list[str]:
+    """What nothing needs any more once these are gone, by apt's own account. What nothing needed before stays."""
+    before = run("apt-get", "--simulate", "autoremove")
+    after = run("apt-get", "--simulate", "--auto-remove", "remove", *names)
+    if before.rc != 0 or after.rc != 0:
+        return []  # the removal, which comes next, will say why
+    return sorted(_simulated(after.stdout) - _simulated(before.stdout) - set(names))
+
+
+def _simulated(said: str) -> set[str]:
+    return set(re.findall(r"^Remv (\S+)", said, re.MULTILINE))
+
+
 def set_hold(name: str, *, held: bool, manager: Manager, run: Runner) -> None:
     """Lock or unlock one package by the package manager's own means."""
     if manager == "apt":

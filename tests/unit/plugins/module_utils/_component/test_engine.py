@@ -450,3 +450,40 @@ def test_a_package_that_only_goes_along_is_not_owned(tmp_path, monkeypatch):
     assert not machine.bring(component(files=(machine.file("conf", b"1"),)), run="run-2")["changed"]
     machine.bring(GONE, run="run-3")
     assert machine.installed == {"tool": "1.0"}
+
+
+@pytest.mark.parametrize(("others", "removed"), [((), ("tool", "came")), (("came",), ("tool",))])
+def test_what_came_along_with_a_package_goes_with_it_unless_a_component_has_it(tmp_path, monkeypatch, others, removed):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.programs["apt-get"] = lambda *argv: (0, "Remv came [1.0]\n" if "--auto-remove" in argv else "")
+    machine.installed["came"] = "1.0"
+    machine.AVAILABLE = {**machine.AVAILABLE, "came": ("1.0",)}
+    wanted = {name: WantedPackage(name, True, None, False, Effect("none")) for name in ("tool", "came")}
+    machine.bring(component("other", packages=tuple(wanted[name] for name in others)), run="run-1")
+    machine.bring(component(packages=(wanted["tool"],)), run="run-2")
+    (work,) = machine.ensure(GONE, run="run-3")["work"]
+    assert work["names"] == removed
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_package_that_another_needs_is_left_to_it(tmp_path, monkeypatch, killed):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.programs["apt-get"] = lambda *argv: (0, "Remv served [1.0]\nRemv tool [1.0]\n")
+    wanted = {name: WantedPackage(name, True, None, False, Effect("none")) for name in ("tool", "served")}
+    machine.bring(component(packages=(wanted["tool"],)), run="run-1")
+    machine.work({"state": "present", "names": ("served=1.0",)})
+    marks = []
+    machine.programs["apt-mark"] = lambda *argv: (0, "served\n") if argv[0] == "showmanual" else marks.append(argv) or 0
+
+    def stop(step):
+        if step == "removals":
+            raise Killed
+
+    if killed:
+        with pytest.raises(Killed):
+            machine.ensure(GONE, reach=stop, run="run-2")
+    done = machine.ensure(GONE, run="run-3")
+    assert not done.get("work")
+    assert marks == [("auto", "tool")]
+    assert set(machine.installed) == {"tool", "served"}
+    assert not machine.ensure(GONE, run="run-4")["changed"]

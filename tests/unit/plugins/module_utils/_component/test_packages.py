@@ -310,3 +310,39 @@ def test_a_lock_that_stays_is_an_error(locks):
 def test_a_missing_versionlock_plugin_is_named():
     with pytest.raises(HostError, match="add python3-dnf-plugin-versionlock to the packages"):
         packages.set_hold("mlops-standin", held=True, manager="dnf", run=Recorded("rpm/lock-no-plugin"))
+
+
+class Simulated:
+    """apt as it answered on a host where bc was needed by nothing, and jq had brought libraries along."""
+
+    RECORDS = {"--auto-remove": "autoremove-with", "autoremove": "autoremove", "libjq1": "remove-libjq1"}
+
+    def __init__(self, rc=0, by_name=()):
+        self.rc, self.by_name = rc, by_name
+
+    def __call__(self, *argv, timeout_s=None, stdin=None):
+        if argv[0] == "apt-mark":
+            return Completed(argv, 0, "".join(f"{name}\n" for name in self.by_name), "")
+        name = next((name for word, name in self.RECORDS.items() if word in argv), "")
+        return Completed(argv, self.rc, (DATA / "apt-get" / f"{name}.stdout").read_text(), "")
+
+
+def test_what_a_package_brought_along_is_orphaned_by_its_removal_and_nothing_else():
+    assert packages.orphaned_by(["jq"], Simulated()) == ["libjq1", "libonig5"]
+
+
+@pytest.mark.parametrize(
+    ("names", "by_name", "claimed", "needed"),
+    [
+        pytest.param(["libjq1"], ["jq"], [], ["libjq1"], id="by-what-somebody-installed"),
+        pytest.param(["libjq1"], [], ["jq"], ["libjq1"], id="by-what-a-component-has"),
+        pytest.param(["libjq1"], [], [], [], id="by-what-came-along-with-something"),
+        pytest.param(["libjq1", "jq"], ["jq"], ["jq"], [], id="by-what-goes-too"),
+    ],
+)
+def test_what_others_need_is_told(names, by_name, claimed, needed):
+    assert packages.needed_by_others(names, claimed, Simulated(by_name=by_name)) == needed
+
+
+def test_nothing_more_is_removed_where_apt_does_not_know():
+    assert packages.orphaned_by(["jq"], Simulated(rc=100)) == []
