@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule faults compat test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults vm compat test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -28,6 +28,9 @@ molecule: setup  ## scenarios on real hosts: all, or s=NAME; keep=1 leaves the h
 faults: setup  ## stop changes at every step on real hosts, and look at what becomes of them; k=EXPRESSION for some tests
 	pytest --config-file=tests/faults/pytest.ini --numprocesses=4 $(if $(k),-k '$(k)') tests/faults
 
+vm: setup  ## drivers on a virtual host under QEMU: kernels, modules, boot loader, reboot; k=EXPRESSION for some tests
+	pytest --config-file=tests/vm/pytest.ini $(if $(k),-k '$(k)') tests/vm
+
 compat: setup  ## scenario component with the other ansible-core versions that this machine's Pythons can run
 	$(PY) tools/compat.py $(v)
 
@@ -44,5 +47,5 @@ bench: setup  ## measure what a host that is right costs, against plain tasks
 	$(PY) benchmarks/run.py
 
 clean:  ## remove the test hosts, the engine if it was started from here, and what was made
-	@if [ -x $(PY) ] && [ -d .build ]; then $(PY) tools/hosts.py clean; fi
+	@if [ -x $(PY) ] && [ -d .build ]; then $(PY) tools/vm.py down --all; $(PY) tools/hosts.py clean; fi
 	rm -rf .build .venv .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -103,6 +103,16 @@ def stop() -> str:
     )
 
 
+def start_time(pid: int) -> str | None:
+    """When a process began, in ticks since boot; None where it is no more."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state, *rest = stat.rpartition(")")[2].split()
+    return None if state == "Z" else rest[18]
+
+
 def _start() -> docker.DockerClient:
     if os.geteuid() != 0:
         raise Problem("no Docker engine answers, and only root can start one: start Docker, or run this as root")
@@ -117,7 +127,7 @@ def _start() -> docker.DockerClient:
     with open(LOG_FILE, "ab") as log:
         daemon = subprocess.Popen(["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     # The start time makes the record point at this process only: process ids are used again.
-    PID_FILE.write_text(f"{daemon.pid} {_start_time(daemon.pid)}\n")
+    PID_FILE.write_text(f"{daemon.pid} {start_time(daemon.pid)}\n")
     limit = time.monotonic() + START_LIMIT_S
     while time.monotonic() < limit:
         client = answering()
@@ -145,16 +155,7 @@ def _recorded() -> int | None:
         pid, started = PID_FILE.read_text().split()
     except (OSError, ValueError):
         return None
-    return int(pid) if _start_time(int(pid)) == started else None
-
-
-def _start_time(pid: int) -> str | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    state, *rest = stat.rpartition(")")[2].split()
-    return None if state == "Z" else rest[18]
+    return int(pid) if start_time(int(pid)) == started else None
 
 
 def _which(command: str) -> str | None:

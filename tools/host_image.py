@@ -23,7 +23,7 @@ import docker
 import requests
 from apt_mirror import KEYRING, Mirror, machine_mirror
 from docker.errors import DockerException, ImageNotFound
-from docker_engine import BUILD, Problem, need, only_one, say
+from docker_engine import BUILD, ROOT, Problem, need, only_one, say
 
 SUITES = ("bookworm", "trixie", "forky")
 PULL_LIMIT_S = 15
@@ -49,6 +49,30 @@ RUN update-ca-certificates \\
  && rm -f /etc/ssh/ssh_host_* && : > /etc/machine-id
 STOPSIGNAL SIGRTMIN+3
 CMD ["/lib/systemd/systemd"]
+"""
+)
+# A host with kernels and a boot loader of its own, for tools/guest.py: the two newest kernels that the mirror has. Its
+# initramfs holds what QEMU's machine needs and no more, so that it is made and read quickly. A kernel's package would
+# install GRUB where it runs, which here is a container: its images are made, and laid on the disk later.
+_GUEST = (
+    _HOST
+    + """\
+RUN export DEBIAN_FRONTEND=noninteractive \\
+ && mkdir -p /etc/initramfs-tools/conf.d /usr/share/initramfs-tools/modules.d /boot/grub \\
+ && echo MODULES=list >/etc/initramfs-tools/conf.d/guest \\
+ && printf '%s\\n' virtio_pci virtio_blk ext4 >/usr/share/initramfs-tools/modules.d/guest \\
+ && echo grub-pc grub-pc/install_devices_empty boolean true | debconf-set-selections \\
+ && kernels=$(apt-cache pkgnames linux-image- | grep -E '^linux-image-[0-9.]+-[0-9]+-amd64$' | sort -V | tail -n 2) \\
+ && apt-get install -y -qq --no-install-recommends \\
+    $kernels $(echo $kernels | sed s/-image-/-headers-/g) linux-image-amd64 linux-headers-amd64 \\
+    dkms gcc make zstd initramfs-tools grub-pc pciutils \\
+ && apt-get clean && cp -r /usr/lib/grub/i386-pc /boot/grub/ \\
+ && grub-mkimage -O i386-pc -o /boot/grub/core.img -p '(hd0,msdos1)/boot/grub' \\
+    biosdisk part_msdos ext2 normal configfile linux search test echo
+RUN for kernel in $(ls /lib/modules); do \\
+    make -C /lib/modules/$kernel/build M=/usr/src/standin-gpu modules \\
+ && install -D -m 0644 /usr/src/standin-gpu/standin_gpu.ko /lib/modules/$kernel/standin/standin_gpu.ko \\
+ && depmod $kernel && make -C /lib/modules/$kernel/build M=/usr/src/standin-gpu clean || exit 1; done
 """
 )
 _HOST_PACKAGES = [
@@ -117,12 +141,23 @@ def ensure_cache(client: docker.DockerClient) -> str:
     return _image(client, "mlops-hosts-cache", "trixie", dockerfile, ["nginx"], files, mirror)
 
 
+def ensure_guest(client: docker.DockerClient, suite: str) -> str:
+    """The image whose files a virtual host of the suite has."""
+    mirror = machine_mirror()
+    standin = {f"usr/src/standin-gpu/{path.name}": path.read_text() for path in (ROOT / "tools/standin_gpu").iterdir()}
+    files = {**_host_files(), **standin}
+    return _image(client, f"mlops-hosts-{suite}-guest", suite, _GUEST, _HOST_PACKAGES, files, mirror)
+
+
 def _host(client: docker.DockerClient, suite: str, mirror: Mirror | None) -> str:
-    files = {
+    return _image(client, f"mlops-hosts-{suite}", suite, _HOST, _HOST_PACKAGES, _host_files(), mirror)
+
+
+def _host_files() -> dict[str, str]:
+    return {
         **{f"usr/local/share/ca-certificates/machine-{name}.crt": pem for name, pem in _machine_certificates().items()},
         "etc/systemd/system/ssh.service.d/keys.conf": _SSH_KEYS,
     }
-    return _image(client, f"mlops-hosts-{suite}", suite, _HOST, _HOST_PACKAGES, files, mirror)
 
 
 def _apt_files(suite: str, mirror: Mirror | None) -> dict[str, str]:
