@@ -81,6 +81,7 @@ def is_mounted(target: str) -> bool:
 def lay(wish: dict[str, Any]) -> None:
     if "running_kernel" not in wish and is_mounted(MOUNTS["osrelease"]):
         subprocess.run(["umount", MOUNTS["osrelease"]], check=True)
+        (ROOT / "osrelease").unlink()
     for name in MOUNTS:
         if name != "osrelease":
             empty(ROOT / name)
