@@ -10,7 +10,7 @@ import os
 import re
 import typing as t
 
-from .._runner import Runner
+from .._runner import NOT_FOUND, Runner, must
 from . import files
 from .dkms import Known
 from .model import Flavour, Module, Origin, Vendor
@@ -47,7 +47,11 @@ def read(
     if not paths:
         return {}
     at = {release: os.path.join(files.below(root, "lib/modules", release), path) for release, path in paths.items()}
-    said = run("modinfo", *at.values(), timeout_s=timeout_s).stdout
+    asked = run("modinfo", *at.values(), timeout_s=timeout_s)
+    if asked.timed_out or asked.rc == NOT_FOUND:
+        # A file that modinfo cannot read is no module; one that it was not asked about may well be.
+        must(asked, "the driver's modules could not be read")
+    said = asked.stdout
     told = {
         found.group(1): text
         for text in re.split(r"^(?=filename:)", said, flags=re.MULTILINE)

@@ -206,7 +206,7 @@ def host(tmp_path):
 
 
 def programs(**others):
-    return {"dpkg_query": "driver-bookworm", "apt_config": "unattended-excluded", **others}
+    return {"dpkg_query": "driver-bookworm", "modinfo": "bookworm", "apt_config": "unattended-excluded", **others}
 
 
 def test_all_of_it(host):

@@ -11,6 +11,8 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._driver import boot, dkms, kernels, versions
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import Dkms
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.modules import chosen
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 from .support import DEBIAN_12, DEBIAN_13, Recorded, Said, dkms_has, kernel_on_disk, recorded, recorded_tree, write
 
@@ -153,6 +155,14 @@ def test_modules_that_are_not_the_driver(tmp_path, name):
     assert read(tmp_path, Recorded())[0].module is None
 
 
+def test_modules_that_could_not_be_asked_about_are_not_absent(tmp_path):
+    kernel_on_disk(tmp_path, DEBIAN_12, BUILT_12)
+    with pytest.raises(CommandError, match="the driver's modules could not be read: modinfo did not end in time"):
+        read(tmp_path, lambda *argv, timeout_s=None, stdin=None: Completed(argv, 124, "", "", timed_out=True))
+    with pytest.raises(CommandError, match="the driver's modules could not be read"):
+        read(tmp_path, Recorded())
+
+
 def test_a_list_that_is_older_than_the_removal(tmp_path):
     kernel_on_disk(tmp_path, DEBIAN_12, BUILT_12)
     os.remove(tmp_path / f"lib/modules/{DEBIAN_12}/{BUILT_12}")
@@ -169,7 +179,7 @@ def test_of_two_modules_the_one_that_modprobe_would_load(tmp_path, name):
         write(tmp_path, f"lib/modules/{DEBIAN_13}/{path}")
     write(tmp_path, f"lib/modules/{DEBIAN_13}/modules.dep", "".join(f"{path}:\n" for path in both))
     write(tmp_path, "etc/modprobe.d/nvidia.conf", f"install nvidia modprobe -i {name} $CMDLINE_OPTS\n")
-    run = Recorded()
+    run = Recorded(modinfo="trixie")
     read(tmp_path, run)
     assert [os.path.basename(path) for path in run.calls[0][1:]] == [f"{name}.ko.xz"]
 
