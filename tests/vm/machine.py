@@ -59,6 +59,8 @@ class Machine:
         packages = "nvidia-kernel-open-dkms nvidia-driver-cuda"
         self.sh(f"apt-get update -qq && apt-get install -y -qq nvidia-driver-pinning-{version}")
         self.sh(f"DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {packages}")
+        # The packages build for the kernel that runs and the newest.
+        self.sh("for kernel in $(ls /lib/modules); do dkms autoinstall -k $kernel; done")
 
     # Talking to it
 
