@@ -154,16 +154,17 @@ class _Call:
         )
         self._remember_host(journal)
         journal.result = result
-        if not planned.work:
-            return self._change(planned, journal)
         try:
-            self.reach("repositories")
-            transaction.swap_early(planned, journal, self.store, self.tools.run)
-            transaction.mend_packages(planned.asked, journal, self.store, self.tools.run)
-            self._ask_repositories(planned, result)
-            self._release_holds(planned, journal)
+            if planned.work or self._has_new_repository(planned):
+                self.reach("repositories")
+                transaction.swap_early(planned, journal, self.store, self.tools.run)
+                transaction.mend_packages(planned.asked, journal, self.store, self.tools.run)
+                self._ask_repositories(planned, result)
+                self._release_holds(planned, journal)
         except Exception as exc:
             return self._fail(journal, exc)
+        if not planned.work:
+            return self._change(planned, journal)
         self.reach("packages")
         return {"work": [dataclasses.asdict(work) for work in planned.work], "manager": journal.manager}
 
@@ -347,9 +348,13 @@ class _Call:
             for name, found in seen.units.items()
         }
 
+    def _has_new_repository(self, planned: Plan) -> bool:
+        """Whether apt is to be asked if it can read one. dnf looks at keys when it installs, and not before."""
+        return planned.manager == "apt" and bool(planned.early and self.request.component.repositories)
+
     def _ask_repositories(self, planned: Plan, result: dict[str, t.Any]) -> None:
-        """Refuse what no repository has, before anything is installed."""
-        if not planned.asked:
+        """Refuse what no repository has, before anything is installed, and a repository that cannot be used."""
+        if not planned.asked and not self._has_new_repository(planned):
             return
         manager = t.cast(Manager, planned.manager)
         offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.early))

@@ -59,6 +59,8 @@ class Offer:
 def known(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner) -> Offer:
     """What the lists on this host say, by one process. No repository is reached."""
     names = [wanted.name for wanted in asked]
+    if not names:
+        return Offer({}, _age_s(manager))
     if manager == "apt":
         said = run("apt-cache", "madison", *names)
         rows = [[part.strip() for part in line.split("|")] for line in said.stdout.splitlines()]

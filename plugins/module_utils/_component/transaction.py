@@ -53,7 +53,8 @@ Reach = t.Callable[[str], None]
 _POLICY = "/usr/sbin/policy-rc.d"
 _NOTHING_STARTS = b"#!/bin/sh\nexit 101\n"
 _VALIDATE_TIMEOUT_S = 60
-_APPLY_TIMEOUT_S = 120
+# An initramfs for each kernel of a slow host takes minutes.
+_APPLY_TIMEOUT_S = 900
 
 
 class _NotInstalled(HostError):
