@@ -17,6 +17,7 @@ Scheme = t.Literal["debian", "ubuntu", "nvidia_debian", "nvidia_ubuntu", "nvidia
 Profile = t.Literal["compute", "full"]
 SCHEMES: tuple[Scheme, ...] = t.get_args(Scheme)
 
+PIN = "nvidia-driver-pinning-"
 # From here on NVIDIA's packages have no branch in their names.
 _NO_SUFFIX_SINCE = 590
 _FABRIC_NO_SUFFIX_SINCE = 580
@@ -33,7 +34,7 @@ class Named:
 
 def pin(scheme: Scheme, version: str) -> str | None:
     """The package that pins a branch or an exact version, where the packager has one."""
-    return f"nvidia-driver-pinning-{version}" if scheme in ("nvidia_debian", "nvidia_ubuntu") else None
+    return f"{PIN}{version}" if scheme in ("nvidia_debian", "nvidia_ubuntu") else None
 
 
 def driver(scheme: Scheme, branch: int, flavour: Flavour, profile: Profile) -> tuple[Named, ...]:
@@ -68,6 +69,11 @@ def imex(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
     return (Named("nvidia-imex" if branch >= _FABRIC_NO_SUFFIX_SINCE else f"nvidia-imex-{branch}"),)
 
 
+def renamed(scheme: Scheme, old: int, new: int) -> bool:
+    """Whether all packages have other names in the new branch."""
+    return scheme == "nvidia_ubuntu" and (old >= _NO_SUFFIX_SINCE) != (new >= _NO_SUFFIX_SINCE)
+
+
 def headers(kernel: str) -> Named:
     """The headers of one kernel of Debian or Ubuntu, by its release."""
     return Named(f"linux-headers-{kernel}", versioned=False, early=True)
@@ -95,36 +101,28 @@ def _debian(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
 
 def _ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
     series, flavour = f"{branch}-server", "-open" if is_open else ""
-    if full:
-        return (Named(f"nvidia-driver-{series}{flavour}"),)
-    return (Named(f"nvidia-headless-no-dkms-{series}{flavour}"), Named(f"nvidia-utils-{series}"))
+    whole = f"nvidia-driver-{series}{flavour}" if full else f"nvidia-headless-no-dkms-{series}{flavour}"
+    return (Named(whole), Named(f"nvidia-utils-{series}"))
 
 
 def _nvidia_ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
     suffix = "" if branch >= _NO_SUFFIX_SINCE else f"-{branch}"
-    if full:
-        return (Named(f"nvidia-open{suffix}" if is_open else f"cuda-drivers{suffix}"),)
-    flavour = "-open" if is_open else ""
-    return (
-        Named(f"nvidia-dkms{suffix}{flavour}"),
-        Named(f"libnvidia-compute{suffix}"),
-        Named(f"nvidia-utils{suffix}"),
-        Named("nvidia-persistenced"),
-    )
+    names = [f"nvidia-dkms{suffix}{'-open' if is_open else ''}", f"libnvidia-compute{suffix}", f"nvidia-utils{suffix}"]
+    return _of_nvidia(names, f"nvidia-open{suffix}" if is_open else f"cuda-drivers{suffix}", full=full)
 
 
 def _nvidia_debian(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
-    if full:
-        return (Named("nvidia-open" if is_open else "cuda-drivers"),)
     module = "nvidia-kernel-open-dkms" if is_open else "nvidia-kernel-dkms"
-    return (Named(module), Named("nvidia-driver-cuda"), Named("nvidia-persistenced"))
+    return _of_nvidia([module, "nvidia-driver-cuda"], "nvidia-open" if is_open else "cuda-drivers", full=full)
 
 
 def _nvidia_el(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
-    if full:
-        return (Named("nvidia-open" if is_open else "cuda-drivers"),)
     module = "kmod-nvidia-open-dkms" if is_open else "kmod-nvidia-latest-dkms"
-    return (Named(module), Named("nvidia-driver-cuda"), Named("nvidia-persistenced"))
+    return _of_nvidia([module, "nvidia-driver-cuda"], "nvidia-open" if is_open else "cuda-drivers", full=full)
+
+
+def _of_nvidia(parts: list[str], whole: str, *, full: bool) -> tuple[Named, ...]:
+    return tuple(map(Named, [*parts, "nvidia-persistenced", *([whole] if full else [])]))
 
 
 _DRIVERS: dict[Scheme, t.Callable[[int, bool, bool], tuple[Named, ...]]] = {

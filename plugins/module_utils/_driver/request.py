@@ -26,6 +26,7 @@ _UNATTENDED = (
     "^cuda-drivers",
     "^xserver-xorg-video-nvidia",
 )
+_DROP_IN = "/etc/systemd/system/nvidia-persistenced.service.d"
 _ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "sbsa"}
 _FOREIGN = {"x86_64": r"/(sbsa|aarch64|arm64)(/|$)", "aarch64": r"/(x86_64|amd64)(/|$)"}
 
@@ -78,7 +79,7 @@ _NOTHING: dict[str, t.Any] = {
     "headers": [],
     "keep": [],
     "managed": [],
-    "component": {"repositories": [], "packages": [], "files": [], "units": []},
+    "component": {"repositories": [], "packages": [], "directories": [], "files": [], "units": []},
 }
 
 
@@ -133,6 +134,7 @@ class _Wish:
                     *(self._package(item) for item in named),
                     *({"name": name, "version": self._pattern(), "on_change": "none", "own": False} for name in along),
                 ],
+                "directories": [{"path": _DROP_IN}] if self._starts_without_its_mode else [],
                 "files": self._files(),
                 "units": self._units(),
             },
@@ -231,13 +233,17 @@ class _Wish:
 
     def _along(self, named: set[str]) -> list[str]:
         """Libraries of the same driver that others have installed: they must have its version, too."""
-        managed = names.managed(self.scheme, {self.branch, int((self.installed["version"] or "0").partition(".")[0])})
+        old = int((self.installed["version"] or self.version).partition(".")[0])
+        if names.renamed(self.scheme, old, self.branch):
+            return []
+        managed = names.managed(self.scheme, {self.branch, old})
         return sorted(
             package["name"]
             for package in self.installed["packages"]
             if package["state"] == "installed"
             and package["source"] in (None, self.source)
             and package["name"] not in named | managed
+            and not package["name"].startswith(names.PIN)
             and re.split(r"[-~]", package["version"].rpartition(":")[2])[0] == self.installed["version"]
             and not re.search(rf"-(?!{self.branch}\b)\d{{3}}\b", package["name"])
         )
@@ -326,11 +332,10 @@ class _Wish:
                     "early": True,
                 }
             )
-        if self.wanted["persistence"] and self.scheme != "debian":
-            # These packages start the daemon without the mode that it is there for.
+        if self._starts_without_its_mode:
             found.append(
                 {
-                    "path": "/etc/systemd/system/nvidia-persistenced.service.d/mlops-hosts.conf",
+                    "path": f"{_DROP_IN}/mlops-hosts.conf",
                     "content": (
                         "# Ansible managed\n[Service]\nExecStart=\nExecStart=/usr/bin/nvidia-persistenced "
                         "--user nvidia-persistenced --persistence-mode --verbose\n"
@@ -339,6 +344,11 @@ class _Wish:
                 }
             )
         return found
+
+    @property
+    def _starts_without_its_mode(self) -> bool:
+        """All but Debian start the persistence daemon without the mode that it is there for."""
+        return bool(self.wanted["persistence"]) and self.scheme != "debian"
 
     def _units(self) -> list[dict[str, t.Any]]:
         """They cannot run before the module is loaded: after a change that is for later, and enough that they begin at

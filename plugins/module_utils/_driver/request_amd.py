@@ -40,8 +40,8 @@ def problems(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], see
     if not wanted["repository_key"] or not wanted["repository_fingerprint"]:
         found.append(
             "gpu_driver_repository_key and gpu_driver_repository_fingerprint are not set, and AMD's repositories are "
-            f"to be trusted by them; the key lies at {_HOSTS['rocm']}/rocm/rocm.gpg.key: look at it, and keep it with the "
-            "inventory."
+            f"to be trusted by them; the key lies at {_HOSTS['rocm']}/rocm/rocm.gpg.key: look at it, and keep it with "
+            "the inventory."
         )
     odd = [name for name in wanted["rocm_architectures"] if not _ARCHITECTURE.fullmatch(name)]
     if odd:
@@ -72,6 +72,7 @@ def component(
             {"name": "amdgpu-dkms", "version": _pattern(str(wanted["version"])), "on_change": "none"},
             *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(wanted)),
         ],
+        "directories": [],
         "files": [
             {
                 "path": "/etc/udev/rules.d/70-mlops-hosts-amdgpu.rules",

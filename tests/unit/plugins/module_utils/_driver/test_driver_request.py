@@ -98,6 +98,9 @@ DEBIAN = Package("libcuda1", "535.309.01-0+deb12u1", source="distribution")
             {
                 "nvidia-driver-pinning-610.57.04": None,
                 "linux-headers-6.1.0-1-amd64": None,
+                "nvidia-kernel-open-dkms": "610.57.04-*",
+                "nvidia-driver-cuda": "610.57.04-*",
+                "nvidia-persistenced": "610.57.04-*",
                 "nvidia-open": "610.57.04-*",
                 "nvidia-imex": "610.57.04-*",
             },
@@ -200,6 +203,13 @@ def test_a_driver_of_the_branch_stays_and_what_is_added_is_of_its_build():
     assert {unit["state"] for unit in asked["component"]["units"]} == {"started"}
 
 
+def test_a_pin_does_not_go_along():
+    pins = (Package("nvidia-driver-pinning-580.95.05", "580.95.05-1", source="vendor"),)
+    there = Installed("580.95.05", "open", "vendor", (Package("nvidia-smi", "580.95.05-1", source="vendor"), *pins))
+    asked = answer(host=seen(installed=there), version="580.95.05")
+    assert [item["name"] for item in asked["component"]["packages"] if item.get("own") is False] == ["nvidia-smi"]
+
+
 def test_units_wait_for_the_driver():
     asked = answer(version="580")
     assert asked["component"]["units"] == [
@@ -214,6 +224,14 @@ def test_libraries_that_others_installed_go_along_and_other_flavours_do_not():
     asked = answer(host=seen(installed=there), source="distribution", version="535.261.03")
     along = [item for item in asked["component"]["packages"] if item.get("own") is False]
     assert along == [{"name": "libnvidia-encode1", "version": "535.261.03-*", "on_change": "none", "own": False}]
+
+
+def test_nothing_goes_along_to_a_branch_whose_packages_have_other_names():
+    common = Package("nvidia-kernel-common", "610.57.04-1ubuntu1", source="vendor")
+    there = Installed("610.57.04", "open", "vendor", (common,))
+    for version, along in (("615", 1), ("570", 0)):
+        asked = answer("Ubuntu", "noble", host=seen(installed=there), version=version)
+        assert len([item for item in asked["component"]["packages"] if item.get("own") is False]) == along
 
 
 def test_what_stands_beside_the_driver():
