@@ -69,6 +69,8 @@ class ActionModule(ActionBase):
             if part["state"] == "present":
                 # The host has read the lists already.
                 arguments["allow_downgrade"] = True
+                if manager != "apt":  # apt does so by itself
+                    arguments["allowerasing"] = part.get("erasing", False)
             done = self._execute_module(
                 module_name=f"ansible.builtin.{manager}", module_args=arguments, task_vars=task_vars
             )

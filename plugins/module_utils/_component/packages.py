@@ -37,10 +37,12 @@ class Installed:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """One call of the package manager: ``names`` as it takes them, with versions."""
+    """One call of the package manager: ``names`` as it takes them, with versions. With ``erasing`` it may take away
+    what stands against them."""
 
     state: t.Literal["present", "absent"]
     names: tuple[str, ...]
+    erasing: bool = False
 
 
 def find_manager(root: str = "/") -> Manager:

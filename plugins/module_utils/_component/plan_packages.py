@@ -95,7 +95,8 @@ def plan(situation: Situation) -> PackagePart:
     if early:
         work.append(Work("present", tuple(early)))
     if install:
-        work.append(Work("present", tuple(install)))
+        # What is no longer asked for may conflict with what is.
+        work.append(Work("present", tuple(install), erasing=bool(removals)))
     moved = [wanted for wanted in component.packages if wanted.name in changed]
     return PackagePart(
         drift=tuple(drift),

@@ -487,3 +487,13 @@ def test_a_package_that_another_needs_is_left_to_it(tmp_path, monkeypatch, kille
     assert marks == [("auto", "tool")]
     assert set(machine.installed) == {"tool", "served"}
     assert not machine.ensure(GONE, run="run-4")["changed"]
+
+
+def test_what_is_no_longer_asked_for_may_make_way_at_once(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    one, other = (WantedPackage(name, True, "1.0", False, Effect("none")) for name in ("tool", "served"))
+    (work,) = machine.ensure(component(packages=(one,)))["work"]
+    assert not work["erasing"]
+    machine.bring(component(packages=(one,)), run="run-2")
+    (work,) = machine.ensure(component(packages=(other,)), run="run-3")["work"]
+    assert (work["names"], work["erasing"]) == (("served=1.0",), True)
