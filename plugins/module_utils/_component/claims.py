@@ -56,7 +56,7 @@ def refuse_foreign(
     by their keys."""
     for other in others:
         theirs = other.paths.get(path)
-        if theirs is None or kind == theirs["kind"] in _SHARED or "purged_by" in theirs:
+        if theirs is None or (kind == theirs["kind"] and kind in _SHARED) or "purged_by" in theirs:
             continue
         what = path
         if kind == theirs["kind"] == "json":
