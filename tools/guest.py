@@ -181,7 +181,8 @@ class Guest:
             "ansible_user": USER,
             "ansible_ssh_private_key_file": str(PRIVATE_KEY),
             "ansible_ssh_common_args": " ".join(f"-o {shlex.quote(option)}" for option in common),
-            "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=300s",
+            # A guest that reboots ends no connection: QEMU's network keeps them.
+            "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=300s -o ServerAliveInterval=5",
             "ansible_python_interpreter": "/usr/bin/python3",
         }
         return {"all": {"hosts": {self.name: connection}}}
