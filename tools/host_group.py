@@ -28,7 +28,7 @@ from host_ssh import PRIVATE_KEY, SSH_DIR, archive, free_port, greets, public_ke
 GROUP, CHECKOUT, SPEC, PORT = "mlops.hosts", "mlops.hosts.checkout", "mlops.hosts.spec", "mlops.hosts.ssh"
 CACHE = "mlops-hosts-cache"
 CACHE_PORT = 3142
-BOOT_LIMIT_S = 90
+BOOT_LIMIT_S = 240
 LISTS_OLD_S = 6 * 3600
 INOTIFY_INSTANCES = 8192
 
