@@ -21,8 +21,13 @@ _GLOBS = (
 _UNATTENDED = (
     "^nvidia-",
     "^libnvidia-",
-    "^libcuda1$",
+    "^libcuda",
+    "^libnvcuvid",
+    "^libnvoptix",
+    "^libnvsdm",
+    "^firmware-nvidia-",
     "^linux-modules-nvidia-",
+    "^linux-objects-nvidia-",
     "^cuda-drivers",
     "^xserver-xorg-video-nvidia",
 )
