@@ -111,6 +111,10 @@ def judge(packages: tuple[Package, ...], vendor: Vendor, chosen: str) -> tuple[I
     return installed, mismatches
 
 
+def has_version_of_its_own(name: str) -> bool:
+    return bool(_OWN_VERSION.match(name))
+
+
 def is_whole(package: Package) -> bool:
     return package.state in _WHOLE
 

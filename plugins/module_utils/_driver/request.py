@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import names, request_amd
+from . import names, packages, request_amd
 from .generations import Flavour, flavour_for
 
 _VERSION = re.compile(r"(\d{3})(?:\.\d+){0,2}")
@@ -249,6 +249,8 @@ class _Wish:
             and package["source"] in (None, self.source)
             and package["name"] not in named | managed
             and not package["name"].startswith(names.PIN)
+            # NVIDIA releases them with the driver, Debian by themselves.
+            and not (self.scheme == "debian" and packages.has_version_of_its_own(package["name"]))
             and re.split(r"[-~]", package["version"].rpartition(":")[2])[0] == self.installed["version"]
             and not re.search(rf"-(?!{self.branch}\b)\d{{3}}\b", package["name"])
         )

@@ -219,8 +219,9 @@ def test_units_wait_for_the_driver():
 
 def test_libraries_that_others_installed_go_along_and_other_flavours_do_not():
     extra = Package("libnvidia-encode1", "535.309.01-0+deb12u1", source="distribution")
+    own = Package("nvidia-modprobe", "535.309.01-0+deb12u1", source="distribution")
     other = Package("nvidia-kernel-dkms", "535.309.01-0+deb12u1", source="distribution")
-    there = Installed("535.309.01", "proprietary", "distribution", (DEBIAN, extra, other))
+    there = Installed("535.309.01", "proprietary", "distribution", (DEBIAN, extra, own, other))
     asked = answer(host=seen(installed=there), source="distribution", version="535.261.03")
     along = [item for item in asked["component"]["packages"] if item.get("own") is False]
     assert along == [{"name": "libnvidia-encode1", "version": "535.261.03-*", "on_change": "none", "own": False}]
