@@ -283,7 +283,8 @@ class _Wish:
             missing = "gpu_driver_repository_key" if not key else "gpu_driver_repository_fingerprint"
             raise _Refused(
                 f"{missing} is not set, and the repository {uri} is to be trusted by it; its key lies there as "
-                f"{self.release['key']}: look at it, and keep it with the inventory."
+                f"{self.release['key']}: look at it, and keep it with the inventory. Where the driver is not yours to "
+                "manage, set gpu_driver_vendor to none."
             )
         flat = ["/"] if self.platform["manager"] == "apt" else []
         return [
@@ -372,4 +373,12 @@ class _Wish:
 
     def _unsigned(self) -> bool:
         """Whether the kernel would refuse the module that DKMS builds."""
-        return not self._prebuilt and self.seen["secure_boot"] == "enabled" and self.seen["mok"]["enrolled"] is not True
+        if self._prebuilt or self.seen["secure_boot"] != "enabled" or self.seen["mok"]["enrolled"]:
+            return False
+        # What the kernel has loaded, it trusts, also where no tool can say so.
+        loaded = self.seen["loaded"]["version"]
+        return not any(
+            kernel["running"] and module and module["origin"] == "dkms" and module["version"] == loaded
+            for kernel in self.seen["kernels"]
+            for module in (kernel["module"],)
+        )

@@ -15,7 +15,9 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
     Gpu,
     Installed,
     Kernel,
+    Loaded,
     Mismatch,
+    Module,
     Mok,
     Package,
     State,
@@ -279,6 +281,17 @@ def test_secure_boot_is_looked_at_before_the_first_change(enrolled, source, dist
     host = seen(secure_boot="enabled", mok=Mok(enrolled=enrolled))
     asked = answer(distribution, "noble" if distribution == "Ubuntu" else "bookworm", host=host, source=source)
     assert asked["unsigned"] is unsigned
+
+
+def test_a_module_that_the_kernel_has_loaded_is_trusted():
+    module = Module("580.95.05", "open", "DKMS module signing key", "dkms", "/lib/modules/6.1.0-1/nvidia.ko")
+    for loaded, unsigned in (("580.95.05", False), (None, True), ("570.1.1", True)):
+        host = seen(
+            secure_boot="enabled",
+            loaded=Loaded("nvidia", loaded),
+            kernels=(Kernel("6.1.0-1", running=True, module=module),),
+        )
+        assert answer(host=host)["unsigned"] is unsigned
 
 
 def test_an_initramfs_is_rebuilt_only_where_there_are_kernels():
