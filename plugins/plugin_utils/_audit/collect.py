@@ -17,11 +17,14 @@ import typing as t
 COMPONENT = "mlops.hosts.component"
 ARTIFACT = "mlops.hosts.model_artifact"
 GPUS = "mlops.hosts.gpu_info"
+DRIVER, DRIVER_ROLE = "mlops.hosts.driver_info", "gpu_driver"
 DRIFT_KEYS = ("kind", "item", "attribute", "want", "have")
 # Ansible puts this in the place of a result with no_log.
 _CENSORED = "censored"
 _HIDDEN = "its result is hidden by no_log"
 _LONGEST_REASON = 2000
+# A driver that is not there, or another one than wanted, shows in its packages.
+_DRIVER_WAITS = ("reload", "reboot", "rebuild", "broken")
 # ansible-core 2.19 says first where it was when it failed.
 _PREFIXES = re.compile(r"(?:(?:Task|Action|Module) failed: )+")
 
@@ -99,6 +102,8 @@ class Collector:
                 self._compared(item)
             elif item.action == GPUS and _CENSORED not in item.result:
                 self.host(item.host).gpu_facts = item.result
+            elif item.action == DRIVER and short(item.role) == DRIVER_ROLE:
+                self._driver(item)
 
     def failed(self, event: Event) -> None:
         """A task has failed; whether that counts is not known yet."""
@@ -149,8 +154,19 @@ class Collector:
         if event.action == COMPONENT:
             asked = (event.result.get("invocation") or {}).get("module_args") or {}
             component.wanted_absent = asked.get("state") == "absent"
-            component.reboot_required = bool(event.result.get("reboot_required"))
+            component.reboot_required = component.reboot_required or bool(event.result.get("reboot_required"))
             component.cut_off = event.result.get("recovered", "none") != "none"
+
+    def _driver(self, event: Event) -> None:
+        """What is on the disk may be right, and another driver may run."""
+        verdict = event.result.get("verdict")
+        waits = verdict in _DRIVER_WAITS
+        component = self._component(event)
+        have = f"{verdict}: {' '.join(event.result.get('reasons') or ())}"
+        row = dict(zip(DRIFT_KEYS, ("driver", event.result.get("vendor"), "verdict", "ok", have)))
+        component.drift[event.action] = [row] if waits else []
+        component.changed[event.action] = waits
+        component.reboot_required = component.reboot_required or verdict == "reboot"
 
     def _component(self, event: Event) -> Component:
         components = self.host(event.host).components

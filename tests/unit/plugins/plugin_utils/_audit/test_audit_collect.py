@@ -4,7 +4,13 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.collect import COMPONENT, GPUS, Event, short
+from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.collect import (
+    COMPONENT,
+    DRIVER,
+    GPUS,
+    Event,
+    short,
+)
 from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import gpu, row
 
 CENSORED = "the output has been hidden"
@@ -172,6 +178,39 @@ class TestComponents:
     def test_a_reboot_is_noted(self, fleet):
         fleet.component("a", row(), reboot_required=True)
         assert fleet.host("a")["components"][0]["reboot_required"] is True
+
+
+class TestDriver:
+    @staticmethod
+    def looks(fleet, verdict, role="mlops.hosts.gpu_driver"):
+        result = {"verdict": verdict, "reasons": ["The loaded one is older."], "vendor": "nvidia", "changed": False}
+        fleet.collector.ok(Event("a", DRIVER, role, None, result))
+        fleet.component("a", name="gpu_driver", role="mlops.hosts.gpu_driver")
+        return fleet.host("a")
+
+    def test_a_driver_that_waits_for_a_reboot_is_drift(self, fleet):
+        host = self.looks(fleet, "reboot")
+        assert host["state"] == "drift"
+        assert host["drift"] == [
+            {
+                "component": "gpu_driver",
+                "kind": "driver",
+                "item": "nvidia",
+                "attribute": "verdict",
+                "want": "ok",
+                "have": "reboot: The loaded one is older.",
+            }
+        ]
+        assert host["components"][0]["reboot_required"] is True
+
+    @pytest.mark.parametrize("verdict", ["ok", "absent"])
+    def test_what_the_packages_tell_is_told_once(self, fleet, verdict):
+        host = self.looks(fleet, verdict)
+        assert (host["state"], host["drift"]) == ("ok", [])
+
+    def test_a_role_that_only_asks_judges_nothing(self, fleet):
+        host = self.looks(fleet, "reboot", role="mlops.hosts.cuda_toolkit")
+        assert host["state"] == "ok"
 
 
 def test_gpus_are_as_gpu_info_says(fleet):
