@@ -129,9 +129,15 @@ def require_new(repositories: t.Iterable[Repository], offer: Offer) -> None:
 
 
 def instead(asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager, run: Runner) -> str:
-    """Which packages there are in place of those that no repository has, where their names hold a version."""
-    stems = (re.match(r".*?-(?=\d)", wanted.name) for wanted in asked if not offer.versions.get(wanted.name))
-    stem = next((found[0] for found in stems if found), None)
+    """What there is in place of packages that no repository has: other names, where theirs hold a version, or versions
+    that an enabled module stream hides."""
+    missing = [wanted.name for wanted in asked if not offer.versions.get(wanted.name)]
+    if manager != "apt" and missing:
+        shown = _repoquery(manager, ["-C", "--setopt=*.module_hotfixes=true"], missing[:1], run).stdout
+        versions = sorted({line.partition(" ")[2] for line in shown.splitlines() if line.strip()}, reverse=True)
+        if versions:
+            return f". Without the enabled module stream there are {_words(versions)}"
+    stem = next((found[0] for found in (re.match(r".*?-(?=\d)", name) for name in missing) if found), None)
     if stem is None:
         return ""
     if manager == "apt":

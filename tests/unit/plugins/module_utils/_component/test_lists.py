@@ -211,3 +211,28 @@ def test_a_module_that_does_not_build_is_told_with_the_words_of_the_compiler(tmp
         f"Bad return status for module build on kernel: 6.1.0-56-amd64 (x86_64): {complaint}; "
         "processing package nvidia-open-kernel-dkms (--configure): "
     )
+
+
+class TestInstead:
+    """What there is in place of what is missing; the lines are in the forms that are asked for."""
+
+    def said(self, manager, name, answers):
+        def run(*argv, timeout_s=None, stdin=None):
+            key = next((key for key in answers if key in argv), None)
+            return Completed(argv, 0, answers.get(key, ""), "")
+
+        return lists.instead([wanted(name)], Offer({}, None, ()), manager, run)
+
+    def test_other_names_that_hold_a_version(self):
+        names = "nvidia-driver-pinning-580\nnvidia-driver-pinning-610\n"
+        said = self.said("apt", "nvidia-driver-pinning-999", {"nvidia-driver-pinning-": names})
+        assert said == ". There are nvidia-driver-pinning-610 and nvidia-driver-pinning-580"
+
+    def test_versions_that_a_module_stream_hides(self):
+        lines = "kmod 3:580.95.05-1.el9\nkmod 3:610.57.04-1.el9\n"
+        said = self.said("dnf", "kmod", {"--setopt=*.module_hotfixes=true": lines})
+        assert said == ". Without the enabled module stream there are 3:610.57.04-1.el9 and 3:580.95.05-1.el9"
+
+    def test_nothing(self):
+        assert self.said("apt", "demo-tool", {}) == ""
+        assert self.said("dnf", "demo-tool-1", {}) == ""
