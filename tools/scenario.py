@@ -32,6 +32,8 @@ STEP_LIMIT_S = 2700
 TAIL_LINES = 120
 # Seen step by step, and not from end to end in one run yet: these run when they are named.
 BY_NAME_ONLY = ("driver_info",)
+# They take longest, and begin first: none of them is to run alone at the end.
+LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit", "audit")
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -184,6 +186,7 @@ def main(argv: list[str]) -> int:
     if not names:
         print("scenario: there is none")
         return 0
+    names.sort(key=lambda name: LONG.index(name) if name in LONG else len(LONG))
     with ThreadPoolExecutor(max_workers=options.jobs) as pool:
         outcomes = []
         for done in as_completed([pool.submit(Scenario(folders[name], options.keep).run) for name in names]):
