@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ._driver.compat import release
+from ._driver.repository import Repository
 
 Data = t.Mapping[str, t.Any]
 
@@ -25,8 +26,6 @@ _EXACT = re.compile(r"\d+[.-]\d+")
 _PART = re.compile(r"[a-z][a-z0-9-]*")
 # They depend on a driver of their own choice, or are one.
 _WITH_DRIVER = ("cuda", "runtime", "demo-suite", "drivers", "driver", "driver-dev")
-_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "sbsa"}
-_FOREIGN = {"x86_64": re.compile(r"/(sbsa|aarch64|arm64)(/|$)"), "aarch64": re.compile(r"/(x86_64|amd64)(/|$)")}
 _CUDNN = re.compile(r"(\d+)\.\d+\.\d+[\w.+~-]*")
 _NCCL = re.compile(r"\d+\.\d+\.\d+-\d+\+cuda(\d+)\.\d+")
 _PROFILE_TEXT = """\
@@ -114,24 +113,7 @@ class _Asked:
             )
         if nccl and majors and nccl[1] not in majors:
             yield f"cuda_toolkit_nccl {self.nccl} is for CUDA {nccl[1]}, and cuda_toolkit_versions has none of it."
-        yield from self._problems_of_the_repository()
-
-    def _problems_of_the_repository(self) -> t.Iterator[str]:
-        machine = self.platform["architecture"]
-        if machine not in _ARCHITECTURES:
-            yield f"NVIDIA has no CUDA packages for the architecture {machine} of this host."
-            return
-        if _FOREIGN[machine].search(self._url()):
-            yield (
-                f"cuda_toolkit_repository_url {self._url()} is for another architecture than {machine}, which this "
-                "host has."
-            )
-        for name, given in (("key", self.wanted.get("repository_key")), ("fingerprint", self._fingerprint())):
-            if not given:
-                yield (
-                    f"cuda_toolkit_repository_{name} is not set, and the repository {self._uri()} is to be trusted by "
-                    f"it; its key lies there as {self._of_release()['key']}: look at it, and keep it in the inventory."
-                )
+        yield from self._repository().problems("CUDA")
 
     def _problems_of_the_distribution(self) -> t.Iterator[str]:
         if len(self.versions) > 1:
@@ -160,15 +142,7 @@ class _Asked:
         if self.wanted.get("profile") and self.versions:
             files.append({"path": PROFILE, "content": _PROFILE_TEXT, "on_change": "none"})
         return {
-            "repositories": [
-                {
-                    "name": REPOSITORY,
-                    "uris": [self._uri()],
-                    "suites": ["/"],
-                    "key": self.wanted["repository_key"],
-                    "fingerprint": self._fingerprint(),
-                }
-            ],
+            "repositories": [self._repository().data(REPOSITORY, flat=True)],
             "packages": [
                 *(_held(_package(part, found)) for found in self.releases for part in self.components),
                 *(_held(name, version) for _globs, version, names in pinned for name in names),
@@ -202,17 +176,8 @@ class _Asked:
     def _majors(self) -> set[str]:
         return {str(found[0]) for found in map(release, self.releases) if found}
 
-    def _of_release(self) -> Data:
-        return t.cast(Data, self.of_release)
-
-    def _fingerprint(self) -> str:
-        return str(self.wanted.get("repository_fingerprint") or self._of_release()["fingerprint"])
-
-    def _url(self) -> str:
-        return str(self.wanted.get("repository_url") or "").rstrip("/")
-
-    def _uri(self) -> str:
-        return f"{self._url()}/{self._of_release()['directory']}/{_ARCHITECTURES[self.platform['architecture']]}/"
+    def _repository(self) -> Repository:
+        return Repository.of("cuda_toolkit", self.wanted, t.cast(Data, self.of_release), self.platform["architecture"])
 
 
 def _package(part: str, found: str) -> str:

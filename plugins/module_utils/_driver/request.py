@@ -11,6 +11,7 @@ import typing as t
 
 from . import names, packages, request_amd
 from .generations import Flavour, flavour_for
+from .repository import Repository
 
 _VERSION = re.compile(r"(\d{3})(?:\.\d+){0,2}")
 # What apt may move of a driver; the toolkit for containers and CUDA have versions that do not look like a driver's.
@@ -32,8 +33,6 @@ _UNATTENDED = (
     "^xserver-xorg-video-nvidia",
 )
 _DROP_IN = "/etc/systemd/system/nvidia-persistenced.service.d"
-_ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "sbsa"}
-_FOREIGN = {"x86_64": r"/(sbsa|aarch64|arm64)(/|$)", "aarch64": r"/(x86_64|amd64)(/|$)"}
 
 
 class _Refused(Exception):
@@ -193,6 +192,13 @@ class _Wish:
         exact = have if self._is_branch else self.version
         return exact if self.platform["manager"] == "dnf" else f"{exact}-*"
 
+    @property
+    def _holds(self) -> bool:
+        """dnf knows no priorities of versions, and what upgrades by itself nothing but locks."""
+        return self.platform["manager"] == "dnf" and (
+            bool(self.release.get("hold")) or not self._is_branch or self.wanted["unattended"] == "exclude"
+        )
+
     def _ours(self, version: str) -> bool:
         return version.startswith(f"{self.version}.") and self.installed["source"] in (None, self.source)
 
@@ -259,43 +265,16 @@ class _Wish:
         found: dict[str, t.Any] = {"name": item.name, "on_change": "none", "early": item.early}
         if item.versioned:
             found["version"] = self._pattern()
-            found["hold"] = bool(self.release.get("hold"))
+            found["hold"] = self._holds
         return found
 
     def _repositories(self) -> list[dict[str, t.Any]]:
         if self.source != "vendor":
             return []
-        machine = self.seen["architecture"]
-        architecture = _ARCHITECTURES.get(machine)
-        if architecture is None:
-            raise _Refused(f"NVIDIA has no driver packages for the architecture {machine} of this host.")
-        url = str(self.wanted["repository_url"]).rstrip("/")
-        if re.search(_FOREIGN[machine], url):
-            raise _Refused(
-                f"gpu_driver_repository_url {url} is for another architecture than {machine}, which this host has."
-            )
-        uri = f"{url}/{self.release['directory']}/{architecture}"
-        key, fingerprint = (
-            self.wanted["repository_key"],
-            self.wanted["repository_fingerprint"] or self.release["fingerprint"],
-        )
-        if not key or not fingerprint:
-            missing = "gpu_driver_repository_key" if not key else "gpu_driver_repository_fingerprint"
-            raise _Refused(
-                f"{missing} is not set, and the repository {uri} is to be trusted by it; its key lies there as "
-                f"{self.release['key']}: look at it, and keep it with the inventory. Where the driver is not yours to "
-                "manage, set gpu_driver_vendor to none."
-            )
-        flat = ["/"] if self.platform["manager"] == "apt" else []
-        return [
-            {
-                "name": "nvidia-cuda",
-                "uris": [f"{uri}/"],
-                "suites": flat,
-                "key": key,
-                "fingerprint": fingerprint,
-            }
-        ]
+        found = Repository.of("gpu_driver", self.wanted, self.release, self.seen["architecture"])
+        for problem in found.problems("driver"):
+            raise _Refused(f"{problem} Where the driver is not yours to manage, set gpu_driver_vendor to none.")
+        return [found.data("nvidia-cuda", flat=self.platform["manager"] == "apt")]
 
     def _files(self) -> list[dict[str, t.Any]]:
         found: list[dict[str, t.Any]] = [

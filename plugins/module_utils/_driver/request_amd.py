@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from . import versions
+
 _DRIVER = re.compile(r"\d+\.\d+(\.\d+)?")
 _ARCHITECTURE = re.compile(r"gfx[0-9a-f]{3,4}")
 # From ROCm 7.13 on packages are named by version and GPU, from 10 on they have another host.
@@ -43,6 +45,8 @@ def problems(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], see
             f"to be trusted by them; the key lies at {_HOSTS['rocm']}/rocm/rocm.gpg.key: look at it, and keep it with "
             "the inventory."
         )
+    if bool(wanted["rocm_repository_key"]) != bool(wanted["rocm_repository_fingerprint"]):
+        found.append("gpu_driver_rocm_repository_key and gpu_driver_rocm_repository_fingerprint go together: set both.")
     odd = [name for name in wanted["rocm_architectures"] if not _ARCHITECTURE.fullmatch(name)]
     if odd:
         found.append(f"gpu_driver_rocm_architectures has {', '.join(odd)}, which is no GPU target such as gfx942.")
@@ -69,7 +73,7 @@ def component(
         "repositories": _repositories(wanted, platform, release),
         "packages": [
             *headers,
-            {"name": "amdgpu-dkms", "version": _pattern(str(wanted["version"])), "on_change": "none"},
+            {"name": "amdgpu-dkms", "version": f"*.{versions.digits(str(wanted['version']))}*", "on_change": "none"},
             *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(wanted)),
         ],
         "directories": [],
@@ -85,12 +89,6 @@ def component(
     }
 
 
-def _pattern(version: str) -> str:
-    """amdgpu 31.50 is packaged as 1:6.16.6.31500000-...: the parts of its version, two digits each."""
-    digits = "".join(f"{int(part):02}" for part in version.split("."))
-    return f"*.{digits}*"
-
-
 def _rocm(wanted: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
     version = str(wanted["rocm_version"])
     if not version:
@@ -104,18 +102,18 @@ def _rocm(wanted: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
 def _repositories(
     wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], release: t.Mapping[str, str]
 ) -> list[dict[str, t.Any]]:
-    found = [_repository("amdgpu", *_driver_address(str(wanted["version"]), platform, release, wanted), wanted)]
+    key = (wanted["repository_key"], wanted["repository_fingerprint"])
+    found = [_repository("amdgpu", *_driver_address(str(wanted["version"]), platform, release, wanted), *key)]
     if wanted["rocm_version"]:
-        found.append(
-            _repository("rocm", *_rocm_address(str(wanted["rocm_version"]), platform, release, wanted), wanted)
-        )
+        if wanted["rocm_repository_key"]:
+            key = (wanted["rocm_repository_key"], wanted["rocm_repository_fingerprint"])
+        found.append(_repository("rocm", *_rocm_address(str(wanted["rocm_version"]), platform, release, wanted), *key))
     return found
 
 
-def _repository(name: str, uri: str, suite: str | None, wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _repository(name: str, uri: str, suite: str | None, key: str, fingerprint: str) -> dict[str, t.Any]:
     apt = {"suites": [suite], "components": ["main"]} if suite else {}
-    key = {"key": wanted["repository_key"], "fingerprint": wanted["repository_fingerprint"]}
-    return {"name": name, "uris": [uri], **apt, **key}
+    return {"name": name, "uris": [uri], **apt, "key": key, "fingerprint": fingerprint}
 
 
 def _driver_address(

@@ -25,8 +25,17 @@ def same(one: str | None, other: str | None) -> bool:
 
 
 def fits(version: str | None, wanted: str) -> bool:
-    """Whether a version is the wanted one, or of the wanted branch."""
-    return version is not None and (version == wanted or version.startswith(f"{wanted}."))
+    """Whether a version is the wanted one, or of the wanted branch. AMD's release 31.50 is in 7.1.3.31500000."""
+    if version is None:
+        return False
+    release = version.rpartition(".")[2]
+    by_release = len(release) == 8 and bool(re.fullmatch(r"\d+(\.\d+)+", wanted)) and release.startswith(digits(wanted))
+    return version == wanted or version.startswith(f"{wanted}.") or by_release
+
+
+def digits(release: str) -> str:
+    """A release of amdgpu as its packages have it: 31.50 is 3150."""
+    return "".join(f"{int(part):02}" for part in release.split("."))
 
 
 def branch(version: str | None) -> int | None:

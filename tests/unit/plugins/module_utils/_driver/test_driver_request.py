@@ -44,6 +44,8 @@ def wish(**more):
         "amd_mirror",
         "rocm_version",
         "rocm_architectures",
+        "rocm_repository_key",
+        "rocm_repository_fingerprint",
         "repository_fingerprint",
         "fabric_manager",
         "imex",
@@ -260,11 +262,19 @@ def test_a_distribution_driver_is_pinned_by_preferences_and_the_vendor_is_kept_o
     assert [item["early"] for item in asked["component"]["files"] if "preferences" in item["path"]] == [True]
 
 
-@pytest.mark.parametrize(("release", "modular", "hold"), [("9", True, False), ("10", False, True)])
-def test_enterprise_linux_pins_by_stream_or_by_lock(release, modular, hold):
-    asked = answer("RedHat", release, version="580", flavour="proprietary")
-    streams = [item["content"] for item in asked["component"]["files"] if item["path"].endswith(".module")]
-    assert [("stream=580-dkms" in text) for text in streams] == ([True] if modular else [])
+@pytest.mark.parametrize(
+    ("release", "version", "unattended", "stream", "hold"),
+    [
+        ("9", "580", "exclude", ["580-dkms"], True),
+        ("9", "580", "ignore", ["580-dkms"], False),
+        ("9", "580.95.05", "ignore", ["580-dkms"], True),
+        ("10", "580", "ignore", [], True),
+    ],
+)
+def test_enterprise_linux_pins_by_stream_and_by_lock(release, version, unattended, stream, hold):
+    asked = answer("RedHat", release, version=version, flavour="proprietary", unattended=unattended)
+    modules = [item["content"] for item in asked["component"]["files"] if item["path"].endswith(".module")]
+    assert [text.rpartition("stream=")[2].strip() for text in modules] == stream
     assert {item["hold"] for item in asked["component"]["packages"] if item.get("version")} == {hold}
 
 
@@ -362,6 +372,13 @@ def test_amd_pins_by_address(distribution, release, more, wanted, uris):
     assert [item["uris"] for item in asked["component"]["repositories"]] == [[uri] for uri in uris]
 
 
+def test_amd_signs_rocm_with_a_key_of_its_own():
+    more = {"rocm_repository_key": "another key", "rocm_repository_fingerprint": "another fingerprint"}
+    asked = amd(rocm_version="10.1", **more)
+    keys = [(item["key"], item["fingerprint"]) for item in asked["component"]["repositories"]]
+    assert keys == [("a key", "a fingerprint"), ("another key", "another fingerprint")]
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
@@ -370,6 +387,7 @@ def test_amd_pins_by_address(distribution, release, more, wanted, uris):
         ({"repository_key": ""}, "gpu_driver_repository_key and gpu_driver_repository_fingerprint are not set"),
         ({"rocm_version": "10.1", "rocm_architectures": ["mi300"]}, "which is no GPU target such as gfx942"),
         ({"rocm_version": "7.2", "rocm_architectures": ["gfx942"]}, "has one package for all GPUs"),
+        ({"rocm_repository_key": "another key"}, "gpu_driver_rocm_repository_fingerprint go together"),
     ],
 )
 def test_amd_refuses(more, sentence):
