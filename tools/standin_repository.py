@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make a signed package repository of stand-in packages on a test host.
 
-    standin_repository.py {apt|dnf} DIRECTORY < packages.json
+    standin_repository.py {apt|dnf} DIRECTORY [SUITE] < packages.json
 
 packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``, and where needed
 ``scripts: {preinst: text, ...}`` by the packager's own names, ``depends``, ``conflicts``, ``provides`` and ``replaces``
@@ -13,6 +13,7 @@ DIRECTORY becomes a flat
 repository that apt (dpkg-dev, apt-utils and gnupg installed) or dnf (rpm with rpmbuild and rpmsign, createrepo_c and
 gnupg installed) can use by a file: address; its public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint.
 A repository that is there gets the packages added; an empty list writes the index of the packages that are still there.
+With SUITE it is no flat one for apt, but has that suite with the component main, for amd64.
 It stands in for a vendor's repository that a test cannot reach.
 
 For dnf a version may have an epoch and a release (``1:2.0-3``), and a package a ``signature``: ``foreign``, by a key
@@ -36,7 +37,7 @@ RELATIONS_DEB = {"depends": "Depends", "conflicts": "Conflicts", "provides": "Pr
 RELATIONS_RPM = {"depends": "Requires", "conflicts": "Conflicts", "provides": "Provides", "replaces": "Obsoletes"}
 
 
-def main(kind: str, directory: str) -> None:
+def main(kind: str, directory: str, suite: str = "") -> None:
     root = pathlib.Path(directory)
     root.mkdir(parents=True, exist_ok=True)
     home = root.parent / f".{root.name}-gnupg"
@@ -53,7 +54,7 @@ def main(kind: str, directory: str) -> None:
     (root / "key.asc").write_text(_gpg(home, "--armor", "--export", fingerprint))
     (root / "fingerprint").write_text(fingerprint)
     if kind == "apt":
-        _index_apt(root, home, fingerprint)
+        _index_apt(root, home, fingerprint, suite)
     else:
         _run("createrepo_c", str(root))
         if (root / MODULES).exists():
@@ -126,12 +127,17 @@ def _lay(package: dict[str, Any], root: pathlib.Path) -> None:
         target.chmod(0o755 if path in package.get("executable", ()) else 0o644)
 
 
-def _index_apt(root: pathlib.Path, home: pathlib.Path, fingerprint: str) -> None:
-    (root / "Packages").write_text(_run("apt-ftparchive", "packages", ".", cwd=root))
-    (root / "Release").unlink(missing_ok=True)
-    release = _run("apt-ftparchive", "release", ".", cwd=root)
-    (root / "Release").write_text(release)
-    _gpg(home, "--local-user", fingerprint, "--clearsign", "--output", str(root / "InRelease"), str(root / "Release"))
+def _index_apt(root: pathlib.Path, home: pathlib.Path, fingerprint: str, suite: str) -> None:
+    top = root / "dists" / suite if suite else root
+    index = top / "main/binary-amd64/Packages" if suite else top / "Packages"
+    index.parent.mkdir(parents=True, exist_ok=True)
+    index.write_text(_run("apt-ftparchive", "packages", ".", cwd=root))
+    (top / "Release").unlink(missing_ok=True)
+    fields = {"Suite": suite, "Codename": suite, "Components": "main", "Architectures": "amd64"} if suite else {}
+    options = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
+    release = _run("apt-ftparchive", *options, "release", ".", cwd=top)
+    (top / "Release").write_text(release)
+    _gpg(home, "--local-user", fingerprint, "--clearsign", "--output", str(top / "InRelease"), str(top / "Release"))
 
 
 def _gpg(home: pathlib.Path, *argv: str) -> str:
@@ -146,6 +152,6 @@ def _run(*argv: str, cwd: pathlib.Path | None = None) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("apt", "dnf"):
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in ("apt", "dnf"):
         raise SystemExit(__doc__)
     main(*sys.argv[1:])

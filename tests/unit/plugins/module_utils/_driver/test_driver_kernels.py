@@ -355,3 +355,20 @@ def test_the_alternative_counts_where_modprobe_is_not_configured(tmp_path):
     (tmp_path / "etc/nvidia/nvidia-modprobe.conf").symlink_to("/etc/nvidia/current/nvidia-modprobe.conf")
     assert chosen(str(tmp_path), "nvidia") == "nvidia-current"
     assert chosen(str(tmp_path), "amd") == "amdgpu"
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted", "fits"),
+    [
+        ("580.95.05", "580", True),
+        ("580.95.05", "580.95.05", True),
+        ("580.95.05", "58", False),
+        (None, "580", False),
+        ("7.1.3.31500000", "31.50", True),
+        ("6.16.6.30200100", "30.20.1", True),
+        ("6.16.6.30200100", "30.2", False),
+        ("6.16.6.30200100", "31.50", False),
+    ],
+)
+def test_a_version_that_is_wanted(version, wanted, fits):
+    assert versions.fits(version, wanted) is fits

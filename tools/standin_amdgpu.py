@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Describe stand-in packages of AMD's driver and of ROCm, under their true names, for standin_repository.py.
+
+    standin_amdgpu.py driver VERSION | standin_repository.py apt DIRECTORY/amdgpu/VERSION/ubuntu noble
+    standin_amdgpu.py rocm VERSION   | standin_repository.py apt DIRECTORY/rocm/core/packages/ubuntu2404 stable
+
+AMD has a repository for each version of its driver, and other packages for each generation of ROCm. Names and versions
+are AMD's, as far as they are known; the content is not: no GPU is driven. DKMS builds the kernel module, which loads.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+# The version that the module says of itself, by that of the release.
+MODULES = {"30.30": "6.16.13", "31.50": "7.1.3"}
+BUILD = "2300000.24.04"
+# From ROCm 7.13 on there is a package for each GPU target.
+TARGETS = ("gfx90a", "gfx942")
+SOURCES = pathlib.Path(__file__).resolve().parent / "standin_amdgpu"
+POSTINST = """#!/bin/sh
+set -e
+if [ "$1" = configure ]; then
+    /usr/lib/dkms/common.postinst amdgpu {dkms} /usr/share/amdgpu-dkms "" $2
+fi
+"""
+PRERM = """#!/bin/sh
+set -e
+case "$1" in
+    remove|upgrade|deconfigure)
+        if [ "$(dkms status -m amdgpu -v {dkms})" ]; then
+            dkms remove -m amdgpu -v {dkms} --all
+        fi
+        ;;
+esac
+"""
+
+
+def driver(version: str) -> list[dict[str, Any]]:
+    """amdgpu-dkms with its firmware."""
+    digits = "".join(f"{int(part):02}" for part in version.split(".")).ljust(8, "0")
+    module = MODULES[version]
+    full, dkms = f"1:{module}.{digits}-{BUILD}", f"{module}-{BUILD}"
+    values = {"MODULE": module, "DKMS": dkms}
+    sources = {name: _filled(name, values) for name in ("amdgpu.c", "Kbuild.in", "dkms.conf.in")}
+    return [
+        _package("amdgpu-dkms-firmware", full),
+        _package(
+            "amdgpu-dkms",
+            full,
+            {f"/usr/src/amdgpu-{dkms}/{name.removesuffix('.in')}": text for name, text in sources.items()},
+            depends=["dkms", f"amdgpu-dkms-firmware (= {full})"],
+            scripts={"postinst": POSTINST.format(dkms=dkms), "prerm": PRERM.format(dkms=dkms)},
+        ),
+    ]
+
+
+def rocm(version: str) -> list[dict[str, Any]]:
+    """The packages of one version; before 7.13 it is one for all GPUs."""
+    if tuple(map(int, version.split("."))) < (7, 13):
+        return [_package("rocm", f"{version}.70204-93~24.04")]
+    names = [f"amdrocm{version}", *(f"amdrocm{version}-{target}" for target in TARGETS)]
+    return [_package(name, f"{version}.0-1") for name in names]
+
+
+def _package(name: str, version: str, files: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    note = {f"/usr/share/doc/{name}/README.stand-in": f"A stand-in of AMD's {name} {version}, for tests.\n"}
+    maintainer = "Advanced Micro Devices (AMD) <gpudriver.dev.support@amd.com>"
+    return {"name": name, "version": version, "maintainer": maintainer, "files": {**note, **(files or {})}, **more}
+
+
+def _filled(name: str, values: dict[str, str]) -> str:
+    text = (SOURCES / name).read_text()
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or sys.argv[1] not in ("driver", "rocm"):
+        raise SystemExit(__doc__)
+    json.dump({"driver": driver, "rocm": rocm}[sys.argv[1]](sys.argv[2]), sys.stdout)
