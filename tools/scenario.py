@@ -30,8 +30,6 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
-# Seen step by step, and not from end to end in one run yet: these run when they are named.
-BY_NAME_ONLY = ("driver_info",)
 # They take longest, and begin first: none of them is to run alone at the end.
 LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit", "audit")
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
@@ -174,9 +172,7 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     folders = {path.parent.name: path.parent for path in sorted(ROOT.glob("molecule/*/molecule.yml"))}
     folders.update({Path(name).name: Path(name).resolve() for name in options.name if "/" in name})
-    names = [Path(name).name for name in options.name] or sorted(folders.keys() - set(BY_NAME_ONLY))
-    if not options.name:
-        print(f"scenarios: all but {', '.join(BY_NAME_ONLY)}", flush=True)
+    names = [Path(name).name for name in options.name] or sorted(folders)
     unknown = [name for name in names if name not in folders]
     if unknown:
         print(

@@ -99,10 +99,12 @@ def install_name(wanted: WantedPackage, manager: Manager) -> str:
     """The package as its manager is asked for it."""
     if wanted.version is None:
         return wanted.name
-    if manager == "apt":
-        return f"{wanted.name}={wanted.version}"
     plain = re.split(r"[*?\[]", wanted.version, maxsplit=1)[0]
-    if plain != wanted.version and not re.search(r"[.:]", plain):
+    if manager == "apt":
+        # A pattern that ends in * is to apt the start of a version, whatever other wildcards are in it.
+        by_start = wanted.version == f"{plain}*" or not wanted.version.endswith("*")
+        return f"{wanted.name}={wanted.version}{'' if by_start else '?'}"
+    if plain != wanted.version and not re.search(r"[.:]", plain) and not re.match(r"\[0-9\]\*\.", wanted.version):
         # dnf looks for a package of that name first: cuda-12* is cuda-12-4 before it is version 12.4 of cuda.
         raise HostError(
             f"package {wanted.name}: to dnf {wanted.name}-{wanted.version} is also the name of other packages; "

@@ -73,15 +73,19 @@ def component(
         "repositories": _repositories(wanted, platform, release),
         "packages": [
             *headers,
-            {"name": "amdgpu-dkms", "version": f"*.{versions.digits(str(wanted['version']))}*", "on_change": "none"},
+            {
+                "name": "amdgpu-dkms",
+                "version": f"[0-9]*.{versions.digits(str(wanted['version']))}*",
+                "on_change": "none",
+            },
             *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(wanted)),
         ],
         "directories": [],
         "files": [
             {
                 "path": "/etc/udev/rules.d/70-mlops-hosts-amdgpu.rules",
+                # udev reads it by itself, before the next device.
                 "content": _UDEV,
-                "apply": ["udevadm", "control", "--reload"],
                 "on_change": "none",
             }
         ],

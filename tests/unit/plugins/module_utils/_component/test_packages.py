@@ -170,6 +170,8 @@ def test_matches_presence(present, found, match):
     [
         pytest.param("apt", None, "tool", id="without a version the name is enough"),
         pytest.param("apt", "1.*", "tool=1.*", id="apt takes the version after an equals sign"),
+        pytest.param("apt", "[0-9]*.31*", "tool=[0-9]*.31*?", id="apt takes a final wildcard for the end of a start"),
+        pytest.param("dnf", "[0-9]*.31*", "tool-[0-9]*.31*", id="dnf is told that a version begins with a digit"),
         pytest.param("apt", "12*", "tool=12*", id="apt cannot take a version for a name"),
         pytest.param("dnf", "1.*", "tool-1.*", id="dnf takes the version after a hyphen"),
         pytest.param("dnf5", "3:1.5-2.el9", "tool-3:1.5-2.el9", id="dnf takes epoch and release"),
