@@ -64,6 +64,7 @@ def component(
 ) -> dict[str, t.Any]:
     """Options of the module component; see :func:`problems` first."""
     release = platform["releases"][platform["release"]]["amd"]
+    pattern = f"[0-9]*.{versions.digits(str(wanted['version']))}*"
     headers = [
         {"name": f"linux-headers-{kernel['release']}", "on_change": "none", "early": True}
         for kernel in seen["kernels"]
@@ -73,11 +74,11 @@ def component(
         "repositories": _repositories(wanted, platform, release),
         "packages": [
             *headers,
-            {
-                "name": "amdgpu-dkms",
-                "version": f"[0-9]*.{versions.digits(str(wanted['version']))}*",
-                "on_change": "none",
-            },
+            # apt takes no dependency to an older version by itself.
+            *(
+                {"name": name, "version": pattern, "on_change": "none"}
+                for name in ("amdgpu-dkms", "amdgpu-dkms-firmware")
+            ),
             *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(wanted)),
         ],
         "directories": [],

@@ -340,7 +340,12 @@ def amd(distribution="Ubuntu", release="noble", **more):
             "Ubuntu",
             "noble",
             {"rocm_version": "10.1", "rocm_architectures": ["gfx942"]},
-            {"linux-headers-6.8.0-1": None, "amdgpu-dkms": "[0-9]*.3150*", "amdrocm10.1-gfx942": None},
+            {
+                "linux-headers-6.8.0-1": None,
+                "amdgpu-dkms": "[0-9]*.3150*",
+                "amdgpu-dkms-firmware": "[0-9]*.3150*",
+                "amdrocm10.1-gfx942": None,
+            },
             [
                 "https://repo.radeon.com/amdgpu/31.50/ubuntu",
                 "https://stable.repo.amd.com/rocm/core/packages/ubuntu2404",
@@ -350,14 +355,19 @@ def amd(distribution="Ubuntu", release="noble", **more):
             "Ubuntu",
             "jammy",
             {"version": "30.20.1", "rocm_version": "7.2.4"},
-            {"linux-headers-6.8.0-1": None, "amdgpu-dkms": "[0-9]*.302001*", "rocm": "7.2.4*"},
+            {
+                "linux-headers-6.8.0-1": None,
+                "amdgpu-dkms": "[0-9]*.302001*",
+                "amdgpu-dkms-firmware": "[0-9]*.302001*",
+                "rocm": "7.2.4*",
+            },
             ["https://repo.radeon.com/amdgpu/30.20.1/ubuntu", "https://repo.radeon.com/rocm/apt/7.2.4"],
         ),
         (
             "RedHat",
             "10",
             {"rocm_version": "7.14", "amd_mirror": "https://mirror.example/amd/"},
-            {"amdgpu-dkms": "[0-9]*.3150*", "amdrocm7.14": None},
+            {"amdgpu-dkms": "[0-9]*.3150*", "amdgpu-dkms-firmware": "[0-9]*.3150*", "amdrocm7.14": None},
             [
                 "https://mirror.example/amd/amdgpu/31.50/el/10/main/x86_64/",
                 "https://mirror.example/amd/rocm/packages-multi-arch/rhel10/x86_64/",
