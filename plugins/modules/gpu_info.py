@@ -109,6 +109,12 @@ gpus:
     power_limit_max_w:
       description: The highest power limit that the device accepts, in watts.
       type: float
+    clock_max_mhz:
+      description: The highest clock of the multiprocessors in MHz. NVIDIA only.
+      type: int
+    memory_clock_max_mhz:
+      description: The highest clock of the memory in MHz. NVIDIA only.
+      type: int
     compute_mode:
       description: V(default), V(exclusive_process) or V(prohibited).
       type: str
@@ -157,6 +163,9 @@ gpus:
         memory_mib:
           description: Memory of the GPU instance in MiB. Its compute instances share it.
           type: int
+    virtualization_mode:
+      description: How a virtual machine has the GPU, such as V(pass_through). V(none) on a bare machine. NVIDIA only.
+      type: str
     recovery_action:
       description:
         - What the driver asks for to bring the GPU back to work, such as V(none), V(reset), V(reboot), V(drain_p2p) or
@@ -177,6 +186,9 @@ gpus:
           type: str
         memory_mib:
           description: Memory of the GPU that the process uses, in MiB.
+          type: int
+        gpu_instance_id:
+          description: Number of the GPU instance that the process uses. V(null) without MIG.
           type: int
     health:
       description:

@@ -41,11 +41,15 @@ class MigDevice:
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """A program that uses the GPU. ``name`` never holds arguments: they can be secrets."""
+    """A program that uses the GPU, or with ``gpu_instance_id`` a slice of it.
+
+    ``name`` never holds arguments: they can be secrets.
+    """
 
     pid: int
     name: str | None
     memory_mib: int | None
+    gpu_instance_id: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Gpu:
     power_limit_w: float | None = None
     power_limit_min_w: float | None = None
     power_limit_max_w: float | None = None
+    clock_max_mhz: int | None = None
+    memory_clock_max_mhz: int | None = None
     compute_mode: str | None = None
     ecc_mode: str | None = None
     ecc_pending: str | None = None
@@ -82,6 +88,7 @@ class Gpu:
     mig_mode: str | None = None
     mig_pending: str | None = None
     mig_devices: tuple[MigDevice, ...] = ()
+    virtualization_mode: str | None = None
     recovery_action: str | None = None
     processes: tuple[Process, ...] = ()
     faults: tuple[Fault, ...] = ()

@@ -116,6 +116,8 @@ def _gpu(element: ET.Element, index: int, mig_names: MigNames) -> Gpu:
         power_limit_w=_power(element, "requested_power_limit", "power_limit", "current_power_limit"),
         power_limit_min_w=_power(element, "min_power_limit"),
         power_limit_max_w=_power(element, "max_power_limit"),
+        clock_max_mhz=values.whole(_text(element, "max_clocks/sm_clock")),
+        memory_clock_max_mhz=values.whole(_text(element, "max_clocks/mem_clock")),
         compute_mode=values.word(_text(element, "compute_mode")),
         ecc_mode=values.word(_text(element, "ecc_mode/current_ecc")),
         ecc_pending=values.word(_text(element, "ecc_mode/pending_ecc")),
@@ -126,6 +128,7 @@ def _gpu(element: ET.Element, index: int, mig_names: MigNames) -> Gpu:
         mig_mode=values.word(_text(element, "mig_mode/current_mig")),
         mig_pending=values.word(_text(element, "mig_mode/pending_mig")),
         mig_devices=tuple(_mig_device(mig, uuid, mig_names) for mig in element.findall("mig_devices/mig_device")),
+        virtualization_mode=values.word(_text(element, "gpu_virtualization_mode/virtualization_mode")),
         recovery_action=_recovery_action(element),
         processes=tuple(_processes(element)),
         faults=tuple(_faults(element)),
@@ -149,7 +152,12 @@ def _processes(element: ET.Element) -> t.Iterator[Process]:
         pid = values.whole(_text(process, "pid"))
         if pid is not None:
             name = values.program(_text(process, "process_name"))
-            yield Process(pid=pid, name=name, memory_mib=values.whole(_text(process, "used_memory")))
+            yield Process(
+                pid=pid,
+                name=name,
+                memory_mib=values.whole(_text(process, "used_memory")),
+                gpu_instance_id=values.whole(_text(process, "gpu_instance_id")),
+            )
 
 
 def _power(element: ET.Element, *names: str) -> float | None:

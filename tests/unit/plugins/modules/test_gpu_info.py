@@ -56,7 +56,8 @@ def test_bytes_that_are_no_text(run_module, tmp_path):
     log = synthetic_log(synthetic_gpu(body=process))
     (tmp_path / "answer.xml").write_bytes(log.encode(errors="surrogateescape"))
     result = run_module(f"exec cat {tmp_path}/answer.xml")
-    assert result["gpus"][0]["processes"] == [{"pid": 1, "name": "?", "memory_mib": None}]
+    process = {"pid": 1, "name": "?", "memory_mib": None, "gpu_instance_id": None}
+    assert result["gpus"][0]["processes"] == [process]
 
 
 def test_half_an_answer_is_a_failure_with_evidence(run_module):

@@ -22,7 +22,10 @@ NO_DRIVER = ended(QUERY, 9, "NVIDIA-SMI has failed because it couldn't communica
 LOST = ended(QUERY, 15, "Unable to determine the device handle for GPU 0000:1A:00.0: GPU is lost.")
 GPU_KEYS = {
     "vendor", "index", "uuid", "pci_address", "pci_id", "name", "architecture", "memory_total_mib", "persistence_mode",
-    "power_limit_w", "power_limit_min_w", "power_limit_max_w", "compute_mode", "ecc_mode", "ecc_pending",
+    "power_limit_w", "power_limit_min_w", "power_limit_max_w",
+    "clock_max_mhz",
+    "memory_clock_max_mhz",
+    "virtualization_mode", "compute_mode", "ecc_mode", "ecc_pending",
     "ecc_uncorrected", "remapped_rows_pending", "temperature_c", "utilization_percent", "mig_mode", "mig_pending",
     "mig_devices", "recovery_action", "processes", "health", "health_reasons",
 }  # fmt: skip
