@@ -1,0 +1,246 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mig_layout
+short_description: Give NVIDIA GPUs the MIG geometry that is wished, and destroy only what differs
+description:
+  - Partitions GPUs by the names of profiles, which are looked up on the device itself. Their numbers and sizes
+    differ by model.
+  - A geometry that is right is not touched, whatever order its instances were created in. Instances of profiles
+    that are still wished stay, with the programs on them; as few as can be are destroyed to make room.
+  - A profile that the device does not have, or a geometry that does not fit on it, is refused before anything
+    changes, and says what there is and what fits. Drivers that list profiles only with MIG mode on are asked after
+    it was switched on, and it is switched off again if the wish cannot be met.
+  - Processes on what has to go are named by pid and program, and nothing changes.
+  - Instances do not survive a reboot or a reset. The role P(mlops.hosts.gpu_settings#role) replays them.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+options:
+  devices:
+    description: What is wished of which GPUs. GPUs that no entry means are left alone.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      select:
+        description:
+          - Which GPUs. A UUID, a PCI address, a pattern for the name of the model such as V(*A100*), or V(all).
+          - An index is refused, because it is not an identity. It changes when a GPU is added or lost.
+          - A selector that matches no GPU is an error that lists those there are.
+        type: str
+        required: true
+      layout:
+        description:
+          - Names of profiles, such as V(3g.20gb), one for each GPU instance, in any order. Each gets one compute
+            instance.
+          - An empty list is MIG mode off.
+        type: list
+        elements: str
+        required: true
+  reset:
+    description:
+      - Whether a GPU that waits for a reset may be reset when no process uses it.
+      - The Ampere generation resets a GPU that changes its MIG mode by itself. Where it cannot, the mode waits.
+    type: str
+    choices: [never, when_idle]
+    default: never
+  services:
+    description:
+      - Units that keep GPUs busy, such as V(nvidia-dcgm.service), V(nvidia-persistenced.service), exporters and model
+        servers. Those that run are stopped when programs would notice the change, in this order, and started again in
+        reverse order, also when it fails half-way.
+    type: list
+    elements: str
+    default: []
+  cdi_refresh:
+    description: Whether C(nvidia-cdi-refresh.service), where the host has it, is restarted after a change.
+    type: bool
+    default: true
+  timeout_s:
+    description: Seconds that each command may take. A driver in trouble can make C(nvidia-smi) hang for ever.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+    details: >-
+      Where the driver lists no profiles as long as MIG mode is off, whether the geometry fits is not known
+      before.
+  diff_mode:
+    description: Will return details on what has changed in diff mode.
+    support: full
+  platform:
+    description: Target operating systems.
+    platforms: linux
+    support: full
+notes:
+  - Ampere keeps MIG mode over a reboot. From Hopper on it lasts as long as the kernel module is loaded.
+  - A GPU that changes its mode may lose its other settings; run M(mlops.hosts.gpu_settings) after this module.
+  - NVIDIA only.
+seealso:
+  - module: mlops.hosts.gpu_settings
+  - module: mlops.hosts.gpu_info
+"""
+
+EXAMPLES = r"""
+- name: Three slices on each H100
+  mlops.hosts.mig_layout:
+    devices:
+      - select: "*H100*"
+        layout: [3g.40gb, 2g.20gb, 2g.20gb]
+
+- name: Seven equal slices on one GPU, whole GPUs elsewhere
+  mlops.hosts.mig_layout:
+    devices:
+      - select: "0000:1a:00.0"
+        layout: "{{ ['1g.10gb'] * 7 }}"
+      - select: "0000:1b:00.0"
+        layout: []
+
+- name: Change the geometry of a GPU that is watched
+  mlops.hosts.mig_layout:
+    devices:
+      - select: all
+        layout: [7g.80gb]
+    services: [nvidia-dcgm.service, nvidia-persistenced.service]
+"""
+
+RETURN = r"""
+gpus:
+  description: The GPUs that are meant, as they are after the run. In check mode, as they would be.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: UUID of the GPU.
+      type: str
+    pci_address:
+      description: Address on the PCI bus as sysfs writes it.
+      type: str
+      sample: "0000:1a:00.0"
+    name:
+      description: Name of the product.
+      type: str
+    mig_mode:
+      description: V(enabled) or V(disabled). V(null) where the device has no MIG mode.
+      type: str
+    mig_pending:
+      description: The mode after the next reset.
+      type: str
+    layout:
+      description: Profiles of the GPU instances, sorted.
+      type: list
+      elements: str
+      sample: [1g.5gb, 3g.20gb]
+commands:
+  description:
+    - The commands that were run to change something, or would be run. Empty where nothing differs.
+  returned: always
+  type: list
+  elements: list
+pending:
+  description: What the device has taken, and what counts only after a reset or a reboot.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    gpu:
+      description: UUID of the GPU.
+      type: str
+    setting:
+      description: V(mig_mode).
+      type: str
+    current:
+      description: What counts now.
+      type: raw
+    pending:
+      description: What will count.
+      type: raw
+    ends_with:
+      description: V(reset) of the GPU, or V(reboot), where a virtual machine has the GPU and cannot reset it.
+      type: str
+reset_required:
+  description: Whether something waits for a reset.
+  returned: always
+  type: bool
+reboot_required:
+  description: Whether something waits for a reboot.
+  returned: always
+  type: bool
+blockers:
+  description: Processes that are in the way.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    gpu:
+      description: UUID of the GPU.
+      type: str
+    pid:
+      description: Process id.
+      type: int
+    command:
+      description: The program, without its arguments. They can hold secrets.
+      type: str
+services:
+  description: The units that were stopped and started again.
+  returned: always
+  type: list
+  elements: str
+disruptive:
+  description: Whether a mode was changed or an instance destroyed, or would be.
+  returned: always
+  type: bool
+drift:
+  description: Each difference between the wish and the host before the run, one entry per attribute.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._errors import HostError
+from ..module_utils._gpu_settings.mig_apply import converge
+from ..module_utils._gpu_settings.outcome import Options
+from ..module_utils._gpu_settings.smi import Smi
+from ..module_utils._runner import ModuleRunner
+
+DEVICE = {
+    "select": {"type": "str", "required": True},
+    "layout": {"type": "list", "elements": "str", "required": True},
+}
+SPEC = {
+    "devices": {"type": "list", "elements": "dict", "required": True, "options": DEVICE},
+    "reset": {"type": "str", "choices": ["never", "when_idle"], "default": "never"},
+    "services": {"type": "list", "elements": "str", "default": []},
+    "cdi_refresh": {"type": "bool", "default": True},
+    "timeout_s": {"type": "int", "default": 60},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    asked = module.params
+    options = Options(
+        reset=asked["reset"] == "when_idle",
+        services=tuple(asked["services"]),
+        cdi_refresh=asked["cdi_refresh"],
+    )
+    try:
+        smi = Smi(ModuleRunner(module), timeout_s=asked["timeout_s"])
+        outcome = converge(smi, asked["devices"], options, dry_run=module.check_mode).must()
+    except HostError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    module.exit_json(**outcome.as_result())
+
+
+if __name__ == "__main__":
+    main()
