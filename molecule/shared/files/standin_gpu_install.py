@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put the stand-ins of tools/standin_gpu_tools on a test host, and let them play a machine.
+
+    standin_gpu_install.py < wish.json
+
+wish.json has: files (name: text, of the package), machine, driver, and where wanted toolkit, rocm, virtualization. With
+"state": "absent" all of it goes. It says "changed" when it has changed something.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HOME = pathlib.Path("/usr/local/lib/standin-gpu-tools")
+STATE = pathlib.Path("/var/lib/standin-gpu")
+CONTROL = pathlib.Path("/usr/local/bin/standin-gpu")
+PROGRAMS = {
+    "standin-gpu": CONTROL,
+    "nvidia-smi": pathlib.Path("/usr/bin/nvidia-smi"),
+}
+LAUNCHER = """#!/bin/sh
+# A stand-in of {name}, for tests.
+PYTHONPATH={home} exec python3 -m standin_gpu_tools {name} "$@"
+"""
+
+
+def main() -> None:
+    wish = json.load(sys.stdin)
+    noted = HOME / "wish.json"
+    if wish.get("state") == "absent":
+        if HOME.exists():
+            take_away()
+            print("changed")
+        return
+    text = json.dumps(wish, sort_keys=True)
+    if noted.exists() and noted.read_text() == text:
+        return
+    package = HOME / "standin_gpu_tools"
+    shutil.rmtree(package, ignore_errors=True)
+    package.mkdir(parents=True)
+    for name, content in wish["files"].items():
+        (package / name).write_text(f"{content}\n")
+    for name, path in PROGRAMS.items():
+        path.write_text(LAUNCHER.format(name=name, home=HOME))
+        path.chmod(0o755)
+    options = [
+        f"--{key}={wish[key]}" for key in ("machine", "driver", "toolkit", "rocm", "virtualization") if key in wish
+    ]
+    subprocess.run([CONTROL, "init", *options], check=True)
+    noted.write_text(text)
+    print("changed")
+
+
+def take_away() -> None:
+    for path in PROGRAMS.values():
+        path.unlink(missing_ok=True)
+    shutil.rmtree(HOME)
+    shutil.rmtree(STATE, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stand-in of nvidia-smi keeps state as a driver does, refuses as one does, and is read as one is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu import nvidia
+from ansible_collections.mlops.hosts.tests.unit.standin_gpu_host import StandinHost
+
+DRIVERS = ("515.105.01", "535.54.03", "570.148.08", "580.95.05", "595.91.07", "610.57.04")
+PENDING = "Warning: MIG mode is in pending enable state for GPU"
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return lambda machine="a100x2", driver="580.95.05", *options, **how: StandinHost(
+        tmp_path, monkeypatch, machine, driver, *options, **how
+    )
+
+
+def read(host, timeout_s=30):
+    return nvidia.read(host, ["0000:10:00.0", "0000:11:00.0"], timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("machine", ["mixed", "a100x2", "a100-80x1", "h100x1", "h200x1", "b200x1", "l40sx1", "t4x1"])
+def test_each_machine_is_read_with_the_values_of_its_state(host, machine, driver):
+    played = host(machine, driver)
+    played.smi("-pm", "1")
+    answer = read(played)
+    assert answer.driver.version == driver
+    assert [gpu.uuid for gpu in answer.gpus] == [gpu["uuid"] for gpu in played.gpus]
+    for gpu, kept in zip(answer.gpus, played.gpus):
+        assert gpu.power_limit_w == kept["power_w"]
+        assert (gpu.persistence_mode, gpu.compute_mode, gpu.ecc_mode, gpu.faults) == (
+            "enabled",
+            "default",
+            "enabled",
+            (),
+        )
+        assert gpu.mig_mode == (None if kept["model"] in ("t4", "l40s") else "disabled")
+        assert gpu.recovery_action == ("none" if driver >= "535" else None)
+        assert gpu.memory_total_mib and gpu.pci_id and gpu.pci_address == f"0000:{kept['bus']:02x}:00.0"
+
+
+def test_settings_are_kept_and_lost_as_a_driver_loses_them(host):
+    played = host()
+    assert "persistence mode is disabled" in played.smi("-i", "0", "-pl", "300").stdout
+    assert played.gpus[0]["power_w"] == 400, "nobody kept the GPU initialised"
+    assert "Enabled persistence mode" in played.smi("-i", "0", "-pm", "1").stdout
+    assert "is already Enabled" in played.smi("-i", "0", "-pm", "1").stdout
+    done = played.smi("-i", "0", "-pl", "300")
+    assert (done.rc, "from 400.00 W." in done.stdout) == (0, True)
+    played.smi("-i", "0", "-lgc", "900,1200")
+    played.smi("-i", "0", "-c", "EXCLUSIVE_PROCESS")
+    first, second = played.gpus
+    assert (first["power_w"], first["clocks"], first["compute_mode"]) == (300, [1200, 900], "Exclusive_Process")
+    assert second["power_w"] == 400
+    assert read(played).gpus[0].power_limit_w == 300
+    played.control("boot")
+    first = played.gpus[0]
+    assert (first["power_w"], first["clocks"], first["compute_mode"], first["persistence"]) == (
+        400,
+        None,
+        "Default",
+        False,
+    )
+
+
+def test_a_power_limit_out_of_bounds_is_refused(host):
+    done = host().smi("-pl", "20")
+    assert done.rc == 2
+    assert "is not a valid power limit which should be between 100.00 W and 400.00 W for GPU" in done.stdout
+
+
+def test_ecc_waits_for_a_reset(host):
+    played = host("t4x1")
+    assert played.smi("-e", "0").stdout.endswith("Reboot required.\n")
+    gpu = read(played).gpus[0]
+    assert (gpu.ecc_mode, gpu.ecc_pending, gpu.memory_total_mib) == ("enabled", "disabled", 15360)
+    assert played.smi("-r", "-i", "0").rc == 0
+    gpu = read(played).gpus[0]
+    assert (gpu.ecc_mode, gpu.ecc_pending, gpu.memory_total_mib) == ("disabled", "disabled", 16384)
+
+
+def test_ampere_switches_mig_mode_when_idle_and_keeps_it_over_a_boot(host):
+    played = host()
+    played.control("hold", "--gpu", "0", "--name", "python3")
+    done = played.smi("-i", "0", "-mig", "1")
+    assert (done.rc, done.stdout.startswith(f"{PENDING} 00000000:10:00.0:In use by another client")) == (0, True)
+    gpu = read(played).gpus[0]
+    assert (gpu.mig_mode, gpu.mig_pending, gpu.processes[0].name) == ("disabled", "enabled", "python3")
+    assert played.smi("--gpu-reset", "-i", "0").rc == 255, "it is in use"
+    played.control("release")
+    assert played.smi("--gpu-reset", "-i", "0").rc == 0
+    assert played.gpus[0]["mig"] is True
+    assert played.smi("-i", "1", "-mig", "1").stdout.startswith("Enabled MIG Mode for GPU 00000000:11:00.0")
+    played.control("boot")
+    assert [gpu["mig"] for gpu in played.gpus] == [True, True]
+
+
+def test_ampere_in_a_virtual_machine_waits_for_a_reboot(host):
+    played = host("a100x1", "580.95.05", "--virtualization", "Pass-Through")
+    assert f"{PENDING} 00000000:10:00.0:Not Supported" in played.smi("-mig", "1").stdout
+    assert "is not supported" in played.smi("-r").stdout
+    played.control("boot")
+    assert played.gpus[0]["mig"] is True
+
+
+@pytest.mark.parametrize("verb", ["boot", "reload"])
+def test_hopper_forgets_mig_mode_when_the_driver_goes(host, verb):
+    played = host("h100x1")
+    played.smi("-mig", "1")
+    played.smi("mig", "-cgi", "9,9", "-C")
+    assert len(read(played).gpus[0].mig_devices) == 2
+    played.control(verb)
+    assert (played.gpus[0]["mig"], played.gpus[0]["instances"]) == (False, [])
+
+
+def test_a_gpu_without_mig_treats_it_as_a_warning(host):
+    done = host("t4x1").smi("-mig", "1")
+    assert (done.rc, "Treating as warning and moving on." in done.stdout) == (0, True)
+
+
+def test_the_largest_instance_has_to_come_first(host):
+    played = host("a100x1")
+    played.smi("-mig", "1")
+    done = played.smi("mig", "-cgi", "19,19,14,9")
+    assert (done.rc, "Insufficient Resources" in done.stdout) == (23, True)
+    assert len(played.gpus[0]["instances"]) == 3, "those before it stay"
+    assert played.smi("mig", "-dgi").rc == 0
+    assert played.smi("mig", "-cgi", "9,19,14,19", "-C").rc == 0
+    assert played.smi("mig", "-cgi", "19").rc == 23, "3g takes four of the eight slots"
+
+
+def test_instances_are_made_by_name_and_place_and_go_compute_first(host):
+    played = host("h200x1", "590.48.01")
+    played.smi("-mig", "1")
+    assert played.smi("mig", "-cgi", "3g.71gb:0,MIG 1g.18gb:6").rc == 0
+    assert played.smi("mig", "-cci", "0,1", "-gi", "2").rc == 0
+    assert "MIG 1c.3g.71gb  Device  0: (UUID: MIG-" in played.smi("-L").stdout
+    assert [device.profile for device in read(played).gpus[0].mig_devices] == ["1c.3g.71gb", "2c.3g.71gb"]
+    done = played.smi("mig", "-dgi")
+    assert (done.rc, "Unable to destroy GPU instance ID  2" in done.stdout) == (19, True)
+    played.control("hold", "--gpu", "0", "--instance", "2")
+    assert played.smi("mig", "-dci").rc == 19
+    played.control("release")
+    assert (played.smi("mig", "-dci").rc, played.smi("mig", "-dgi").rc, played.gpus[0]["instances"]) == (0, 0, [])
+    assert [played.smi("mig", option).rc for option in ("-dgi", "-dci", "-lgi", "-lci")] == [6, 6, 6, 6]
+
+
+def test_every_full_layout_of_an_a100_has_seven_slices(host):
+    for layout in (["0"], ["5", "9"], ["9", "9"], ["14"] * 3 + ["19"], ["15"] * 4, ["19"] * 7, ["9", "14", "19", "19"]):
+        played = host("a100x1")
+        played.smi("-mig", "1")
+        assert played.smi("mig", "-cgi", ",".join(layout), "-C").rc == 0, layout
+        table = played.smi("mig", "-lgip").stdout
+        free = re.findall(r"MIG 1g\.5gb +19 +(\d)/7", table)
+        assert free == (["0"]), layout
+
+
+def test_a_process_that_has_the_device_open_is_in_the_way_and_not_listed(host, tmp_path):
+    played = host("a100x1")
+    descriptors = tmp_path / "proc" / "77" / "fd"
+    descriptors.mkdir(parents=True)
+    (descriptors / "3").symlink_to("/dev/nvidia0")
+    (tmp_path / "proc" / "77" / "comm").write_text("dcgm\n")
+    assert PENDING in played.smi("-mig", "1").stdout
+    assert read(played).gpus[0].processes == ()
+
+
+def test_tables_have_the_width_that_they_say(host):
+    played = host("h100x1")
+    played.smi("-mig", "1")
+    played.smi("mig", "-cgi", "9,14,19", "-C")
+    for argv in (("mig", "-lgip"), ("mig", "-lgi"), ("mig", "-lci")):
+        lines = played.smi(*argv).stdout.splitlines()
+        assert {len(line) for line in lines} == {len(lines[0])}, argv
+    assert {len(line) for line in played.smi().stdout.splitlines()[1:] if line} == {91}
+
+
+FAULTS = {
+    "not-loaded": (9, "couldn't communicate with the NVIDIA driver"),
+    "mismatch": (18, "Driver/library version mismatch"),
+    "no-devices": (6, "No devices were found"),
+    "inforom": (14, "WARNING: infoROM is corrupted at gpu 0000:10:00.0"),
+    "slow": (0, "</nvidia_smi_log>"),
+    "cut": (0, "<nvidia_smi_log>"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_of_reading(host, fault):
+    played = host()
+    played.control("fault", fault, "--count", "1", "--seconds", "0")
+    done = played.smi("-q", "-x")
+    assert (done.rc, FAULTS[fault][1] in done.stdout) == (FAULTS[fault][0], True)
+    assert ("</nvidia_smi_log>" in done.stdout) == (fault in ("inforom", "slow"))
+    assert played.smi("-q", "-x").rc == 0, "it struck once"
+
+
+@pytest.mark.parametrize("fault", ["hang", "crash"])
+def test_a_program_that_hangs_or_crashes_is_an_error(host, fault):
+    played = host(apart=True)
+    played.control("fault", fault)
+    with pytest.raises(CommandError):
+        read(played, timeout_s=3)
+    assert len(played.gpus) == 2, "the state can still be read"
+
+
+@pytest.mark.parametrize("fault", ["refuse", "warn", "silent"])
+def test_faults_of_changing(host, fault):
+    played = host("h100x2")
+    played.smi("-pm", "1")
+    played.control("fault", fault, "--gpu", "1")
+    done = played.smi("-pl", "500")
+    assert done.rc == (255 if fault == "refuse" else 0)
+    assert ("Treating as warning" in done.stdout) == (fault == "warn")
+    assert [gpu["power_w"] for gpu in played.gpus] == [500, 700]
+    played.smi("-i", "1", "-mig", "1")
+    assert [gpu["mig"] for gpu in played.gpus] == [False, False]
+    assert read(played).gpus[1].power_limit_w == 700
+    played.control("clear")
+    assert played.smi("-i", "1", "-pl", "500").rc == 0
+    assert played.gpus[1]["power_w"] == 500
+
+
+@pytest.mark.parametrize("driver", ["515.105.01", "580.95.05"])
+def test_a_gpu_that_fell_off_the_bus_does_not_hide_the_others(host, driver):
+    played = host("a100x2", driver)
+    played.control("fault", "lost", "--gpu", "0")
+    assert played.smi("-q", "-x").rc == 15
+    answer = read(played)
+    assert [gpu.pci_address for gpu in answer.gpus] == ["0000:11:00.0"]
+    assert "0000:10:00.0" in answer.notes
+    played.control("boot")
+    assert len(read(played).gpus) == 2
+
+
+def test_mig_mode_can_stay_pending_over_resets(host):
+    played = host("h100x1")
+    played.control("fault", "pending")
+    assert PENDING in played.smi("-mig", "1").stdout
+    played.smi("-r")
+    assert (played.gpus[0]["mig"], played.gpus[0]["mig_pending"]) == (False, True)
+
+
+def test_new_libraries_need_the_driver_to_be_loaded_again(host):
+    played = host()
+    played.control("install", "--driver", "595.91.07")
+    assert played.smi("-L").rc == 18
+    played.control("reload")
+    assert read(played).driver.version == "595.91.07"
+
+
+def test_a_gpu_that_wants_a_reset_is_well_after_it(host):
+    played = host("h100x1")
+    played.control("set", "--gpu", "0", "recovery=Reset", "uncorrected=2")
+    gpu = read(played).gpus[0]
+    assert (gpu.recovery_action, gpu.ecc_uncorrected) == ("reset", 2)
+    played.smi("-r")
+    assert read(played).gpus[0].recovery_action == "none"
+
+
+def test_each_call_is_written_down(host):
+    played = host()
+    played.smi("-L")
+    played.smi("mig", "-lgip")
+    assert played.control("calls", "--clear") == '[["nvidia-smi", "-L"], ["nvidia-smi", "mig", "-lgip"]]\n'
+    assert played.control("calls") == "[]\n"
+
+
+def test_queries_print_values_with_and_without_units(host):
+    played = host("h100x1", "610.57.04")
+    played.control("hold", "--gpu", "0", "--pid", "12", "--name", "vllm", "--memory", "9")
+    ask = "--query-gpu=index,name,driver_version,memory.total,fan.speed"
+    assert played.smi(ask, "--format=csv").stdout.splitlines() == [
+        "index, name, driver_version, memory.total [MiB], fan.speed",
+        "0, NVIDIA H100 80GB HBM3, 610.57.04, 81559 MiB, [N/A]",
+    ]
+    assert played.smi("--query-gpu=memory.used", "--format=csv,noheader,nounits").stdout == "9\n"
+    assert (
+        played.smi("--query-compute-apps=pid,name,used_memory", "--format=csv,noheader").stdout == "12, vllm, 9 MiB\n"
+    )
+    assert played.smi("--query-gpu=shoe_size", "--format=csv").rc == 2
+    assert "KMD version         : 610.57.04" in played.smi("--version").stdout
