@@ -27,7 +27,7 @@ REPOSITORY = f"{REPOSITORIES}/debian12/x86_64"
 BUILDS = ("580.95.05", "580.178.04", "610.57.04")
 FRESH, INSTALLED, BY_ROLE = "fresh", "installed", "by_role"
 # The processor is emulated.
-BOOT_LIMIT_S, RUN_LIMIT_S = 600, 1200
+BOOT_LIMIT_S, RUN_LIMIT_S = 600, 3600
 _SOURCES = f"Types: deb\nURIs: file:{REPOSITORY}\nSuites: ./\nSigned-By: {REPOSITORY}/key.asc\n"
 _KEY_FILES = {"key": "key.asc", "fingerprint": "fingerprint"}
 _TOOLS = ["dpkg-dev", "apt-utils", "gnupg"]
