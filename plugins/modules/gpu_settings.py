@@ -37,7 +37,7 @@ options:
       persistence:
         description:
           - Whether the driver keeps the GPU initialised while nobody uses it.
-          - Without it, the GPU forgets power limit, compute mode and clocks when its last user goes.
+          - Without it, the GPU forgets power limit and clocks when its last user goes. So they need it.
         type: bool
       power_limit_w:
         description: Power limit in watts, within the bounds that the device tells.
@@ -186,11 +186,11 @@ pending:
       description: V(ecc).
       type: str
     current:
-      description: What counts now.
-      type: raw
+      description: What counts now, V(enabled) or V(disabled).
+      type: str
     pending:
       description: What will count.
-      type: raw
+      type: str
     ends_with:
       description: V(reset) of the GPU, or V(reboot), where a virtual machine has the GPU and cannot reset it.
       type: str

@@ -158,11 +158,11 @@ pending:
       description: V(mig_mode).
       type: str
     current:
-      description: What counts now.
-      type: raw
+      description: What counts now, V(enabled) or V(disabled).
+      type: str
     pending:
       description: What will count.
-      type: raw
+      type: str
     ends_with:
       description: V(reset) of the GPU, or V(reboot), where a virtual machine has the GPU and cannot reset it.
       type: str

@@ -71,6 +71,12 @@ class Plan:
         return (*steps, *switch) if self.switch is False else (*switch, *steps)
 
     @property
+    def commands_of_reset(self) -> tuple[tuple[str, ...], ...]:
+        """What ends a mode that waits; the profiles are looked up after it."""
+        create = (_create_argv(self.state.gpu, sorted(self.wanted)),) if self.wanted else ()
+        return (_reset_argv(self.state.gpu), *create)
+
+    @property
     def blockers(self) -> tuple[Blocker, ...]:
         """Processes that use what is to go."""
         if not self.disturbs:
@@ -125,7 +131,7 @@ def converge(smi: Smi, entries: t.Sequence[Entry], options: Options, *, dry_run:
         if refusal and not services.active(smi.run, options.services):
             run.problems.append(refusal)
         return run.outcome(dry_run=True)
-    run.apply()
+    run.apply(strict=strict)
     return run.outcome(dry_run=False)
 
 
@@ -150,9 +156,13 @@ class _Run:
         self.warned_reboot: set[str] = set()
 
     def outcome(self, *, dry_run: bool) -> Outcome:
-        commands = (
-            tuple(argv for one in self.plans.values() for argv in one.commands) if dry_run else tuple(self.smi.commands)
+        resets = {uuid for uuid, one in self.plans.items() if one.is_pending and self._may_reset(one.state.gpu)}
+        commands = tuple(
+            argv
+            for uuid, one in self.plans.items()
+            for argv in (one.commands_of_reset if uuid in resets else one.commands)
         )
+        commands = commands if dry_run else tuple(self.smi.commands)
         return Outcome(
             changed=bool(commands),
             before=tuple(self.before.values()),
@@ -163,7 +173,7 @@ class _Run:
             drift=self.drift,
             services=self.stopped,
             problems=tuple(self.problems),
-            disruptive=any(one.disturbs for one in self.plans.values()),
+            disruptive=bool(resets) or any(one.disturbs for one in self.plans.values()),
         )
 
     def refusal(self) -> str:
@@ -174,15 +184,13 @@ class _Run:
                 said_of.append(f"{named(one.state.gpu)} is in use by {in_the_way(one.blockers)}")
         if not said_of:
             return ""
-        return (
-            f"{'; '.join(said_of)}. Its geometry cannot change under them: stop them, or name their units in services. "
-            "Nothing was changed."
-        )
+        return f"{'; '.join(said_of)}. No geometry changes under a process: stop them, or name their units in services."
 
-    def apply(self) -> None:
-        if not any(one.changes or (one.is_pending and self.options.reset) for one in self.plans.values()):
+    def apply(self, *, strict: bool) -> None:
+        waiting = [one for one in self.plans.values() if one.is_pending and self.options.reset]
+        if not waiting and not any(one.changes for one in self.plans.values()):
             return
-        disturbs = any(one.disturbs or one.is_pending for one in self.plans.values())
+        disturbs = bool(waiting) or any(one.disturbs for one in self.plans.values())
         with services.stopped(self.smi.run, self.options.services if disturbs else ()) as self.stopped:
             if self.stopped:
                 # Who kept the GPUs initialised may just have gone, and with it every clock that was locked.
@@ -191,21 +199,25 @@ class _Run:
             refusal = self.refusal()
             if refusal:
                 self.problems.append(refusal)
-                return
+                if strict:
+                    return
             for uuid, one in self.plans.items():
-                if not (one.changes or one.is_pending):
+                if one.blockers or not (one.changes or one.is_pending):
                     continue
                 try:
                     self._change(one)
                 except HostError as exc:
                     self.problems.append(f"{exc}. {self._there(uuid)}")
         if self.smi.commands and self.options.cdi_refresh:
-            services.refresh_cdi(self.smi.run)
+            try:
+                services.refresh_cdi(self.smi.run)
+            except HostError as exc:
+                self.problems.append(f"{exc}.")
 
     def _change(self, one: Plan) -> None:
         gpu, change = one.state.gpu, one.change
         if one.is_pending:
-            if not (self.options.reset and self._reset(gpu)):
+            if not self._reset(gpu):
                 return
         elif one.switch is True and not self._switch(gpu, on=True):
             return
@@ -249,15 +261,18 @@ class _Run:
             raise HostError(f"{what}: nvidia-smi answered 0, and said: {said(done)}")
         if "not supported" in (done.stdout + done.stderr).lower():
             self.warned_reboot.add(str(gpu.uuid))
-        if self.options.reset and ends_with(now) == "reset" and str(gpu.uuid) not in self.warned_reboot:
-            return self._reset(now)
-        return False
+        return self._reset(now)
+
+    def _may_reset(self, gpu: Gpu) -> bool:
+        """With consent, where it helps, and where nobody is in the way; the outcome names who is."""
+        ends = ends_with(gpu) == "reset" and str(gpu.uuid) not in self.warned_reboot
+        return self.options.reset and ends and not gpu.processes
 
     def _reset(self, gpu: Gpu) -> bool:
-        """End a pending mode. False when processes are in the way, which the outcome names."""
-        if gpu.processes or ends_with(gpu) != "reset":
+        """End a pending mode, if that may be."""
+        if not self._may_reset(gpu):
             return False
-        self.smi.change(f"{named(gpu)} was not reset", ("nvidia-smi", "--gpu-reset", "-i", str(gpu.uuid)))
+        self.smi.change(f"{named(gpu)} was not reset", _reset_argv(gpu))
         locks.forget([str(gpu.uuid)], self.options.root)
         now = self._read(gpu).gpu
         if now.mig_mode != now.mig_pending:
@@ -339,6 +354,10 @@ def _argvs(gpu: Gpu, change: Change) -> tuple[tuple[str, ...], ...]:
 
 def _create_argv(gpu: Gpu, which: t.Sequence[str]) -> tuple[str, ...]:
     return ("nvidia-smi", "mig", "-i", str(gpu.uuid), "-cgi", ",".join(which), "-C")
+
+
+def _reset_argv(gpu: Gpu) -> tuple[str, ...]:
+    return ("nvidia-smi", "--gpu-reset", "-i", str(gpu.uuid))
 
 
 def _switch_argv(gpu: Gpu, on: bool) -> tuple[str, ...]:

@@ -33,8 +33,8 @@ class Pending:
 
     gpu: str
     setting: str
-    current: t.Any
-    pending: t.Any
+    current: str | None
+    pending: str | None
     ends_with: str
 
 

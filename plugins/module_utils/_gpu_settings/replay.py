@@ -19,10 +19,8 @@ from .._errors import HostError
 from .._runner import PlainRunner, Runner
 from . import mig_apply, settings_apply
 from .outcome import Options, Outcome, in_the_way
-from .request import VERSION, split
+from .request import VERSION, WISH, split
 from .smi import Smi
-
-WISH = "/etc/mlops.hosts/gpu_settings.json"
 
 
 def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, root: str = "/") -> int:
@@ -34,15 +32,18 @@ def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, root
     try:
         wish = _read(asked.wish)
         request = split(wish["devices"])
-        smi = Smi(run or PlainRunner(), timeout_s=wish["timeout_s"], root=root)
     except HostError as exc:
         print(exc, file=sys.stderr)
         return 2
     options = Options(root=root)
+
+    def smi() -> Smi:
+        return Smi(run or PlainRunner(), timeout_s=wish["timeout_s"], root=root)
+
     # Geometry first: to switch MIG mode can reset a GPU, which loses settings.
     parts: tuple[t.Callable[[], Outcome], ...] = (
-        lambda: mig_apply.converge(smi, request.mig, options, dry_run=asked.check, strict=False),
-        lambda: settings_apply.converge(smi, request.settings, options, dry_run=asked.check, strict=False),
+        lambda: mig_apply.converge(smi(), request.mig, options, dry_run=asked.check, strict=False),
+        lambda: settings_apply.converge(smi(), request.settings, options, dry_run=asked.check, strict=False),
     )
     return max(_tell(part, check=asked.check) for part in parts)
 

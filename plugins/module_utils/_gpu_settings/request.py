@@ -16,6 +16,20 @@ from .select import Entry, check
 
 MIG = "mig"
 VERSION = 1
+WISH = "/etc/mlops.hosts/gpu_settings.json"
+PROGRAM = "/usr/local/sbin/mlops-gpu-settings"
+_ROOT = "/usr/local/lib/mlops.hosts"
+LIBRARY = f"{_ROOT}/gpu_settings"
+PACKAGE = f"{LIBRARY}/mlops_hosts"
+_PROGRAM = """#!{python} -IB
+# Part of mlops.hosts. Brings GPUs to what /etc/mlops.hosts/gpu_settings.json says; --check compares only.
+import sys
+
+sys.path.insert(0, "{library}")
+from mlops_hosts._gpu_settings.replay import main
+
+sys.exit(main())
+"""
 # What runs at boot without Ansible: these files of this collection, as they are.
 CORE = (
     "_driver/__init__.py",
@@ -89,3 +103,26 @@ def sources(folder: str) -> dict[str, str]:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
             found[name] = file.read()
     return found
+
+
+def request(devices: t.Sequence[Entry], *, python: str, timeout_s: int) -> dict[str, t.Any]:
+    """What the role asks the modules for, and what it lays down for the boot unit."""
+    asked = split(devices)
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    # Nothing here restarts the unit: the role does at once what it would do.
+    laid = {f"{PACKAGE}/{name}": text for name, text in {"__init__.py": "", **sources(here)}.items()}
+    laid[WISH] = wish(devices, timeout_s=timeout_s)
+    files = [{"path": path, "content": text, "on_change": "none"} for path, text in sorted(laid.items())]
+    program = _PROGRAM.format(python=python, library=LIBRARY)
+    files.append({"path": PROGRAM, "content": program, "mode": "0755", "on_change": "none"})
+    return {
+        "problems": problems(devices),
+        "settings": list(asked.settings),
+        "mig": list(asked.mig),
+        "directories": [{"path": path} for path in sorted({_folder(path) for path in laid} | {LIBRARY, _ROOT})],
+        "files": files,
+    }
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]

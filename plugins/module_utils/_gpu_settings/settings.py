@@ -73,7 +73,7 @@ def has(have: View, setting: str) -> t.Any:
 
 def is_right(have: t.Any, want: t.Any) -> bool:
     """Watts are given back with two digits."""
-    if isinstance(want, float) and isinstance(have, float):
+    if isinstance(want, (int, float)) and isinstance(have, float):
         return abs(have - want) < 0.01
     return bool(have == want)
 
@@ -100,6 +100,12 @@ def _refused(gpu: Gpu, wish: Wish) -> t.Iterator[str]:
         ("locked_memory_clocks_mhz", gpu.memory_clock_max_mhz),
     ):
         yield from _refused_clocks(gpu, wish, setting, limit)
+    lasting = [setting for setting in ("power_limit_w", *CLOCKS) if wish.get(setting)]
+    if lasting and gpu.persistence_mode is not None and not wish.get("persistence", gpu.persistence_mode == "enabled"):
+        yield (
+            f"without persistence mode {' and '.join(lasting)} are forgotten when nobody uses the GPU; ask for "
+            "persistence, too"
+        )
 
 
 def _refused_power(gpu: Gpu, wish: Wish) -> t.Iterator[str]:
@@ -120,8 +126,6 @@ def _refused_clocks(gpu: Gpu, wish: Wish, setting: str, limit: int | None) -> t.
         yield f"{setting} is {clocks}; give the lowest and the highest clock in MHz, or an empty list to lock none"
     elif limit is not None and clocks[1] > limit:
         yield f"{setting} {clocks[1]} is out of bounds: the device reaches {limit} MHz"
-    if not wish.get("persistence", gpu.persistence_mode == "enabled"):
-        yield f"{setting} is lost as soon as nobody uses the GPU without persistence mode; ask for persistence, too"
 
 
 def _arguments(setting: str, want: t.Any) -> tuple[str, ...]:

@@ -73,7 +73,11 @@ class _Run:
             after=tuple(views),
             commands=commands,
             pending=pending,
-            blockers=tuple(blocker(gpu, process) for gpu in resets for process in gpu.processes),
+            blockers=tuple(
+                blocker(gpu, process)
+                for gpu in (self.gpus[one.gpu] for one in pending if one.ends_with == "reset")
+                for process in gpu.processes
+            ),
             drift=tuple(self._drift()),
             services=self.stopped,
             problems=tuple(self.problems),
@@ -165,8 +169,8 @@ class _Run:
     def _pending(self, views: t.Sequence[View]) -> t.Iterator[Pending]:
         for view in views:
             if "ecc" in self.wishes[view["uuid"]] and view["ecc"] != view["ecc_pending"]:
-                end = ends_with(self.gpus[view["uuid"]])
-                yield Pending(view["uuid"], "ecc", view["ecc"], view["ecc_pending"], end)
+                now, then = ("enabled" if view[key] else "disabled" for key in ("ecc", "ecc_pending"))
+                yield Pending(view["uuid"], "ecc", now, then, ends_with(self.gpus[view["uuid"]]))
 
     def _resettable(self, pending: t.Iterable[Pending]) -> list[Gpu]:
         """GPUs that wait for a reset, where there is consent for it. It would destroy MIG instances, so not those."""

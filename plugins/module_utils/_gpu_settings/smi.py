@@ -34,7 +34,7 @@ class Smi:
         """The GPUs that the driver offers. Raises HostError when there is none, or nvidia-smi does not answer."""
         answer = nvidia.read(self.run, self._on_the_bus(), timeout_s=self.timeout_s)
         if not answer.gpus:
-            raise HostError(f"no NVIDIA GPU can be set: {answer.why_unlisted}")
+            raise HostError(f"no NVIDIA GPU can be set: {answer.why_unlisted}", unanswered=True)
         return tuple(gpu for gpu in answer.gpus if gpu.uuid)
 
     def missing(self, gpus: t.Sequence[Gpu], entries: t.Sequence[Entry]) -> list[str]:

@@ -16,6 +16,8 @@ import typing as t
 
 COMPONENT = "mlops.hosts.component"
 ARTIFACT = "mlops.hosts.model_artifact"
+# What answers with changed and drift, and is in the role's component.
+COMPARED = (COMPONENT, ARTIFACT, "mlops.hosts.gpu_settings", "mlops.hosts.mig_layout")
 GPUS = "mlops.hosts.gpu_info"
 DRIVER, DRIVER_ROLE = "mlops.hosts.driver_info", "gpu_driver"
 DRIFT_KEYS = ("kind", "item", "attribute", "want", "have")
@@ -98,7 +100,7 @@ class Collector:
     def ok(self, event: Event) -> None:
         """A task has ended well."""
         for item in event.items():
-            if item.action in (COMPONENT, ARTIFACT):
+            if item.action in COMPARED:
                 self._compared(item)
             elif item.action == GPUS and _CENSORED not in item.result:
                 self.host(item.host).gpu_facts = item.result
@@ -112,7 +114,7 @@ class Collector:
         for item in event.items():
             if item.result.get("failed"):
                 host.last_failure = item
-            elif item.action in (COMPONENT, ARTIFACT) and item is not event:
+            elif item.action in COMPARED and item is not event:
                 self._compared(item)
 
     def give_up(self, name: str, what: str) -> None:

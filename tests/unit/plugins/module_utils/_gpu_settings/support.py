@@ -85,8 +85,12 @@ class PlayedHost:
     def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
         assert timeout_s, "every command is bounded"
         self.calls.append(argv)
+        for flag, fault in self.faults.items():
+            if flag in argv:
+                ignored = Completed(argv, 0, "All done.\n", "")
+                return ignored if isinstance(fault, str) else dataclasses.replace(fault, argv=argv)
         rc, out = self._systemctl(argv[1:]) if argv[0] == "systemctl" else self._smi(argv)
-        return out if isinstance(out, Completed) else Completed(argv, rc, out, "")
+        return Completed(argv, rc, out, "")
 
     def changes(self) -> list[str]:
         """The commands of nvidia-smi that change something, and systemctl's, as lines."""
@@ -106,10 +110,7 @@ class PlayedHost:
                     gpu.processes.clear()
         return 0, ""
 
-    def _smi(self, argv: tuple[str, ...]) -> tuple[int, str | Completed]:
-        for flag, fault in self.faults.items():
-            if flag in argv:
-                return 0, "All done.\n" if isinstance(fault, str) else dataclasses.replace(fault, argv=argv)
+    def _smi(self, argv: tuple[str, ...]) -> tuple[int, str]:
         chosen = argv[argv.index("-i") + 1] if "-i" in argv else None
         gpus = [gpu for gpu in self.gpus if chosen in (None, gpu.uuid)]
         if argv[1:] == ("-q", "-x"):

@@ -105,6 +105,9 @@ def test_a_damaged_record_is_no_record(root):
         pytest.param(
             {"persistence": False, "locked_clocks_mhz": [900, 1200]}, "ask for persistence, too", id="lock-that-is-lost"
         ),
+        pytest.param(
+            {"persistence": False, "power_limit_w": 300.0}, "ask for persistence, too", id="limit-that-is-lost"
+        ),
         pytest.param({"compute_mode": "exclusive_thread"}, "is none of default", id="mode-that-is-gone"),
     ],
 )
@@ -179,7 +182,7 @@ def test_ecc_waits_for_a_reset_and_says_so_each_time(root):
         assert outcome.changed is changed
         result = outcome.as_result()
         assert result["pending"] == [
-            {"gpu": "GPU-1", "setting": "ecc", "current": False, "pending": True, "ends_with": "reset"}
+            {"gpu": "GPU-1", "setting": "ecc", "current": "disabled", "pending": "enabled", "ends_with": "reset"}
         ]
         assert (result["reset_required"], result["reboot_required"]) == (True, False)
     assert host.changes() == ["nvidia-smi -i GPU-1 -e 1"]

@@ -99,6 +99,23 @@ def test_processes_in_the_way_are_named_and_nothing_changes(tmp_path, dry_run):
     assert host.changes() == []
 
 
+def test_at_boot_a_busy_gpu_does_not_keep_the_others_from_their_geometry(tmp_path):
+    busy = Played(mig=list(ON), processes=[(4711, "python3", None)])
+    busy.add("7g.40gb", 0)
+    host = PlayedHost(busy, Played("GPU-2", "00000000:08:00.0"))
+    outcome = go(host, tmp_path, "3g.20gb", strict=False)
+    assert "is in use by python3 (pid 4711)" in outcome.problems[0]
+    assert [view["layout"] for view in outcome.after] == [["7g.40gb"], ["3g.20gb"]]
+
+
+def test_a_cdi_refresh_that_fails_is_told(tmp_path):
+    host = PlayedHost(Played(), units={"nvidia-cdi-refresh.service": True})
+    host.faults["restart"] = Completed((), 1, "", "Unit not found")
+    with pytest.raises(HostError, match="CDI names MIG devices that are gone") as failed:
+        go(host, tmp_path, "7g.40gb").must()
+    assert failed.value.details["gpus"][0]["layout"] == ["7g.40gb"]
+
+
 def test_services_in_the_way_are_stopped_and_started_in_reverse(tmp_path):
     host = PlayedHost(
         Played(processes=[(1, "nv-hostengine", None)]),

@@ -37,6 +37,19 @@ def test_each_module_gets_what_is_its_own():
     assert request.split([{"select": "all", "mig": []}]).mig == ({"select": "all", "layout": []},)
 
 
+def test_the_request_is_what_the_role_needs():
+    asked = request.request([*DEVICES, {"select": "0"}], python="/usr/bin/python3.11", timeout_s=5)
+    assert (len(asked["settings"]), len(asked["mig"])) == (2, 1)
+    assert len(asked["problems"]) == 1
+    assert "an index is not an identity" in asked["problems"][0]
+    files = {file["path"]: file for file in asked["files"]}
+    folders = {directory["path"] for directory in asked["directories"]}
+    assert {path.rpartition("/")[0] for path in files} - {"/usr/local/sbin"} <= folders
+    assert files[request.PROGRAM]["mode"] == "0755"
+    assert files[request.PROGRAM]["content"].startswith("#!/usr/bin/python3.11 -IB\n")
+    assert json.loads(files[request.WISH]["content"])["devices"][0] == {"persistence": True, "select": "all"}
+
+
 def test_check_says_what_differs_and_replay_ends_it(wish, tmp_path, capsys):
     host, path = PlayedHost(Played(persistence="Disabled")), wish(DEVICES)
     assert replay.main(["--check", "--wish", path], run=host, root=str(tmp_path)) == 1
@@ -46,7 +59,12 @@ def test_check_says_what_differs_and_replay_ends_it(wish, tmp_path, capsys):
     assert "persistence is disabled, and should be enabled." in told
     assert "power_limit_w is 400.0, and should be 250.0." in told
     assert replay.main(["--wish", path], run=host, root=str(tmp_path)) == 0
-    assert "-cgi 9:0,9:4 -C" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        "nvidia-smi -i GPU-1 -mig 1",
+        "nvidia-smi mig -i GPU-1 -cgi 9:0,9:4 -C",
+        "nvidia-smi -i GPU-1 -pm 1",
+        "nvidia-smi -i GPU-1 -pl 250",
+    ]
     assert replay.main(["--check", "--wish", path], run=host, root=str(tmp_path)) == 0
     assert capsys.readouterr().out == ""
 
@@ -70,7 +88,7 @@ def test_what_waits_is_told_and_is_a_difference(wish, tmp_path, capsys):
     host, path = PlayedHost(Played(ecc=["Disabled", "Enabled"])), wish([{"select": "all", "ecc": True}])
     assert replay.main(["--wish", path], run=host, root=str(tmp_path)) == 0
     assert replay.main(["--check", "--wish", path], run=host, root=str(tmp_path)) == 1
-    assert "GPU-1: ecc is False; True waits for a reset." in capsys.readouterr().out
+    assert "GPU-1: ecc is disabled; enabled waits for a reset." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

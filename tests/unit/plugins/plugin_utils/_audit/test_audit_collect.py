@@ -45,6 +45,15 @@ def test_models_and_the_component_of_their_store_are_one(fleet):
     assert [one["kind"] for one in fleet.host("a")["drift"]] == ["file", "artifact"]
 
 
+def test_settings_of_gpus_and_the_component_of_their_unit_are_one(fleet):
+    fleet.component("a", name="gpu_settings", role="mlops.hosts.gpu_settings")
+    for action, drift in (("gpu_settings", [row(kind="gpu", attribute="power_limit_w")]), ("mig_layout", [])):
+        result = {"changed": bool(drift), "drift": drift}
+        fleet.collector.ok(Event("a", f"mlops.hosts.{action}", "mlops.hosts.gpu_settings", None, result))
+    assert states(fleet.host("a")) == {"gpu_settings": "drift"}
+    assert [one["attribute"] for one in fleet.host("a")["drift"]] == ["power_limit_w"]
+
+
 def test_a_question_that_changes_nothing_is_no_difference(fleet):
     fleet.artifact("a", row(kind="artifact", item="store", attribute="state"), changed=False)
     assert fleet.host("a")["state"] == "ok"
