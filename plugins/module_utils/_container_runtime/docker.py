@@ -1,0 +1,162 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Docker as component data: its daemon.json by keys, certificates and logins of registries, proxies."""
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+from . import toolkit
+
+UNIT = "docker.service"
+DAEMON_JSON = "/etc/docker/daemon.json"
+# What dockerd reads again on SIGHUP. Everything else in daemon.json waits for a restart.
+RELOADABLE = (
+    "debug",
+    "default-runtime",
+    "insecure-registries",
+    "labels",
+    "live-restore",
+    "max-concurrent-downloads",
+    "max-concurrent-uploads",
+    "max-download-attempts",
+    "registry-mirrors",
+    "runtimes",
+    "shutdown-timeout",
+)
+_DROP_IN = f"/etc/systemd/system/{UNIT}.d"
+_PROXY = "/etc/docker/mlops-hosts-proxy.env"
+_LIMITED = ("json-file", "local")
+
+
+def parts(
+    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    keys = daemon_keys(wanted, known)
+    directories, files = certificates(wanted["registries"], "/etc/docker/certs.d")
+    login_directories, login_files = logins(wanted["registries"])
+    files.append(
+        {
+            "path": DAEMON_JSON,
+            "json_keys": keys,
+            "on_change": wanted.get("impact", "restart"),
+            "units": [UNIT],
+            # The packages' units have this flag: what is in the way of it is found before the restart.
+            "validate": ["dockerd", "--validate", "-H", "fd://", "--config-file", "{staged}"]
+            if known["validates"] or wanted["source"] == "vendor"
+            else [],
+        }
+    )
+    drop_in = _drop_in(wanted)
+    if drop_in:
+        directories.append({"path": _DROP_IN})
+        files.append({"path": f"{_DROP_IN}/mlops-hosts.conf", "content": drop_in, "units": [UNIT]})
+    if proxy_environment(wanted):
+        files.append(
+            {"path": _PROXY, "content": proxy_environment(wanted), "mode": "0600", "secret": True, "units": [UNIT]},
+        )
+    return {
+        "repositories": _repositories(wanted, platform) if wanted["source"] == "vendor" else [],
+        "packages": _packages(wanted, platform, known),
+        "directories": [{"path": "/etc/docker"}, *directories, *login_directories],
+        "files": [*files, *login_files],
+        "units": [{"name": UNIT, "enabled": True, "state": "started", "drop_ins": "keep"}],
+        "ready": [{"unit": UNIT, "command": ["docker", "info"]}],
+    }
+
+
+def daemon_keys(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The keys of daemon.json that the role owns. ``daemon_config`` wins over the role's own."""
+    driver = wanted["log_driver"] or "json-file"
+    keys: dict[str, t.Any] = {"live-restore": wanted["live_restore"], "log-driver": driver}
+    if driver in _LIMITED:
+        keys["log-opts"] = {"max-size": wanted["log_max_size"], "max-file": str(wanted["log_max_files"])}
+    for name in ("registry_mirrors", "insecure_registries", "data_root", "default_address_pools", "default_runtime"):
+        if wanted[name]:
+            keys[name.replace("_", "-")] = wanted[name]
+    if wanted["toolkit"] != "none":
+        # A file name, as the toolkits write it themselves: dockerd looks it up.
+        path = f"{wanted['toolkit']}-container-runtime"
+        keys["runtimes"] = {wanted["toolkit"]: {"path": path, "args": []}}
+        if known["cdi"] or wanted["source"] == "vendor":
+            keys["features"] = {"cdi": True}
+    return {**keys, **wanted["daemon_config"]}
+
+
+def certificates(registries: t.Sequence[t.Mapping[str, t.Any]], root: str) -> tuple[list[t.Any], list[t.Any]]:
+    """Directories and files with which an engine knows the authorities of registries; read anew at each pull."""
+    known = [registry for registry in registries if registry.get("ca")]
+    if not known:
+        return [], []
+    directories = [{"path": root}, *({"path": f"{root}/{registry['name']}"} for registry in known)]
+    files = [
+        {"path": f"{root}/{registry['name']}/ca.crt", "content": _with_newline(registry["ca"]), "on_change": "none"}
+        for registry in known
+    ]
+    return directories, files
+
+
+def logins(registries: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[list[t.Any], list[t.Any]]:
+    """Where root's docker and podman look for credentials. Other logins in the file are kept."""
+    auths = {item["name"]: {"auth": basic(item)} for item in registries if item.get("username")}
+    if not auths:
+        return [], []
+    return [{"path": "/root/.docker", "mode": "0700"}], [
+        {
+            "path": "/root/.docker/config.json",
+            "json_keys": {"auths": auths},
+            "mode": "0600",
+            "secret": True,
+            "on_change": "none",
+        }
+    ]
+
+
+def basic(registry: t.Mapping[str, t.Any]) -> str:
+    return base64.b64encode(f"{registry['username']}:{registry['password']}".encode()).decode()
+
+
+def _with_newline(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def _drop_in(wanted: t.Mapping[str, t.Any]) -> str:
+    unit = f"[Unit]\nRequiresMountsFor={wanted['data_root']}\n" if needs_mount(wanted) else ""
+    service = f"[Service]\nEnvironmentFile={_PROXY}\n" if proxy_environment(wanted) else ""
+    return f"# Ansible managed\n{unit}{service}" if unit or service else ""
+
+
+def needs_mount(wanted: t.Mapping[str, t.Any]) -> bool:
+    return bool(wanted["data_root"] and wanted["data_root_is_mount"])
+
+
+def proxy_environment(wanted: t.Mapping[str, t.Any]) -> str:
+    """Not in the unit: who may ask systemd would read the password."""
+    names = {"http_proxy": "HTTP_PROXY", "https_proxy": "HTTPS_PROXY", "no_proxy": "NO_PROXY"}
+    return "".join(f'{variable}="{wanted[name]}"\n' for name, variable in names.items() if wanted[name])
+
+
+def _packages(
+    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
+) -> list[dict[str, t.Any]]:
+    names = platform["docker"]["packages"] if wanted["source"] == "vendor" else known["packages"]
+    versioned = known["versioned"] if wanted["source"] == "distribution" else platform["docker"]["versioned"]
+    version = str(wanted["version"])
+    return [{"name": name, **({"version": version} if version and name in versioned else {})} for name in names]
+
+
+def _repositories(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    docker = platform["docker"]
+    uri = f"{(wanted['mirror'] or docker['host']).rstrip('/')}/{docker['path']}"
+    return [
+        {
+            "name": "docker",
+            "uris": [uri],
+            "suites": [platform["release"]],
+            "components": ["stable"],
+            **toolkit.vendor_key(wanted, "repository_", docker, uri),
+        }
+    ]

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Images by digest: which are there, and pulling those that are not."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from .._errors import CommandError
+from .._runner import NOT_FOUND, Runner
+
+# Kubernetes looks for its images in this namespace of containerd.
+_CTR = ("ctr", "--namespace", "k8s.io", "images")
+_PULL: dict[str, tuple[str, ...]] = {
+    "docker": ("docker", "pull", "--quiet"),
+    "podman": ("podman", "pull", "--quiet"),
+    "containerd": (*_CTR, "pull", "--hosts-dir", "/etc/containerd/certs.d"),
+}
+_LOOK_TIMEOUT_S = 60
+# What engines say, in the order in which it counts, and what it means.
+_MEANINGS = (
+    (
+        r"x509: certificate signed by unknown authority|certificate is not trusted",
+        "{registry} shows a certificate of an authority that this host does not know; give its certificate as ca in "
+        "container_runtime_registries",
+    ),
+    (r"x509: ", "{registry} shows a certificate that is not for it, or not for now"),
+    (
+        r"server gave HTTP response to HTTPS client",
+        "{registry} has no TLS; give it some, or name it in container_runtime_insecure_registries",
+    ),
+    (
+        r"unauthorized|authentication required|no basic auth|401",
+        "{registry} does not take the login, or wants one; see username and password in container_runtime_registries",
+    ),
+    (r"denied|403", "{registry} does not let this login at the image"),
+    (r"manifest unknown|not found|404", "{registry} has no such image"),
+    (
+        r"connection refused|no such host|i/o timeout|no route to host|server misbehaving|Client.Timeout",
+        "{registry} cannot be reached",
+    ),
+)
+
+
+def missing(images: t.Sequence[str], provider: str, run: Runner) -> list[str]:
+    """Those of the images that the engine does not have. All of them when there is no engine yet."""
+    return [image for image in images if not _is_there(image, provider, run)]
+
+
+def pull(image: str, provider: str, run: Runner, *, timeout_s: float) -> None:
+    """Raises CommandError with what is in the way."""
+    done = run(*_PULL[provider], image, timeout_s=timeout_s)
+    if done.rc == 0:
+        return
+    registry = registry_of(image)
+    if done.timed_out:
+        why = f"{registry} did not send it within {timeout_s:g} s"
+    elif done.rc == NOT_FOUND:
+        why = f"{done.argv[0]} is not installed"
+    else:
+        meanings = (text for pattern, text in _MEANINGS if re.search(pattern, done.stderr))
+        why = next(meanings, "{registry} or the engine refused it").format(registry=registry)
+    raise CommandError(f"image {image} cannot be pulled: {why}: {done.last_words}", done)
+
+
+def registry_of(image: str) -> str:
+    """The registry in the name of an image, by the rule that all engines share."""
+    first, slash, _rest = image.partition("/")
+    return first if slash and re.search(r"[.:]|^localhost$", first) else "docker.io"
+
+
+def _is_there(image: str, provider: str, run: Runner) -> bool:
+    if provider == "containerd":
+        found = run(*_CTR, "ls", "-q", f"name=={image}", timeout_s=_LOOK_TIMEOUT_S)
+        return found.rc == 0 and image in found.stdout.split()
+    return run(provider, "image", "inspect", "--format", "{{.Id}}", image, timeout_s=_LOOK_TIMEOUT_S).rc == 0

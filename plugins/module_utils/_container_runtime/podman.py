@@ -1,0 +1,128 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Podman as component data: registries, storage, settings of containers, quadlets."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import docker
+from .refused import Refused
+
+_CONF = "/etc/containers"
+_QUADLETS = f"{_CONF}/systemd"
+# A folder of its own for the staged file, so that no other unit is judged with it.
+_VALIDATE = [
+    "sh",
+    "-c",
+    'QUADLET_UNIT_DIRS="${0%/*}" exec /usr/lib/systemd/system-generators/podman-system-generator --dryrun >/dev/null',
+    "{staged}",
+]
+_DRIVERS = {"json-file": "k8s-file", "local": "k8s-file"}
+_SUFFIXES = {"container": "", "volume": "-volume", "network": "-network", "pod": "-pod", "image": "-image"}
+_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def parts(
+    wanted: t.Mapping[str, t.Any], _platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    if wanted["quadlets"] and not known["quadlet"]:
+        raise Refused(
+            "container_runtime_quadlets need podman 4.4, and this release has an older one; "
+            "take them out, or use a later release."
+        )
+    if "@" in wanted["http_proxy"] + wanted["https_proxy"]:
+        raise Refused(
+            "A proxy with a password would lie in a file that every user of podman has to read; "
+            "use a proxy that lets this host through, or docker."
+        )
+    directories, files = docker.certificates(wanted["registries"], f"{_CONF}/certs.d")
+    login_directories, login_files = docker.logins(wanted["registries"])
+    for path, content in (
+        (f"{_CONF}/registries.conf.d/50-mlops-hosts.conf", _registries(wanted)),
+        (f"{_CONF}/containers.conf.d/50-mlops-hosts.conf", _containers(wanted)),
+        (f"{_CONF}/storage.conf", _storage(wanted)),
+    ):
+        if content:
+            files.append({"path": path, "content": f"# Ansible managed\n{content}", "on_change": "none"})
+            directories += [{"path": path.rpartition("/")[0]}] if path.rpartition("/")[0] != _CONF else []
+    quadlets = wanted["quadlets"]
+    if quadlets:
+        directories.append({"path": _QUADLETS})
+    files += [
+        {
+            "path": f"{_QUADLETS}/{item['name']}",
+            "content": item["content"],
+            "validate": _VALIDATE,
+            "validate_as": item["name"],
+            "units": [unit_of(item["name"])],
+        }
+        for item in quadlets
+    ]
+    version = str(wanted["version"])
+    return {
+        "packages": [
+            {"name": name, "on_change": "none", **({"version": version} if version and name == "podman" else {})}
+            for name in known["packages"]
+        ],
+        "directories": [{"path": _CONF}, *directories, *login_directories],
+        "files": [*files, *login_files],
+        "absent_paths": ["/usr/share/containers/oci/hooks.d/oci-nvidia-hook.json"]
+        if wanted["toolkit"] == "nvidia"
+        else [],
+        # The generator enables them, by what their files say.
+        "units": [
+            {"name": unit_of(item["name"]), "enabled": False, "state": "started", "drop_ins": "keep"}
+            for item in quadlets
+        ],
+        "ready": [{"command": ["podman", "info"]}],
+    }
+
+
+def unit_of(name: str) -> str:
+    """The service that quadlet makes of a file."""
+    stem, _dot, kind = name.rpartition(".")
+    if not stem or kind not in _SUFFIXES or "/" in name:
+        raise Refused(
+            f"container_runtime_quadlets has {name!r}, and a file name that ends in .{', .'.join(_SUFFIXES)} is wanted."
+        )
+    return f"{stem}{_SUFFIXES[kind]}.service"
+
+
+def _registries(wanted: t.Mapping[str, t.Any]) -> str:
+    text = ""
+    if wanted["registry_mirrors"]:
+        text += '[[registry]]\nprefix = "docker.io"\nlocation = "docker.io"\n'
+        for url in wanted["registry_mirrors"]:
+            insecure = "insecure = true\n" if url.startswith("http://") else ""
+            text += f'[[registry.mirror]]\nlocation = "{url.split("://")[1].rstrip("/")}"\n{insecure}'
+    for name in wanted["insecure_registries"]:
+        text += f'[[registry]]\nlocation = "{name}"\ninsecure = true\n'
+    return text
+
+
+def _containers(wanted: t.Mapping[str, t.Any]) -> str:
+    driver = wanted["log_driver"]
+    text = ""
+    if driver:
+        text += f'[containers]\nlog_driver = "{_DRIVERS.get(driver, driver)}"\n'
+        if driver in _DRIVERS:
+            text += f"log_size_max = {size_bytes(wanted['log_max_size'])}\n"
+    proxies = [f'"{name}={wanted[name]}"' for name in ("http_proxy", "https_proxy", "no_proxy") if wanted[name]]
+    return text + (f"[engine]\nenv = [{', '.join(proxies)}]\n" if proxies else "")
+
+
+def size_bytes(text: str) -> int:
+    """Of a size as Docker writes it, such as 50m."""
+    number, unit = (text[:-1], text[-1:].lower()) if text[-1:].lower() in _UNITS else (text, "b")
+    if not number.isdigit():
+        raise Refused(f"container_runtime_log_max_size is {text!r}, and a size such as 50m is wanted.")
+    return int(number) * _UNITS[unit]
+
+
+def _storage(wanted: t.Mapping[str, t.Any]) -> str:
+    if not wanted["data_root"]:
+        return ""
+    return f'[storage]\ndriver = "overlay"\nrunroot = "/run/containers/storage"\ngraphroot = "{wanted["data_root"]}"\n'

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What role container_runtime asks of a host: from its variables to a component. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from . import containerd, docker, podman, toolkit
+from .refused import Refused
+
+_IMAGE = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
+_PROVIDERS = {"docker": docker.parts, "podman": podman.parts, "containerd": containerd.parts}
+_UNITS = {"docker": docker.UNIT, "containerd": containerd.UNIT}
+_KINDS = ("repositories", "packages", "directories", "files", "absent_paths", "units", "ready")
+
+
+def request(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Returns ``problems`` (sentences), ``unit`` (of the engine, None without one) and ``component`` (options of the
+    module component). With a problem the component is empty.
+
+    ``wanted``: the role's variables without their prefix. ``platform``: what the role knows of the distribution, the
+    ``release`` and ``architecture`` of the host among it.
+    """
+    component: dict[str, list[t.Any]] = {kind: [] for kind in _KINDS}
+    problems = list(_problems(wanted))
+    if not problems:
+        try:
+            known = platform["releases"][platform["release"]][wanted["provider"]]
+            for part in (
+                toolkit.parts(wanted, platform),
+                _PROVIDERS[wanted["provider"]](wanted, platform, known),
+            ):
+                for kind in _KINDS:
+                    component[kind] += part.get(kind, [])
+        except Refused as refused:
+            problems = [str(refused)]
+            component = {kind: [] for kind in _KINDS}
+    return {"problems": problems, "unit": _UNITS.get(wanted["provider"]), "component": component}
+
+
+def _problems(wanted: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    for image in wanted["images"]:
+        if not _IMAGE.fullmatch(image):
+            yield (
+                f"container_runtime_images has {image!r}, which can be another image tomorrow; "
+                "name it by digest, as registry/name@sha256:..."
+            )
+    insecure = [*wanted["insecure_registries"], *(url for url in wanted["registry_mirrors"] if url[:7] == "http://")]
+    if insecure and not wanted["insecure_registries_allowed"]:
+        yield (
+            f"{', '.join(insecure)} would be talked to without a certificate that is checked, so that anybody on the "
+            "way can change images; give its CA in container_runtime_registries, or set "
+            "container_runtime_insecure_registries_allowed if that is meant."
+        )
+    for url in wanted["registry_mirrors"]:
+        if not re.match(r"https?://", url):
+            yield f"container_runtime_registry_mirrors has {url!r}, and a URL such as https://{url} is wanted."
+    for registry in wanted["registries"]:
+        name = registry["name"]
+        if not _REGISTRY.fullmatch(name):
+            yield f"container_runtime_registries has {name!r}, and a host, such as r.example.org:5000, is wanted."
+        if bool(registry.get("username")) != bool(registry.get("password")):
+            yield f"registry {name} in container_runtime_registries needs username and password, or neither of them."
+        if registry.get("ca") and "-----BEGIN CERTIFICATE-----" not in registry["ca"]:
+            yield f"the ca of registry {name} in container_runtime_registries is no certificate in PEM."
+    if wanted["quadlets"] and wanted["provider"] != "podman":
+        yield (
+            "container_runtime_quadlets are units of podman, and container_runtime_provider is "
+            f"{wanted['provider']}; set it to podman."
+        )
+    if wanted["data_root"] and not wanted["data_root"].startswith("/"):
+        yield f"container_runtime_data_root is {wanted['data_root']!r}, and an absolute path is wanted."
+    if wanted["provider"] != "docker":
+        for name in ("daemon_config", "default_address_pools", "default_runtime", "users"):
+            if wanted[name]:
+                shown = f"container_runtime_{'docker_users' if name == 'users' else name}"
+                yield f"{shown} is for docker, and container_runtime_provider is {wanted['provider']}."

@@ -1,0 +1,185 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cdi_info
+short_description: Tell whether containers would get the GPUs that a host has now
+description:
+  - Compares the CDI specifications of a host, in C(/etc/cdi) and C(/var/run/cdi), with the driver that is loaded, and
+    with the GPUs and MIG devices that it gives.
+  - A specification that was written before the driver or the MIG layout changed is stale, and containers fail to start
+    with it, or get libraries of the wrong driver.
+  - Running containers keep what they were given when they began. Those that have libraries of another driver, or asked
+    for devices that are gone, are listed.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+options:
+  vendor:
+    description: Whose GPUs.
+    type: str
+    choices: [nvidia, amd]
+    default: nvidia
+  timeout_s:
+    description: Seconds that each command may take.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: It changes nothing.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Linux.
+    platforms: linux
+    support: full
+notes:
+  - Containers are those of Docker and of root's Podman. It needs root, as they do.
+seealso:
+  - module: mlops.hosts.gpu_info
+  - module: mlops.hosts.container_runtime_info
+"""
+
+EXAMPLES = r"""
+- name: Would containers get the GPUs
+  mlops.hosts.cdi_info:
+  become: true
+  register: cdi
+
+- name: Stop when they would not
+  ansible.builtin.assert:
+    that: cdi.verdict in ['fresh', 'not_needed']
+    fail_msg: "{{ cdi.verdict }}: {{ cdi.reasons | join(' ') }}"
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - V(fresh) when a specification fits the host.
+    - V(stale) when one names another driver, files that are not there, or other GPUs or MIG devices than the host has.
+    - V(missing) when there are GPUs and no specification.
+    - V(conflicting) when two files offer one device.
+    - V(not_needed) when there are neither GPUs nor a specification.
+  type: str
+  returned: success
+reasons:
+  description: A sentence for each thing that is wrong.
+  type: list
+  elements: str
+  returned: success
+refreshable:
+  description: Whether the driver gives its GPUs, so that the specification can be written anew.
+  type: bool
+  returned: success
+refresh_command:
+  description: What writes it anew.
+  type: str
+  returned: success
+specs:
+  description: The specifications of this vendor.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    path:
+      description: Where it lies.
+      type: str
+      sample: /var/run/cdi/nvidia.yaml
+    kind:
+      description: What it offers.
+      type: str
+      sample: nvidia.com/gpu
+    devices:
+      description: The devices that it offers, by name.
+      type: list
+      elements: str
+    drivers:
+      description: Versions of the driver in the names of the libraries that it names. More than one is a mixture.
+      type: list
+      elements: str
+      sample: ["580.95.05"]
+driver_version:
+  description: Version of the driver that is loaded. Null where nothing tells.
+  type: str
+  returned: success
+containers_to_recreate:
+  description: Running containers that hold on to what the host does not have any more.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    engine:
+      description: V(docker) or V(podman).
+      type: str
+    name:
+      description: Its name.
+      type: str
+    id:
+      description: The beginning of its id.
+      type: str
+    devices:
+      description: CDI devices that it asked for.
+      type: list
+      elements: str
+    drivers:
+      description: Versions of the driver's libraries in it.
+      type: list
+      elements: str
+"""
+
+import os.path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._cdi import containers, judge, spec
+from ..module_utils._errors import HostError
+from ..module_utils._gpu.info import collect
+from ..module_utils._runner import ModuleRunner
+
+SPEC = {
+    "vendor": {"type": "str", "choices": ["nvidia", "amd"], "default": "nvidia"},
+    "timeout_s": {"type": "int", "default": 60},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run, vendor = ModuleRunner(module), module.params["vendor"]
+    try:
+        report = collect(run, timeout_s=module.params["timeout_s"])
+        specs = spec.read_all()
+    except HostError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    found = judge.judge(vendor, specs, report, containers.running(run), os.path.exists)
+    module.exit_json(
+        changed=False,
+        verdict=found.verdict,
+        reasons=list(found.reasons),
+        refreshable=found.answers,
+        refresh_command=judge.refresh_command(vendor),
+        driver_version=report.driver.version if vendor == "nvidia" else None,
+        specs=[
+            {"path": item.path, "kind": item.kind, "devices": list(item.devices), "drivers": list(item.drivers)}
+            for item in specs
+            if item.kind == judge.KINDS[vendor]
+        ],
+        containers_to_recreate=[
+            {
+                "engine": item.engine,
+                "name": item.name,
+                "id": item.id,
+                "devices": list(item.devices),
+                "drivers": list(item.drivers),
+            }
+            for item in found.recreate
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

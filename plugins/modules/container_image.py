@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_image
+short_description: Have container images on a host before they are needed
+description:
+  - Pulls images that are named by digest and are not there yet. Images that are there cost no word with a registry.
+  - When a registry does not give one, the message says what stands against it, such as an authority that the host does
+    not know.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+options:
+  images:
+    description: Images, each as C(registry/name@sha256:...).
+    type: list
+    elements: str
+    required: true
+  provider:
+    description:
+      - The engine that has them.
+      - For V(containerd) they lie in the namespace C(k8s.io), and registries are looked up in
+        C(/etc/containerd/certs.d).
+    type: str
+    choices: [docker, podman, containerd]
+    default: docker
+  timeout_s:
+    description: How long one image may take, in seconds.
+    type: int
+    default: 3600
+attributes:
+  check_mode:
+    description: Tells what would be pulled. Whether the registry has it is not asked.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Linux.
+    platforms: linux
+    support: full
+notes:
+  - Logins and certificates are the engine's own. The role P(mlops.hosts.container_runtime#role) lays them down.
+seealso:
+  - module: mlops.hosts.component
+"""
+
+EXAMPLES = r"""
+- name: Have the image there before the change
+  mlops.hosts.container_image:
+    images:
+      - registry.example.org/vllm@sha256:0ffdcbd0c2ad9e2ea1bf4a4bb1bd2a7b8a1f4f8e6b1f7c9e6a3a5f0e4c2d1b90
+  become: true
+"""
+
+RETURN = r"""
+pulled:
+  description: Images that were pulled, or would be.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import re
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._container_runtime.images import missing, pull
+from ..module_utils._errors import HostError
+from ..module_utils._runner import ModuleRunner
+
+SPEC = {
+    "images": {"type": "list", "elements": "str", "required": True},
+    "provider": {"type": "str", "choices": ["docker", "podman", "containerd"], "default": "docker"},
+    "timeout_s": {"type": "int", "default": 3600},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    run, provider = ModuleRunner(module), module.params["provider"]
+    for image in module.params["images"]:
+        if not re.fullmatch(r"[^\s@]+@sha256:[0-9a-f]{64}", image):
+            module.fail_json(msg=f"image {image} has no digest; name it as registry/name@sha256:...")
+    wanted = missing(module.params["images"], provider, run)
+    try:
+        for image in [] if module.check_mode else wanted:
+            pull(image, provider, run, timeout_s=module.params["timeout_s"])
+    except HostError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
+    module.exit_json(changed=bool(wanted), pulled=wanted)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: container_runtime_info
+short_description: Look at a container engine before it is changed
+description:
+  - Tells how many containers run, whether they would outlive a restart of the engine, and which options its unit gives
+    to the engine, which must not be in its configuration file as well.
+version_added: 0.1.0
+author:
+  - The mlops.hosts founders (@mlops-hosts)
+options:
+  provider:
+    description:
+      - The engine.
+      - Podman has no daemon, and containers of containerd go on without it, so of these two only RV(mounts) is told.
+    type: str
+    choices: [docker, podman, containerd]
+    default: docker
+  mounts:
+    description: Paths of which RV(mounts) tells whether they are mount points.
+    type: list
+    elements: path
+    default: []
+attributes:
+  check_mode:
+    description: It changes nothing.
+    support: full
+  diff_mode:
+    description: There is nothing to show.
+    support: none
+  platform:
+    description: Linux with systemd.
+    platforms: linux
+    support: full
+seealso:
+  - module: mlops.hosts.cdi_info
+  - module: mlops.hosts.component
+"""
+
+EXAMPLES = r"""
+- name: Do containers outlive a restart of Docker
+  mlops.hosts.container_runtime_info:
+  become: true
+  register: engine
+
+- name: Look at the disk for images
+  mlops.hosts.container_runtime_info:
+    provider: podman
+    mounts: [/srv/containers]
+  become: true
+"""
+
+RETURN = r"""
+active:
+  description: Whether the unit of the engine is active.
+  type: bool
+  returned: success
+version:
+  description: Version of the engine that runs. Null when it does not.
+  type: str
+  returned: success
+running:
+  description: Number of running containers. Null when the engine does not tell.
+  type: int
+  returned: success
+live_restore:
+  description: Whether containers outlive the engine, as it runs now. Null when it does not tell.
+  type: bool
+  returned: success
+flags:
+  description: Options that the unit of the engine gives to it.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    key:
+      description: The key of C(daemon.json) that the option stands for.
+      type: str
+      sample: log-driver
+    flag:
+      description: The option.
+      type: str
+      sample: --log-driver
+    source:
+      description: The last file of the unit that has it. Null when none was found to.
+      type: str
+      sample: /etc/systemd/system/docker.service.d/override.conf
+config_keys:
+  description: Keys of C(/etc/docker/daemon.json).
+  type: list
+  elements: str
+  returned: success
+mounts:
+  description: Of each path that was asked for, whether it is a mount point.
+  type: dict
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._container_runtime import info
+from ..module_utils._runner import ModuleRunner
+
+SPEC = {
+    "provider": {"type": "str", "choices": ["docker", "podman", "containerd"], "default": "docker"},
+    "mounts": {"type": "list", "elements": "path", "default": []},
+}
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as source:
+            return source.read()
+    except OSError:
+        return ""
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    mounts = module.params["mounts"]
+    docker = module.params["provider"] == "docker"
+    seen = info.docker(ModuleRunner(module), mounts, _text) if docker else info.without_daemon(mounts)
+    module.exit_json(changed=False, **seen.as_result())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a container engine is like before a change, and what follows. Output of dockerd and systemd is recorded."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import docker, flags, images, info
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+
+DATA = pathlib.Path(__file__).resolve().parents[3] / "data/docker"
+
+
+def runner(answers: dict[str, tuple[int, str, str]]) -> t.Any:
+    def run(*argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
+        rc, stdout, stderr = answers.get(argv[0], (127, "", "not found"))
+        return Completed(argv, rc, stdout, stderr)
+
+    return run
+
+
+def on_host(version: str, active: str = "active") -> t.Any:
+    answers = {
+        ("systemctl", "is-active"): active,
+        ("docker", "info"): (DATA / version / "info.json").read_text(),
+    }
+
+    def run(*argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
+        return Completed(argv, 0, answers[argv[:2]], "")
+
+    return run
+
+
+def units(root: pathlib.Path, version: str, **drop_ins: str) -> str:
+    """A tree with the recorded unit and drop-ins."""
+    fragment = root / "usr/lib/systemd/system/docker.service"
+    fragment.parent.mkdir(parents=True)
+    fragment.write_text((DATA / version / "docker.service").read_text())
+    for name, text in drop_ins.items():
+        path = root / f"etc/systemd/system/docker.service.d/{name}.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return str(root)
+
+
+def reader(**texts: str) -> t.Callable[[str], str]:
+    known = {"daemon_json": docker.DAEMON_JSON, "default": "/etc/default/docker"}
+    told = {known[name]: text for name, text in texts.items()}
+    return lambda path: told.get(path) or (pathlib.Path(path).read_text() if "systemd" in path else "")
+
+
+@pytest.mark.parametrize("version", ["20.10.24", "26.1.5"])
+def test_a_running_docker_is_read(version: str, tmp_path: pathlib.Path) -> None:
+    read = reader(daemon_json='{"log-driver": "json-file"}', default="#DOCKER_OPTS=\n")
+    seen = info.docker(on_host(version), ["/"], read, units(tmp_path, version))
+    assert (seen.active, seen.running, seen.live_restore) == (True, 0, True)
+    assert str(seen.version).startswith(version)
+    assert [flag.key for flag in seen.flags] == ["hosts", "containerd"]
+    assert seen.config_keys == ("log-driver",)
+    assert seen.mounts == {"/": True}
+
+
+def test_a_docker_that_does_not_run_tells_nothing_but_its_options(tmp_path: pathlib.Path) -> None:
+    seen = info.docker(on_host("26.1.5", "inactive"), [], reader(), units(tmp_path, "26.1.5"))
+    assert (seen.active, seen.running, seen.live_restore, len(seen.flags)) == (False, None, None, 2)
+
+
+def test_options_of_the_environment_file_are_options_of_the_unit(tmp_path: pathlib.Path) -> None:
+    options = 'DOCKER_OPTS="--log-driver=journald -D --registry-mirror https://m.example.org"\n'
+    files = flags.unit_files(docker.UNIT, units(tmp_path, "26.1.5"))
+    assert [(flag.key, flag.source) for flag in flags.read(files, reader(default=options))[2:]] == [
+        ("log-driver", "/etc/default/docker"),
+        ("debug", "/etc/default/docker"),
+        ("registry-mirrors", "/etc/default/docker"),
+    ]
+
+
+def test_a_drop_in_counts_as_soon_as_it_lies_there(tmp_path: pathlib.Path) -> None:
+    drop_in = "[Service]\n# ExecStart=/no --debug\nExecStart=\nExecStart=/usr/sbin/dockerd \\\n  -g /srv\n"
+    files = flags.unit_files(docker.UNIT, units(tmp_path, "26.1.5", hand=drop_in))
+    assert [(flag.key, flag.flag, flag.source) for flag in flags.read(files, reader())] == [
+        ("data-root", "-g", f"{tmp_path}/etc/systemd/system/docker.service.d/hand.conf")
+    ]
+
+
+SEEN: dict[str, t.Any] = {
+    "active": True,
+    "running": 2,
+    "live_restore": False,
+    "flags": [],
+    "config_keys": [],
+    "mounts": {},
+}
+ASKED: dict[str, t.Any] = {
+    "unit": "docker.service",
+    "component": {
+        "files": [
+            {"path": docker.DAEMON_JSON, "json_keys": {"log-driver": "local"}, "on_change": "restart"},
+            {"path": "/etc/docker/certs.d/r/ca.crt", "on_change": "none"},
+        ],
+        "packages": [{"name": "docker.io"}],
+    },
+}
+MIRROR = {"kind": "json_key", "item": f"{docker.DAEMON_JSON}#/registry-mirrors", "attribute": "value"}
+LOGS = {"kind": "json_key", "item": f"{docker.DAEMON_JSON}#/log-opts/max-size", "attribute": "value"}
+CA = {"kind": "file", "item": "/etc/docker/certs.d/r/ca.crt", "attribute": "state"}
+
+
+def compared(*drift: dict[str, str], **more: list[str]) -> dict[str, t.Any]:
+    return {"drift": list(drift), "restarted": ["docker.service"], "stopped": [], **more}
+
+
+def test_flag_and_file_are_named_with_where_they_are() -> None:
+    seen = {**SEEN, "flags": [{"key": "log-driver", "flag": "--log-driver", "source": "/etc/x.conf"}]}
+    found = info.judge(ASKED, compared(LOGS), seen)["conflicts"]
+    assert found[0].startswith(
+        "--log-driver is given to dockerd in /etc/x.conf, and as log-driver in /etc/docker/daemon"
+    )
+
+
+def test_a_missing_mount_is_a_conflict() -> None:
+    assert (
+        "is to be a mount of its own"
+        in info.judge(ASKED, compared(), {**SEEN, "mounts": {"/srv": False}})["conflicts"][0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("drift", "impact"),
+    [([MIRROR], "reload"), ([MIRROR, CA], "reload"), ([LOGS], "restart"), ([MIRROR, LOGS], "restart")],
+)
+def test_what_a_reload_reads_needs_no_restart(drift: list[dict[str, str]], impact: str) -> None:
+    found = info.judge(ASKED, compared(*drift), SEEN)
+    assert found["impact"] == impact
+    assert bool(found["pending"]) == (impact == "restart")
+
+
+@pytest.mark.parametrize(
+    ("seen", "allowed", "waits"),
+    [
+        ({}, False, True),
+        ({}, True, False),
+        ({"live_restore": True}, False, False),
+        ({"running": 0}, False, False),
+        ({"active": False, "running": None}, False, False),
+        ({"running": None, "live_restore": None}, False, True),
+    ],
+)
+def test_a_restart_waits_for_consent_or_live_restore(seen: dict[str, t.Any], allowed: bool, waits: bool) -> None:
+    assert bool(info.judge(ASKED, compared(LOGS), {**SEEN, **seen}, allowed=allowed)["pending"]) == waits
+
+
+def test_live_restore_is_no_consent_to_take_the_engine_away() -> None:
+    gone = compared(LOGS, restarted=[], stopped=["docker.service"])
+    assert "taken away under them" in info.judge(ASKED, gone, {**SEEN, "live_restore": True})["pending"]
+
+
+IMAGE = "r.example.org:5000/tiny@sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("stderr", "says"),
+    [
+        (
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "give its certificate as ca",
+        ),
+        ("x509: certificate is valid for a, not b", "not for it, or not for now"),
+        ("unauthorized: authentication required", "does not take the login"),
+        ("manifest for tiny@sha256 not found: manifest unknown", "has no such image"),
+        ("dial tcp 10.0.0.1:5000: connect: connection refused", "cannot be reached"),
+        ("http: server gave HTTP response to HTTPS client", "has no TLS"),
+        ("no space left on device", "the engine refused it"),
+    ],
+)
+def test_why_an_image_does_not_come_is_said(stderr: str, says: str) -> None:
+    with pytest.raises(HostError, match=says) as caught:
+        images.pull(IMAGE, "docker", runner({"docker": (1, "", stderr)}), timeout_s=1)
+    assert "r.example.org:5000" in str(caught.value)
+    assert stderr in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("image", "registry"),
+    [
+        (IMAGE, "r.example.org:5000"),
+        ("tiny@x", "docker.io"),
+        ("library/tiny@x", "docker.io"),
+        ("localhost/x", "localhost"),
+    ],
+)
+def test_the_registry_is_told_from_the_name(image: str, registry: str) -> None:
+    assert images.registry_of(image) == registry
+
+
+@pytest.mark.parametrize("provider", ["docker", "podman", "containerd"])
+def test_without_an_engine_all_images_are_missing(provider: str) -> None:
+    assert images.missing([IMAGE], provider, runner({})) == [IMAGE]

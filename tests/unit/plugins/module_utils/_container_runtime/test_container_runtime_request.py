@@ -1,0 +1,172 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the variables of role container_runtime to a component, and what is refused on the way."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+import yaml
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import docker, request
+
+ROOT = pathlib.Path(__file__).resolve().parents[5]
+ROLE = ROOT / "roles/container_runtime"
+DIGEST = "sha256:" + "0" * 64
+CA = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----"
+LOGIN = {"name": "r.example.org:5000", "ca": CA, "username": "puller", "password": "word"}
+
+
+def asked(release: str = "trixie", **wish: t.Any) -> dict[str, t.Any]:
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    wanted = {name.replace("container_runtime_", ""): value for name, value in defaults.items()}
+    wanted.update(users=wanted.pop("docker_users"), provider="docker")
+    vendors = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__container_runtime_vendors"]
+    known = yaml.safe_load((ROLE / "vars/Debian.yml").read_text())["__container_runtime_platform"]
+    platform = {**vendors, **known, "release": release, "architecture": "x86_64"}
+    platform["docker"] = {**vendors["docker"], "path": known["docker_path"], "key_url": "https://example.org/gpg"}
+    return request.request({**wanted, **wish}, platform)
+
+
+def files(found: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
+    assert found["problems"] == []
+    return {file["path"]: file for file in found["component"]["files"]}
+
+
+def test_the_defaults_own_four_keys_of_daemon_json() -> None:
+    keys = files(asked())[docker.DAEMON_JSON]["json_keys"]
+    assert keys == {
+        "live-restore": True,
+        "log-driver": "json-file",
+        "log-opts": {"max-size": "50m", "max-file": "5"},
+    }
+
+
+def test_an_old_docker_is_not_asked_to_judge_and_not_told_of_cdi() -> None:
+    toolkit = {"toolkit": "nvidia", "toolkit_key": "key"}
+    old, new = (files(asked(release, **toolkit))[docker.DAEMON_JSON] for release in ("bookworm", "trixie"))
+    assert (old["validate"], "features" in old["json_keys"]) == ([], False)
+    assert new["validate"][:2] == ["dockerd", "--validate"]
+    assert new["json_keys"]["features"] == {"cdi": True}
+    assert "default-runtime" not in new["json_keys"]
+
+
+def test_all_packages_of_the_toolkit_have_one_version_and_a_pin() -> None:
+    found = asked(toolkit="nvidia", toolkit_key="key", toolkit_version="1.19.1", mirror="https://mirror.example.org/")
+    packages = [item for item in found["component"]["packages"] if "nvidia" in item["name"]]
+    assert {item["version"] for item in packages} == {"1.19.1-*"}
+    assert len(packages) == 4
+    assert found["component"]["repositories"][0]["uris"] == [
+        "https://mirror.example.org/libnvidia-container/stable/deb/amd64/"
+    ]
+    assert "Pin: version 1.19.1-*" in files(found)["/etc/apt/preferences.d/mlops-hosts-container-toolkit"]["content"]
+    assert found["component"]["absent_paths"] == ["/etc/cdi/nvidia.yaml", "/etc/cdi/nvidia.json"]
+
+
+def test_the_vendors_docker_comes_from_its_repository() -> None:
+    found = asked(source="vendor", repository_key="key", version="5:29.*")["component"]
+    assert found["repositories"][0]["uris"] == ["https://download.docker.com/linux/debian"]
+    assert found["repositories"][0]["suites"] == ["trixie"]
+    assert {item["name"]: item.get("version") for item in found["packages"]} == {
+        "docker-ce": "5:29.*",
+        "docker-ce-cli": "5:29.*",
+        "containerd.io": None,
+        "docker-buildx-plugin": None,
+        "docker-compose-plugin": None,
+    }
+
+
+@pytest.mark.parametrize("provider", ["docker", "podman"])
+def test_a_password_is_in_a_secret_file_of_root_and_nowhere_else(provider: str) -> None:
+    found = files(asked(provider=provider, registries=[LOGIN]))
+    login = found.pop("/root/.docker/config.json")
+    assert (login["secret"], login["mode"]) == (True, "0600")
+    assert login["json_keys"] == {"auths": {"r.example.org:5000": {"auth": "cHVsbGVyOndvcmQ="}}}
+    assert "cHVsbGVyOndvcmQ=" not in repr(found)
+    assert "word" not in repr(found)
+
+
+def test_containerd_has_the_password_where_it_looks_for_it() -> None:
+    found = files(asked(provider="containerd", registries=[LOGIN], registry_mirrors=["https://r.example.org:5000"]))
+    for name in ("docker.io", "r.example.org:5000"):
+        hosts = found.pop(f"/etc/containerd/certs.d/{name}/hosts.toml")
+        assert (hosts["secret"], hosts["mode"]) == (True, "0600")
+        assert 'Authorization = "Basic cHVsbGVyOndvcmQ="' in hosts["content"]
+        assert 'ca = "/etc/containerd/certs.d/r.example.org:5000/ca.crt"' in hosts["content"]
+    assert "cHVsbGVyOndvcmQ=" not in repr(found)
+
+
+def test_containerd_keeps_its_own_configuration_and_ours_has_the_last_word() -> None:
+    found = files(asked(provider="containerd", data_root="/srv/containerd"))
+    ours = found["/etc/containerd/mlops-hosts/config.toml"]["content"]
+    assert 'imports = ["/etc/containerd/config.toml", "/etc/containerd/mlops-hosts/settings.toml"]' in ours
+    assert "/etc/containerd/config.toml" not in found
+    assert 'root = "/srv/containerd"' in found["/etc/containerd/mlops-hosts/settings.toml"]["content"]
+
+
+def test_a_proxys_password_is_not_in_the_unit() -> None:
+    found = files(asked(https_proxy="http://me:word@proxy.example.org:3128", data_root="/srv", data_root_is_mount=True))
+    assert found["/etc/docker/mlops-hosts-proxy.env"]["secret"]
+    drop_in = found["/etc/systemd/system/docker.service.d/mlops-hosts.conf"]["content"]
+    assert "word" not in drop_in
+    assert "RequiresMountsFor=/srv" in drop_in
+
+
+def test_podman_gets_mirrors_limits_and_quadlets() -> None:
+    found = asked(
+        provider="podman",
+        registry_mirrors=["http://m.example.org:5001"],
+        insecure_registries_allowed=True,
+        log_driver="json-file",
+        quadlets=[{"name": "web.container", "content": "[Container]\n"}],
+    )
+    there = files(found)
+    registries = there["/etc/containers/registries.conf.d/50-mlops-hosts.conf"]["content"]
+    assert 'location = "m.example.org:5001"\ninsecure = true' in registries
+    containers = there["/etc/containers/containers.conf.d/50-mlops-hosts.conf"]["content"]
+    assert 'log_driver = "k8s-file"\nlog_size_max = 52428800' in containers
+    assert found["unit"] is None
+    assert found["component"]["units"] == [
+        {"name": "web.service", "enabled": False, "state": "started", "drop_ins": "keep"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"images": ["r.example.org/tiny:1"]}, "can be another image tomorrow"),
+        ({"insecure_registries": ["r.example.org"]}, "container_runtime_insecure_registries_allowed if that is meant"),
+        ({"registry_mirrors": ["http://r.example.org"]}, "http://r.example.org would be talked to without"),
+        ({"registry_mirrors": ["r.example.org"]}, "a URL such as https://r.example.org is wanted"),
+        ({"registries": [{"name": "https://r.example.org"}]}, "and a host, such as"),
+        ({"registries": [{"name": "r.example.org", "username": "me"}]}, "needs username and password"),
+        ({"registries": [{"name": "r.example.org", "ca": "x"}]}, "is no certificate in PEM"),
+        ({"quadlets": [{"name": "web.container", "content": ""}]}, "are units of podman"),
+        ({"data_root": "srv"}, "an absolute path is wanted"),
+        ({"provider": "podman", "users": ["me"]}, "container_runtime_docker_users is for docker"),
+        ({"provider": "podman", "quadlets": [{"name": "web.service", "content": ""}]}, "ends in .container"),
+        ({"provider": "podman", "https_proxy": "http://me:word@p"}, "every user of podman has to read"),
+        ({"provider": "podman", "log_driver": "local", "log_max_size": "much"}, "a size such as 50m is wanted"),
+        ({"provider": "containerd", "source": "vendor"}, "containerd comes from the distribution"),
+        ({"source": "vendor"}, "container_runtime_repository_key is not set"),
+        ({"toolkit": "nvidia"}, "https://nvidia.github.io/libnvidia-container/gpgkey"),
+        ({"toolkit": "amd", "toolkit_key": "key"}, "AMD has no container toolkit for Debian trixie"),
+    ],
+)
+def test_what_cannot_be_is_refused(wish: dict[str, t.Any], says: str) -> None:
+    found = asked(**wish)
+    assert says in " ".join(found["problems"])
+    assert not any(found["component"].values())
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"provider": "podman", "quadlets": [{"name": "web.container", "content": ""}]}, "need podman 4.4"),
+        ({"provider": "containerd", "registry_mirrors": ["https://r.example.org"]}, "takes a section"),
+    ],
+)
+def test_an_old_release_says_what_it_lacks(wish: dict[str, t.Any], says: str) -> None:
+    assert says in " ".join(asked("bookworm", **wish)["problems"])
