@@ -17,7 +17,8 @@ options:
   provider:
     description:
       - The engine.
-      - Podman has no daemon, and containers of containerd go on without it, so of these two only RV(mounts) is told.
+      - Podman has no daemon, and containers of containerd go on without it, so of these two only RV(mounts) and
+        RV(config_keys) are told.
     type: str
     choices: [docker, podman, containerd]
     default: docker
@@ -91,7 +92,7 @@ flags:
       type: str
       sample: /etc/systemd/system/docker.service.d/override.conf
 config_keys:
-  description: Keys of C(/etc/docker/daemon.json).
+  description: Keys of C(/etc/docker/daemon.json), or what C(/etc/containerd/config.toml) sets for Kubernetes.
   type: list
   elements: str
   returned: success
@@ -104,6 +105,7 @@ mounts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._container_runtime import info
+from ..module_utils._container_runtime.containerd import CONFIG
 from ..module_utils._runner import ModuleRunner
 
 SPEC = {
@@ -123,8 +125,11 @@ def _text(path: str) -> str:
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     mounts = module.params["mounts"]
-    docker = module.params["provider"] == "docker"
-    seen = info.docker(ModuleRunner(module), mounts, _text) if docker else info.without_daemon(mounts)
+    if module.params["provider"] == "docker":
+        seen = info.docker(ModuleRunner(module), mounts, _text)
+    else:
+        config = _text(CONFIG) if module.params["provider"] == "containerd" else ""
+        seen = info.containers_of_their_own(mounts, config)
     module.exit_json(changed=False, **seen.as_result())
 
 

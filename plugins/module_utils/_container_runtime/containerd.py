@@ -2,10 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""containerd as component data. Its config.toml stays as it is: ours imports it, and has the last word."""
+"""containerd as component data. Its config.toml stays as it is: ours imports it, and has the last word.
+
+Up to 1.7, containerd takes the settings of a plugin whole from the last file that has some. Where ours has some for
+Kubernetes (CRI), those of config.toml would be lost: own_settings finds them, and the change is refused.
+"""
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from . import docker
@@ -16,8 +21,11 @@ _CONF = "/etc/containerd"
 _OURS = f"{_CONF}/mlops-hosts"
 _CERTS = f"{_CONF}/certs.d"
 _DROP_IN = f"/etc/systemd/system/{UNIT}.d"
-_CRI = 'plugins."io.containerd.grpc.v1.cri"'
+CRI = 'plugins."io.containerd.grpc.v1.cri"'
 _PROXY = f"{_OURS}/proxy.env"
+_PACKAGED = (("bin_dir", '"/usr/lib/cni"'), ("conf_dir", '"/etc/cni/net.d"'))
+CONFIG = f"{_CONF}/config.toml"
+SETTINGS = f"{_OURS}/settings.toml"
 
 
 def parts(
@@ -28,11 +36,11 @@ def parts(
             "containerd comes from the distribution here; set container_runtime_source to distribution, or use docker."
         )
     cri = _cri(wanted)
-    if cri and not known["merges"]:
+    if cri and not known["cri"]:
         raise Refused(
-            f"containerd 1.6 of {platform['name']} {platform['release']} takes a section of its configuration whole "
-            "from the last file, so that the toolkit, registries or mirrors would cost the settings that are there; "
-            "use a later release, or set them in /etc/containerd/config.toml."
+            f"The containerd of {platform['name']} {platform['release']} would lose what its package sets for "
+            "Kubernetes in /etc/containerd/config.toml to settings of the toolkit, registries or mirrors; use a later "
+            "release, or set them there by hand."
         )
     hosts = list(_hosts(wanted))
     ca_directories, ca_files = docker.certificates(wanted["registries"], _CERTS)
@@ -90,6 +98,19 @@ def parts(
     }
 
 
+def own_settings(text: str) -> list[str]:
+    """What a config.toml sets for Kubernetes, beyond what Debian's package does, which is built in as well."""
+    found, table = [], ""
+    for line in text.splitlines():
+        header = re.match(r"\s*\[([^\[\]]+)\]", line)
+        setting = re.match(r"\s*([\w-]+)\s*=\s*(.*?)\s*$", line)
+        if header:
+            table = header.group(1).strip()
+        elif setting and table.startswith(CRI) and setting.groups() not in _PACKAGED:
+            found.append(f"{table}.{setting.group(1)}")
+    return found
+
+
 def _settings(wanted: t.Mapping[str, t.Any], cri: str) -> str:
     root = f'root = "{wanted["data_root"]}"\n' if wanted["data_root"] else ""
     return f"# Ansible managed\nversion = 2\n{root}{cri}"
@@ -100,13 +121,13 @@ def _cri(wanted: t.Mapping[str, t.Any]) -> str:
     if wanted["toolkit"] != "none":
         name = wanted["toolkit"]
         text += (
-            f"[{_CRI}]\nenable_cdi = true\n"
+            f"[{CRI}]\nenable_cdi = true\n"
             f'cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]\n'
-            f'[{_CRI}.containerd.runtimes.{name}]\nruntime_type = "io.containerd.runc.v2"\n'
-            f'[{_CRI}.containerd.runtimes.{name}.options]\nBinaryName = "/usr/bin/{name}-container-runtime"\n'
+            f'[{CRI}.containerd.runtimes.{name}]\nruntime_type = "io.containerd.runc.v2"\n'
+            f'[{CRI}.containerd.runtimes.{name}.options]\nBinaryName = "/usr/bin/{name}-container-runtime"\n'
         )
     if wanted["registries"] or wanted["registry_mirrors"] or wanted["insecure_registries"]:
-        text += f'[{_CRI}.registry]\nconfig_path = "{_CERTS}"\n'
+        text += f'[{CRI}.registry]\nconfig_path = "{_CERTS}"\n'
     return text
 
 

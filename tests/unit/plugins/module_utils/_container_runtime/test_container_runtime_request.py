@@ -165,7 +165,7 @@ def test_what_cannot_be_is_refused(wish: dict[str, t.Any], says: str) -> None:
     ("wish", "says"),
     [
         ({"provider": "podman", "quadlets": [{"name": "web.container", "content": ""}]}, "need podman 4.4"),
-        ({"provider": "containerd", "registry_mirrors": ["https://r.example.org"]}, "takes a section"),
+        ({"provider": "containerd", "registry_mirrors": ["https://r.example.org"]}, "would lose what its package sets"),
     ],
 )
 def test_an_old_release_says_what_it_lacks(wish: dict[str, t.Any], says: str) -> None:
