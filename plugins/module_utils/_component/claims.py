@@ -26,10 +26,13 @@ def path_claim(
     keys: json_keys.Claims | None = None,
     wrote: str | None = None,
     purged_by: str | None = None,
+    *,
+    early: bool = False,
 ) -> dict[str, t.Any]:
     """A claim on a path as the ledger has it. A Node as ``original`` is packed when the ledger is written.
 
-    ``purged_by`` is the directory that tolerates no strangers, for what was one when the component came.
+    ``purged_by`` is the directory that tolerates no strangers, for what was one when the component came. What is
+    ``early`` goes before the package manager works, as it came.
     """
     claim: dict[str, t.Any] = {"kind": kind, "original": original}
     if kind != "directory":
@@ -40,6 +43,8 @@ def path_claim(
         claim["wrote"] = wrote
     if purged_by is not None:
         claim["purged_by"] = purged_by
+    if early:
+        claim["early"] = True
     return claim
 
 

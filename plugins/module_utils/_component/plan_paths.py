@@ -65,7 +65,10 @@ class _Planner:
             if not unit.keep_drop_ins:
                 self._refuse_drop_ins(unit.name)
         gone = self._release_paths()
-        return PathPart(tuple(self.drift), early, tuple(self.paths), tuple(gone), self.path_claims)
+        leaving = {path for path, claim in self.owned.paths.items() if claim.get("early")} - self.path_claims.keys()
+        early += tuple(change for change in self.paths if change.path in leaving)
+        changes = tuple(change for change in self.paths if change.path not in leaving)
+        return PathPart(tuple(self.drift), early, changes, tuple(gone), self.path_claims)
 
     def _file(self, file: WantedFile) -> None:
         if file.json_keys is not None:
@@ -166,7 +169,7 @@ class _Planner:
     ) -> None:
         """Plan one path to become ``after``. A change of owner or mode alone has only ``metadata_effect``."""
         have = self.seen.nodes[path] if kind == "directory" else self._not_a_directory(path)
-        self._claim(path, kind, have, effect=effect, wrote=wrote)
+        self._claim(path, kind, have, effect=effect, wrote=wrote, early=file is not None and file.early)
         secret = file is not None and file.secret
         found = _differences(file.kind if file else kind, path, after, have, owner, group, secret=secret)
         if not found:
@@ -201,7 +204,13 @@ class _Planner:
         owned = self.owned.paths.get(path)
         original = owned["original"] if owned else inherited or self._was(path) or have
         self.path_claims[path] = claims.path_claim(
-            kind, original, more.get("effect", NOTHING), more.get("keys"), more.get("wrote"), more.get("purged_by")
+            kind,
+            original,
+            more.get("effect", NOTHING),
+            more.get("keys"),
+            more.get("wrote"),
+            more.get("purged_by"),
+            early=more.get("early", False),
         )
 
     def _was(self, path: str) -> t.Mapping[str, t.Any] | None:

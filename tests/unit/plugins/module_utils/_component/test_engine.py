@@ -413,6 +413,25 @@ def test_pins_are_in_place_before_the_packages_that_they_are_about(tmp_path, mon
     assert not machine.bring(pinned(machine, "1.0"), run="run-3")["changed"]
 
 
+def test_a_pin_that_is_no_longer_wanted_is_gone_before_the_packages_change(tmp_path, monkeypatch):
+    machine = Machine(tmp_path, monkeypatch)
+    machine.bring(pinned(machine, "1.0"), run="run-1")
+    before = machine.whole()
+    wanted = dataclasses.replace(pinned(machine, "2.0"), files=(machine.file("conf", b"2.0"),))
+    asked = machine.ensure(wanted, run="run-2")
+    assert "pin" not in machine.snapshot()
+    for work in asked["work"]:
+        machine.work(work)
+    for work in machine.ensure(wanted, run="run-2", work_error="no")["work"]:
+        machine.work(work)
+    with pytest.raises(HostError, match="The host is as it was before"):
+        machine.ensure(wanted, run="run-2")
+    assert machine.whole() == before
+    machine.bring(wanted, run="run-3")
+    assert "pin" not in machine.snapshot()
+    assert not machine.bring(wanted, run="run-4")["changed"]
+
+
 def test_on_the_way_back_the_earlier_pins_come_before_the_packages(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     machine.bring(pinned(machine, "1.0"), run="run-1")
