@@ -1,15 +1,18 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-in of nvidia-smi keeps state as a driver does, refuses as one does, and is read as one is."""
+"""The stand-ins of GPU tools keep state as a driver does, refuse as one does, and are read as one is."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+import yaml
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu import nvidia
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu import amd, nvidia
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import PciDevice
 from ansible_collections.mlops.hosts.tests.unit.standin_gpu_host import StandinHost
 
 DRIVERS = ("515.105.01", "535.54.03", "570.148.08", "580.95.05", "595.91.07", "610.57.04")
@@ -289,3 +292,80 @@ def test_queries_print_values_with_and_without_units(host):
     )
     assert played.smi("--query-gpu=shoe_size", "--format=csv").rc == 2
     assert "KMD version         : 610.57.04" in played.smi("--version").stdout
+
+
+def spec_of(played, *options):
+    played.smi("-i", "1", "-mig", "1")
+    played.smi("mig", "-i", "1", "-cgi", "9,9", "-C")
+    place = played.path / "cdi" / "nvidia.yaml"
+    assert played("nvidia-ctk", "cdi", "generate", f"--output={place}", *options).rc == 0
+    return yaml.safe_load(place.read_text())
+
+
+def test_a_cdi_specification_names_gpus_mig_devices_and_the_driver(host):
+    played = host()
+    spec = spec_of(played)
+    uuids = [device.uuid for device in read(played).gpus[1].mig_devices]
+    names = ["0", played.gpus[0]["uuid"], "1:0", uuids[0], "1:1", uuids[1], "all"]
+    assert ([device["name"] for device in spec["devices"]], spec["kind"]) == (names, "nvidia.com/gpu")
+    assert {mount["hostPath"].rpartition(".so.")[2] for mount in spec["containerEdits"]["mounts"][:-1]} == {"580.95.05"}
+    listed = played("nvidia-ctk", "cdi", "list", f"--spec-dir={played.path / 'cdi'}").stdout.split()
+    assert listed == sorted(f"nvidia.com/gpu={name}" for name in names)
+
+
+def test_a_cdi_specification_can_have_other_names_and_be_json(host):
+    played = host()
+    done = played("nvidia-ctk", "cdi", "generate", "--format=json", "--device-name-strategy=type-index", "--class=card")
+    spec = json.loads(done.stdout)
+    assert ([device["name"] for device in spec["devices"]], spec["kind"]) == (
+        ["gpu0", "gpu1", "all"],
+        "nvidia.com/card",
+    )
+
+
+@pytest.mark.parametrize("fault", ["not-loaded", "mismatch"])
+def test_there_is_no_cdi_specification_without_a_driver(host, fault):
+    played = host()
+    played.control("fault", fault)
+    assert played("nvidia-ctk", "cdi", "generate", f"--output={played.path}/cdi.yaml").rc == 1
+    assert not (played.path / "cdi.yaml").exists()
+
+
+def test_two_specifications_in_one_directory_take_devices_away_from_each_other(host, tmp_path):
+    played = host("t4x1")
+    for name in ("one/a.yaml", "one/b.json", "two/c.yaml"):
+        assert played("nvidia-ctk", "cdi", "generate", f"--output={tmp_path / name}").rc == 0
+    assert played("nvidia-ctk", "cdi", "list", f"--spec-dir={tmp_path}/one").stdout == ""
+    assert "nvidia.com/gpu=all" in played("nvidia-ctk", "cdi", "list", f"--spec-dir={tmp_path}/two").stdout
+
+
+def test_docker_is_configured_as_the_real_tool_does_it(host, tmp_path):
+    path = tmp_path / "daemon.json"
+    path.write_text('{"mtu": 1400, "features": {"buildkit": true}}')
+    argv = ("nvidia-ctk", "runtime", "configure", "--runtime=docker", f"--config={path}", "--cdi.enabled")
+    assert host()(*argv).rc == 0
+    nvidia_runtime = {"args": [], "path": "nvidia-container-runtime"}
+    assert json.loads(path.read_text()) == {
+        "features": {"cdi": True},
+        "mtu": 1400,
+        "runtimes": {"nvidia": nvidia_runtime},
+    }
+
+
+@pytest.mark.parametrize(("rocm", "driver"), [("6.4.1", "6.8.5"), ("7.0.2", "6.16.6"), ("7.2.0", "6.16.6")])
+def test_amd_gpus_are_read_in_the_shape_of_each_rocm(host, rocm, driver):
+    played = host("mi300x8", "580.95.05", "--rocm", rocm)
+    played.control("hold", "--gpu", "1", "--name", "vllm", "--pid", "77", "--memory", "512")
+    devices = [PciDevice("amd", f"0000:{bus:02x}:00.0", "1002:74a1", "amdgpu") for bus in range(16, 24)]
+    answer = amd.read(played, devices, timeout_s=30)
+    assert (len(answer.gpus), answer.driver.version) == (8, driver)
+    first, second = answer.gpus[:2]
+    assert (first.pci_address, first.name, first.architecture) == ("0000:10:00.0", "AMD Instinct MI300X", "gfx942")
+    assert (first.memory_total_mib, first.power_limit_w, first.power_limit_max_w) == (196592, 750, 750)
+    assert [(one.pid, one.name, one.memory_mib) for one in second.processes] == [(77, "vllm", 512)]
+    played.control("fault", "cut", "--on", "metric")
+    with pytest.raises(CommandError):
+        amd.read(played, devices, timeout_s=30)
+    played.control("clear")
+    played.control("fault", "not-loaded")
+    assert amd.read(played, [PciDevice("amd", "0000:10:00.0", "1002:74a1")], timeout_s=30).gpus == ()

@@ -8,4 +8,9 @@ and faults are what a test asked for.
 """
 
 # The module that plays each program.
-PROGRAMS = {"nvidia-smi": "nvidia_smi", "standin-gpu": "control"}
+PROGRAMS = {
+    "nvidia-smi": "nvidia_smi",
+    "nvidia-ctk": "nvidia_ctk",
+    "amd-smi": "amd_smi",
+    "standin-gpu": "control",
+}

@@ -68,7 +68,7 @@ def _show(options: argparse.Namespace) -> str:
 
 def _pci(options: argparse.Namespace) -> str:
     with state.opened() as machine:
-        amd = ["1002:74a1"] * catalog.AMD_COUNTS.get(machine.name, 0)
+        amd = ["1002:74a1"] * len(machine.amd)
         return json.dumps([*(f"10de:{gpu.kind.device.lower()}" for gpu in machine.gpus), *amd]) + "\n"
 
 
@@ -87,10 +87,10 @@ def _clear(options: argparse.Namespace) -> None:
 
 def _hold(options: argparse.Namespace) -> None:
     with state.opened() as machine:
-        gpu = _gpu(machine, options.gpu)
-        gpu.holders.append(
+        holders = machine.amd[int(options.gpu)].holders if machine.amd else _gpu(machine, options.gpu).holders
+        holders.append(
             state.Holder(
-                options.pid or 4000 + len(gpu.holders),
+                options.pid or 4000 + len(holders),
                 options.name,
                 options.memory,
                 options.instance,
@@ -105,6 +105,8 @@ def _release(options: argparse.Namespace) -> None:
     with state.opened() as machine:
         for gpu in [_gpu(machine, options.gpu)] if options.gpu else machine.gpus:
             gpu.holders.clear()
+        for other in machine.amd:
+            other.holders.clear()
 
 
 def _set(options: argparse.Namespace) -> None:

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import signal
-import sys
-import time
 import typing as t
 
-from . import mig, smi_query, smi_settings, smi_tables, smi_xml, state
+from . import faults, mig, smi_query, smi_settings, smi_tables, smi_xml, state
 from .answer import CORRUPT_INFOROM, INVALID, LOST, MISMATCH, NO_PERMISSION, NOT_FOUND, NOT_LOADED, Refused
 from .state import Fault, Gpu, Machine
 
@@ -35,45 +32,15 @@ def main(argv: t.Sequence[str]) -> int:
     struck: Fault | None = None
     try:
         with state.opened() as machine:
-            struck = _fault(machine, argv)
+            struck = faults.strike(machine, argv, changed=_chosen(machine, argv) if _changes(argv) else None)
             answer = _broken(machine, struck) or _run(machine, argv, struck)
             machine.settle()
     except FileNotFoundError:
         print(_NOT_LOADED)
         return NOT_LOADED
-    return _print(answer, struck)
-
-
-def _print(answer: Answer, struck: Fault | None) -> int:
-    name = struck.name if struck else ""
-    if name == "slow" and struck:
-        time.sleep(struck.seconds)
-    if name == "hang":
-        while True:
-            time.sleep(3600)
-    text = answer.text[: len(answer.text) // 2] if name in ("crash", "cut") else answer.text
-    sys.stdout.write(text)
-    sys.stdout.flush()
-    if name == "crash":
-        os.kill(os.getpid(), signal.SIGABRT)
+    faults.wait(struck)
+    faults.say(answer.text, struck)
     return answer.code
-
-
-def _fault(machine: Machine, argv: t.Sequence[str]) -> Fault | None:
-    """The first fault that this call meets; one with a count is used up by it."""
-    for fault in machine.faults:
-        if fault.name in ("lost", "pending") or (fault.on and fault.on not in argv):
-            continue
-        if fault.name in ("refuse", "warn", "silent"):
-            chosen = _chosen(machine, argv)
-            if not _changes(argv) or not (not fault.gpu or any(gpu.uuid == fault.gpu for gpu in chosen)):
-                continue
-        if fault.count:
-            fault.count -= 1
-            if not fault.count:
-                machine.faults.remove(fault)
-        return fault
-    return None
 
 
 def _broken(machine: Machine, struck: Fault | None) -> Answer | None:

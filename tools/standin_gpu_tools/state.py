@@ -169,6 +169,25 @@ class Gpu:
 
 
 @dataclasses.dataclass
+class AmdGpu:
+    """One MI300X."""
+
+    uuid: str
+    bus: int
+    power_w: float = 750
+    uncorrected: int = 0
+    holders: list[Holder] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def load(cls, data: dict[str, t.Any]) -> AmdGpu:
+        return cls(**{**data, "holders": [Holder(**one) for one in data["holders"]]})
+
+    @property
+    def address(self) -> str:
+        return f"0000:{self.bus:02x}:00.0"
+
+
+@dataclasses.dataclass
 class Fault:
     """``on``: a word of the command line that it is about, empty for all. ``count``: how often it strikes, 0: ever."""
 
@@ -190,6 +209,7 @@ class Machine:
     faults: list[Fault]
     toolkit: str = "1.20.0"
     rocm: str = "7.0.2"
+    amd: list[AmdGpu] = dataclasses.field(default_factory=list)
 
     @property
     def major(self) -> int:
@@ -229,7 +249,11 @@ def new(name: str, driver: str, *, toolkit: str, rocm: str, virtualization: str)
         )
         gpu.initialise()
         gpus.append(gpu)
-    return Machine(name, driver, driver, gpus, [], toolkit, rocm)
+    amd = [
+        AmdGpu(str(uuid.uuid5(_NAMESPACE, f"{name}/amd/{number}")), _FIRST_BUS + len(gpus) + number)
+        for number in range(catalog.AMD_COUNTS.get(name, 0))
+    ]
+    return Machine(name, driver, driver, gpus, [], toolkit, rocm, amd)
 
 
 @contextlib.contextmanager
@@ -238,6 +262,7 @@ def opened() -> t.Iterator[Machine]:
     with locked():
         data = json.loads((directory() / "state.json").read_text())
         data["gpus"] = [Gpu.load(one) for one in data["gpus"]]
+        data["amd"] = [AmdGpu.load(one) for one in data["amd"]]
         data["faults"] = [Fault(**one) for one in data["faults"]]
         machine = Machine(**data)
         yield machine
