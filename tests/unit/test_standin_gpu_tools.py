@@ -369,3 +369,11 @@ def test_amd_gpus_are_read_in_the_shape_of_each_rocm(host, rocm, driver):
     played.control("clear")
     played.control("fault", "not-loaded")
     assert amd.read(played, [PciDevice("amd", "0000:10:00.0", "1002:74a1")], timeout_s=30).gpus == ()
+
+
+def test_amd_gpus_have_a_cdi_specification(host, tmp_path):
+    played = host("mi300x8")
+    assert played("amd-ctk", "cdi", "generate", f"--output={tmp_path}/cdi/amd.json").rc == 0
+    listed = played("amd-ctk", "cdi", "list", f"--spec-dir={tmp_path}/cdi").stdout.splitlines()
+    assert (len(listed), listed[1], listed[-1]) == (10, "amd.com/gpu=0", "amd.com/gpu=all")
+    assert host("a100x1")("amd-ctk", "cdi", "generate", f"--output={tmp_path}/none.json").rc == 1

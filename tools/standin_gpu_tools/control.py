@@ -6,7 +6,7 @@
     standin-gpu init --machine a100x2 [--driver 580.95.05] [--virtualization Pass-Through]
     standin-gpu show                                          the state, as JSON
     standin-gpu pci                                           vendor and device of each GPU, as JSON
-    standin-gpu fault NAME [--gpu GPU] [--on WORD] [--count N] [--seconds S]
+    standin-gpu fault NAME [--gpu GPU] [--on=WORD] [--count N] [--seconds S]
     standin-gpu clear                                         no faults any more
     standin-gpu hold --gpu GPU --name CMD [--pid N] [--hidden] [--instance GI] [--memory MIB]
     standin-gpu release [--gpu GPU]                           no clients any more

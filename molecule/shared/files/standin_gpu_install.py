@@ -22,7 +22,7 @@ import sys
 HOME = pathlib.Path("/usr/local/lib/standin-gpu-tools")
 STATE = pathlib.Path("/var/lib/standin-gpu")
 CONTROL = pathlib.Path("/usr/local/bin/standin-gpu")
-PROGRAMS = ("nvidia-smi", "nvidia-ctk", "amd-smi")
+PROGRAMS = ("nvidia-smi", "nvidia-ctk", "amd-smi", "amd-ctk")
 UNITS = pathlib.Path("/etc/systemd/system")
 REFRESH = "nvidia-cdi-refresh"
 ENVIRONMENT = pathlib.Path("/etc/nvidia-container-toolkit/nvidia-cdi-refresh.env")
