@@ -31,7 +31,7 @@ BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
 # They take longest, and begin first: none of them is to run alone at the end.
-LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit", "audit")
+LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit", "container_runtime_docker", "audit")
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
