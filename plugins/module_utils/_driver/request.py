@@ -150,6 +150,7 @@ class _Wish:
             raise _Refused(
                 f"gpu_driver has no packages of source {self.source} for {self.platform['name']}; "
                 f"set gpu_driver_source to {' or '.join(self.platform['schemes'])}."
+                f"{self.platform.get('else', '')}"
             )
         return t.cast(names.Scheme, scheme)
 

@@ -254,6 +254,12 @@ def test_what_stands_beside_the_driver():
     ]
 
 
+def test_what_enterprise_linux_has_itself_is_named_and_refused():
+    asked = answer("RedHat", "9", version="580", source="distribution")
+    assert "set gpu_driver_source to vendor" in asked["problems"][0]
+    assert "rhel-drivers" in asked["problems"][0]
+
+
 def test_a_distribution_driver_is_pinned_by_preferences_and_the_vendor_is_kept_out():
     asked = answer(source="distribution", version="535.261.03")
     pins = content(asked, "preferences.d/mlops-hosts-gpu-driver")
