@@ -33,7 +33,7 @@ def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, root
         wish = _read(asked.wish)
         request = split(wish["devices"])
     except HostError as exc:
-        print(exc, file=sys.stderr)
+        _complain(exc)
         return 2
     options = Options(root=root)
 
@@ -52,17 +52,17 @@ def _tell(part: t.Callable[[], Outcome], *, check: bool) -> int:
     try:
         outcome = part()
     except HostError as exc:
-        print(exc, file=sys.stderr)
+        _complain(exc)
         return 2
     for problem in outcome.problems:
-        print(problem, file=sys.stderr)
+        _complain(problem)
     for argv in () if check else outcome.commands:
-        print(" ".join(argv))
+        _say(" ".join(argv))
     for one in outcome.drift if check else ():
-        print(one.sentence)
+        _say(one.sentence)
     for waits in outcome.pending:
         busy = in_the_way([one for one in outcome.blockers if one.gpu == waits.gpu])
-        print(
+        _say(
             f"{waits.gpu}: {waits.setting} is {waits.current}; {waits.pending} waits for a {waits.ends_with}"
             + (f", and the GPU is in use by {busy}." if busy else ".")
         )
@@ -80,3 +80,11 @@ def _read(path: str) -> dict[str, t.Any]:
         return {"devices": list(wish["devices"]), "timeout_s": float(wish["timeout_s"])}
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise HostError(f"{path} is not the wish that the role wrote: {exc!r}; run the role again") from exc
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _complain(about: object) -> None:
+    sys.stderr.write(f"{about}\n")
