@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run Molecule scenarios, several side by side, in the order that proves a role.
 
-    scenario.py                  all scenarios
+    scenario.py                  all scenarios but those that run by name only
     scenario.py NAME ...         these
     scenario.py --keep NAME      leave the hosts there, to look at them (hosts.py ps, hosts.py down --group NAME)
 
@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
+# A second real build of a driver, which takes minutes of all processors: it runs when it is named.
+BY_NAME_ONLY = ("gpu_driver_trixie",)
 # They take longest, and begin first: none of them is to run alone at the end.
 LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit", "container_runtime_docker", "audit")
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
@@ -172,7 +174,9 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     folders = {path.parent.name: path.parent for path in sorted(ROOT.glob("molecule/*/molecule.yml"))}
     folders.update({Path(name).name: Path(name).resolve() for name in options.name if "/" in name})
-    names = [Path(name).name for name in options.name] or sorted(folders)
+    names = [Path(name).name for name in options.name] or sorted(folders.keys() - set(BY_NAME_ONLY))
+    if not options.name:
+        print(f"scenarios: all but {', '.join(BY_NAME_ONLY)}", flush=True)
     unknown = [name for name in names if name not in folders]
     if unknown:
         print(
