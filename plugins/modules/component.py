@@ -91,8 +91,8 @@ options:
         description:
           - Version or version pattern with C(*). An installed version that matches is left alone.
           - Without it any installed version is right.
-          - For dnf, epoch and release may be left out. A wildcard needs a full stop or an epoch before it, such as
-            V(12.*), because dnf takes V(12*) for a part of package names first.
+          - The epoch may be left out, and for dnf the release, too. A wildcard needs a full stop or an epoch before it
+            there, such as V(12.*), because dnf takes V(12*) for a part of package names first.
         type: str
       hold:
         description:

@@ -154,19 +154,20 @@ class _Call:
         )
         self._remember_host(journal)
         journal.result = result
+        work = planned.work
         try:
             if planned.work or self._has_new_repository(planned):
                 self.reach("repositories")
                 transaction.swap_early(planned, journal, self.store, self.tools.run)
                 transaction.mend_packages(planned.asked, journal, self.store, self.tools.run)
-                self._ask_repositories(planned, result)
+                work = self._ask_repositories(planned, result)
                 self._release_holds(planned, journal)
         except Exception as exc:
             return self._fail(journal, exc)
-        if not planned.work:
+        if not work:
             return self._change(planned, journal)
         self.reach("packages")
-        return {"work": [dataclasses.asdict(work) for work in planned.work], "manager": journal.manager}
+        return {"work": [dataclasses.asdict(part) for part in work], "manager": journal.manager}
 
     def _continue(self, journal: Journal) -> dict[str, t.Any]:
         """The package manager has been at work."""
@@ -352,10 +353,11 @@ class _Call:
         """Whether apt is to be asked if it can read one. dnf looks at keys when it installs, and not before."""
         return planned.manager == "apt" and bool(planned.early and self.request.component.repositories)
 
-    def _ask_repositories(self, planned: Plan, result: dict[str, t.Any]) -> None:
-        """Refuse what no repository has, before anything is installed, and a repository that cannot be used."""
+    def _ask_repositories(self, planned: Plan, result: dict[str, t.Any]) -> tuple[Work, ...]:
+        """Refuse what no repository has, before anything is installed, and a repository that cannot be used. Returns
+        the work in the words of what they have."""
         if not planned.asked and not self._has_new_repository(planned):
-            return
+            return planned.work
         manager = t.cast(Manager, planned.manager)
         offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.early))
         if planned.early:
@@ -367,6 +369,7 @@ class _Call:
             f"the package lists could not be read again, those from before were used: {text}"
             for text in offer.complaints
         ]
+        return lists.spelled(planned.work, planned.asked, offer, manager)
 
     def _refused_by_manager(self, journal: Journal) -> str:
         names = ", ".join(journal.packages_changed) or "the packages"

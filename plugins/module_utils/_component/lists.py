@@ -8,6 +8,7 @@ is installed."""
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import glob
 import os
 import re
@@ -17,7 +18,7 @@ import typing as t
 from .._errors import HostError
 from .._runner import Completed, Runner
 from . import packages
-from .packages import Installed
+from .packages import Installed, Work
 from .repositories import Manager
 from .wanted import Repository, WantedPackage
 
@@ -46,9 +47,11 @@ class Offer:
     complaints: tuple[str, ...] = ()
 
     def has(self, wanted: WantedPackage, manager: Manager) -> bool:
-        present = dataclasses.replace(wanted, present=True)
-        versions = self.versions.get(wanted.name, ())
-        return any(packages.matches(present, Installed(version), manager) for version in versions)
+        return any(self.fits(version, wanted, manager) for version in self.versions.get(wanted.name, ()))
+
+    @staticmethod
+    def fits(version: str, wanted: WantedPackage, manager: Manager) -> bool:
+        return packages.matches(dataclasses.replace(wanted, present=True), Installed(version), manager)
 
     @property
     def fresh(self) -> bool:
@@ -116,6 +119,20 @@ def judge(asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager) -> s
                 f"({_when(offer)}); correct the version, or bring it back into the repository"
             )
     return None
+
+
+def spelled(
+    work: t.Iterable[Work], asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager
+) -> tuple[Work, ...]:
+    """The same work as Ansible takes it: apt does without the epoch of a version, its module does not."""
+    names = {}
+    for wanted in asked if manager == "apt" else ():
+        found = next((have for have in offer.versions.get(wanted.name, ()) if offer.fits(have, wanted, manager)), "")
+        epoch, colon, _rest = found.partition(":")
+        if wanted.version and colon and not fnmatch.fnmatchcase(found, wanted.version):
+            with_epoch = dataclasses.replace(wanted, version=f"{epoch}:{wanted.version}")
+            names[packages.install_name(wanted, manager)] = packages.install_name(with_epoch, manager)
+    return tuple(dataclasses.replace(part, names=tuple(names.get(name, name) for name in part.names)) for part in work)
 
 
 def require_new(repositories: t.Iterable[Repository], offer: Offer) -> None:

@@ -8,8 +8,9 @@ import pathlib
 import time
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import lists
+from ansible_collections.mlops.hosts.plugins.module_utils._component import lists, packages
 from ansible_collections.mlops.hosts.plugins.module_utils._component.lists import Offer
+from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Work
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, Repository, WantedPackage
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
@@ -236,3 +237,21 @@ class TestInstead:
     def test_nothing(self):
         assert self.said("apt", "demo-tool", {}) == ""
         assert self.said("dnf", "demo-tool-1", {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("manager", "version", "name"),
+    [
+        pytest.param("apt", "2.*", "demo-epoch=1:2.*", id="Ansible's apt knows no version without its epoch"),
+        pytest.param("apt", "2.0-3", "demo-epoch=1:2.0-3", id="not in an exact one either"),
+        pytest.param("apt", "1:2.*", "demo-epoch=1:2.*", id="an epoch that is given stays the only one"),
+        pytest.param("apt", "[0-9]*.0*", "demo-epoch=[0-9]*.0*?", id="a pattern that covers the epoch is enough"),
+        pytest.param("apt", None, "demo-epoch", id="any version needs none"),
+        pytest.param("dnf", "2.*", "demo-epoch-2.*", id="dnf does without"),
+    ],
+)
+def test_the_epoch_is_spelled_out_where_it_has_to_be(manager, version, name):
+    asked = [wanted("demo-epoch", version)]
+    work = [Work("absent", ("demo-tool",)), Work("present", (packages.install_name(asked[0], manager),))]
+    found = lists.spelled(work, asked, Offer({"demo-epoch": ["1:2.0-3", "1:1.0-1"]}, 0.0), manager)
+    assert [part.names for part in found] == [("demo-tool",), (name,)]
