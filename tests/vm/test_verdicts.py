@@ -26,7 +26,10 @@ def test_a_driver_that_is_not_loaded_is_loaded_and_well(installed):
     assert installed.driver()["verdict"] == "reload"
     installed.sh("modprobe nvidia")
     found = installed.driver(version="580.95.05", flavour="open")
-    assert (found["verdict"], found["reasons"]) == ("ok", [])
+    assert (found["verdict"], found["next_step"]) == ("ok", None)
+    assert found["reasons"] == [
+        "Driver 580.95.05 (open) is installed and loaded, and its module is there for 2 installed kernels."
+    ]
     assert found["loaded"]["version"] == found["installed"]["version"] == "580.95.05"
     assert found["gpus"][0]["kernel_driver"] == "nvidia"
 
