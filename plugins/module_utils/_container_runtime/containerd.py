@@ -47,12 +47,11 @@ def parts(
     paths = [item["path"] for item in ca_directories]
     for name, _text, _secret in hosts:
         paths += [_CERTS, f"{_CERTS}/{name}"]
-    environment = docker.proxy_environment(wanted)
     mount = f"[Unit]\nRequiresMountsFor={wanted['data_root']}\n" if docker.needs_mount(wanted) else ""
     drop_in = (
         f"# Ansible managed\n{mount}[Service]\n"
         f"ExecStart=\nExecStart=/usr/bin/containerd --config {_OURS}/config.toml\n"
-        + (f"EnvironmentFile={_PROXY}\n" if environment else "")
+        + (f"EnvironmentFile={_PROXY}\n" if docker.proxy_environment(wanted) else "")
     )
     version = str(wanted["version"])
     return {
@@ -76,11 +75,7 @@ def parts(
                 "units": [UNIT],
             },
             {"path": f"{_DROP_IN}/mlops-hosts.conf", "content": drop_in, "units": [UNIT]},
-            *(
-                [{"path": _PROXY, "content": environment, "mode": "0600", "secret": True, "units": [UNIT]}]
-                if environment
-                else []
-            ),
+            *docker.proxy_files(wanted, _PROXY, UNIT),
             *ca_files,
             *(
                 {

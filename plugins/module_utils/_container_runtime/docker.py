@@ -30,6 +30,7 @@ RELOADABLE = (
 _DROP_IN = f"/etc/systemd/system/{UNIT}.d"
 _PROXY = "/etc/docker/mlops-hosts-proxy.env"
 _LIMITED = ("json-file", "local")
+LOGINS = "/root/.docker/config.json"
 
 
 def parts(
@@ -50,14 +51,11 @@ def parts(
             else [],
         }
     )
-    drop_in = _drop_in(wanted)
-    if drop_in:
+    text = drop_in(wanted, _PROXY)
+    if text:
         directories.append({"path": _DROP_IN})
-        files.append({"path": f"{_DROP_IN}/mlops-hosts.conf", "content": drop_in, "units": [UNIT]})
-    if proxy_environment(wanted):
-        files.append(
-            {"path": _PROXY, "content": proxy_environment(wanted), "mode": "0600", "secret": True, "units": [UNIT]},
-        )
+        files.append({"path": f"{_DROP_IN}/mlops-hosts.conf", "content": text, "units": [UNIT]})
+    files += proxy_files(wanted, _PROXY, UNIT)
     return {
         "repositories": _repositories(wanted, platform) if wanted["source"] == "vendor" else [],
         "packages": _packages(wanted, platform, known),
@@ -100,13 +98,13 @@ def certificates(registries: t.Sequence[t.Mapping[str, t.Any]], root: str) -> tu
 
 
 def logins(registries: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[list[t.Any], list[t.Any]]:
-    """Where root's docker and podman look for credentials. Other logins in the file are kept."""
+    """Where root's docker and podman look for credentials, and CRI-O is told to. Other logins in the file are kept."""
     auths = {item["name"]: {"auth": basic(item)} for item in registries if item.get("username")}
     if not auths:
         return [], []
     return [{"path": "/root/.docker", "mode": "0700"}], [
         {
-            "path": "/root/.docker/config.json",
+            "path": LOGINS,
             "json_keys": {"auths": auths},
             "mode": "0600",
             "secret": True,
@@ -123,14 +121,20 @@ def _with_newline(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def _drop_in(wanted: t.Mapping[str, t.Any]) -> str:
+def drop_in(wanted: t.Mapping[str, t.Any], proxy: str) -> str:
+    """Of an engine's unit; ``proxy`` is the path of its environment file. Empty where nothing is wanted of it."""
     unit = f"[Unit]\nRequiresMountsFor={wanted['data_root']}\n" if needs_mount(wanted) else ""
-    service = f"[Service]\nEnvironmentFile={_PROXY}\n" if proxy_environment(wanted) else ""
+    service = f"[Service]\nEnvironmentFile={proxy}\n" if proxy_environment(wanted) else ""
     return f"# Ansible managed\n{unit}{service}" if unit or service else ""
 
 
 def needs_mount(wanted: t.Mapping[str, t.Any]) -> bool:
     return bool(wanted["data_root"] and wanted["data_root_is_mount"])
+
+
+def proxy_files(wanted: t.Mapping[str, t.Any], path: str, unit: str) -> list[dict[str, t.Any]]:
+    text = proxy_environment(wanted)
+    return [{"path": path, "content": text, "mode": "0600", "secret": True, "units": [unit]}] if text else []
 
 
 def proxy_environment(wanted: t.Mapping[str, t.Any]) -> str:

@@ -38,10 +38,9 @@ def parts(
             "A proxy with a password would lie in a file that every user of podman has to read; "
             "use a proxy that lets this host through, or docker."
         )
-    directories, files = docker.certificates(wanted["registries"], f"{_CONF}/certs.d")
+    directories, files = registries(wanted, on_change="none")
     login_directories, login_files = docker.logins(wanted["registries"])
     for path, content in (
-        (f"{_CONF}/registries.conf.d/50-mlops-hosts.conf", _registries(wanted)),
         (f"{_CONF}/containers.conf.d/50-mlops-hosts.conf", _containers(wanted)),
         (f"{_CONF}/storage.conf", _storage(wanted)),
     ):
@@ -67,7 +66,7 @@ def parts(
             {"name": name, "on_change": "none", **({"version": version} if version and name == "podman" else {})}
             for name in known["packages"]
         ],
-        "directories": [{"path": _CONF}, *directories, *login_directories],
+        "directories": [*directories, *login_directories],
         "files": [*files, *login_files],
         "absent_paths": ["/usr/share/containers/oci/hooks.d/oci-nvidia-hook.json"]
         if wanted["toolkit"] == "nvidia"
@@ -89,6 +88,17 @@ def unit_of(name: str) -> str:
             f"container_runtime_quadlets has {name!r}, and a file name that ends in .{', .'.join(_SUFFIXES)} is wanted."
         )
     return f"{stem}{_SUFFIXES[kind]}.service"
+
+
+def registries(wanted: t.Mapping[str, t.Any], **effect: t.Any) -> tuple[list[t.Any], list[t.Any]]:
+    """Directories and files with which podman and CRI-O know registries. ``effect`` is that of a change of mirrors."""
+    directories, files = docker.certificates(wanted["registries"], f"{_CONF}/certs.d")
+    content = _registries(wanted)
+    if content:
+        path = f"{_CONF}/registries.conf.d"
+        directories.append({"path": path})
+        files.append({"path": f"{path}/50-mlops-hosts.conf", "content": f"# Ansible managed\n{content}", **effect})
+    return [{"path": _CONF}, *directories], files
 
 
 def _registries(wanted: t.Mapping[str, t.Any]) -> str:
