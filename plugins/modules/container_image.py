@@ -25,8 +25,9 @@ options:
       - The engine that has them.
       - For V(containerd) they lie in the namespace C(k8s.io), and registries are looked up in
         C(/etc/containerd/certs.d).
+      - V(crio) is asked by C(crictl), which Kubernetes has in its package C(cri-tools).
     type: str
-    choices: [docker, podman, containerd]
+    choices: [docker, podman, containerd, crio]
     default: docker
   timeout_s:
     description: How long one image may take, in seconds.
@@ -75,7 +76,7 @@ from ..module_utils._runner import ModuleRunner
 
 SPEC = {
     "images": {"type": "list", "elements": "str", "required": True},
-    "provider": {"type": "str", "choices": ["docker", "podman", "containerd"], "default": "docker"},
+    "provider": {"type": "str", "choices": ["docker", "podman", "containerd", "crio"], "default": "docker"},
     "timeout_s": {"type": "int", "default": 3600},
 }
 

@@ -17,10 +17,10 @@ options:
   provider:
     description:
       - The engine.
-      - Podman has no daemon, and containers of containerd go on without it, so of these two only RV(mounts) and
+      - Podman has no daemon, and containers of containerd and CRI-O go on without it, so of these only RV(mounts) and
         RV(config_keys) are told.
     type: str
-    choices: [docker, podman, containerd]
+    choices: [docker, podman, containerd, crio]
     default: docker
   mounts:
     description: Paths of which RV(mounts) tells whether they are mount points.
@@ -109,7 +109,7 @@ from ..module_utils._container_runtime.containerd import CONFIG
 from ..module_utils._runner import ModuleRunner
 
 SPEC = {
-    "provider": {"type": "str", "choices": ["docker", "podman", "containerd"], "default": "docker"},
+    "provider": {"type": "str", "choices": ["docker", "podman", "containerd", "crio"], "default": "docker"},
     "mounts": {"type": "list", "elements": "path", "default": []},
 }
 

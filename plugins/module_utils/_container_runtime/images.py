@@ -14,10 +14,12 @@ from .._runner import NOT_FOUND, Runner
 
 # Kubernetes looks for its images in this namespace of containerd.
 _CTR = ("ctr", "--namespace", "k8s.io", "images")
+_CRICTL = ("crictl", "--runtime-endpoint", "unix:///var/run/crio/crio.sock")
 _PULL: dict[str, tuple[str, ...]] = {
     "docker": ("docker", "pull", "--quiet"),
     "podman": ("podman", "pull", "--quiet"),
     "containerd": (*_CTR, "pull", "--hosts-dir", "/etc/containerd/certs.d"),
+    "crio": (*_CRICTL, "pull"),
 }
 _LOOK_TIMEOUT_S = 60
 # What engines say, in the order in which it counts, and what it means.
@@ -60,6 +62,8 @@ def pull(image: str, provider: str, run: Runner, *, timeout_s: float) -> None:
         why = f"{registry} did not send it within {timeout_s:g} s"
     elif done.rc == NOT_FOUND:
         why = f"{done.argv[0]} is not installed"
+        if provider == "crio":
+            why += ", and CRI-O cannot be asked without it; it is in the package cri-tools of Kubernetes"
     else:
         meanings = (text for pattern, text in _MEANINGS if re.search(pattern, done.stderr))
         why = next(meanings, "{registry} or the engine refused it").format(registry=registry)
@@ -76,4 +80,6 @@ def _is_there(image: str, provider: str, run: Runner) -> bool:
     if provider == "containerd":
         found = run(*_CTR, "ls", "-q", f"name=={image}", timeout_s=_LOOK_TIMEOUT_S)
         return found.rc == 0 and image in found.stdout.split()
+    if provider == "crio":
+        return run(*_CRICTL, "inspecti", "--quiet", image, timeout_s=_LOOK_TIMEOUT_S).rc == 0
     return run(provider, "image", "inspect", "--format", "{{.Id}}", image, timeout_s=_LOOK_TIMEOUT_S).rc == 0

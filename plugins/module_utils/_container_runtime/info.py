@@ -59,7 +59,7 @@ def docker(run: Runner, mounts: t.Sequence[str], read: t.Callable[[str], str], r
 
 
 def containers_of_their_own(mounts: t.Sequence[str], config: str = "") -> Engine:
-    """Podman has no daemon, and containerd's containers do not end with it. ``config`` is containerd's config.toml."""
+    """Podman has no daemon, and containers of containerd and CRI-O do not end with it. ``config``: containerd's."""
     return Engine(False, None, 0, None, (), tuple(containerd.own_settings(config)), looked_at(mounts))
 
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import containerd, docker, podman, toolkit
+from . import containerd, crio, docker, podman, toolkit
 from .refused import Refused
 
 _IMAGE = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
-_PROVIDERS = {"docker": docker.parts, "podman": podman.parts, "containerd": containerd.parts}
-_UNITS = {"docker": docker.UNIT, "containerd": containerd.UNIT}
+_PROVIDERS = {"docker": docker.parts, "podman": podman.parts, "containerd": containerd.parts, "crio": crio.parts}
+_UNITS = {"docker": docker.UNIT, "containerd": containerd.UNIT, "crio": crio.UNIT}
+_ONLY_FOR = {
+    "daemon_config": ("docker",),
+    "default_address_pools": ("docker",),
+    "default_runtime": ("docker", "crio"),
+    "users": ("docker",),
+}
 _KINDS = ("repositories", "packages", "directories", "files", "absent_paths", "units", "ready")
 
 
@@ -30,7 +36,7 @@ def request(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> d
     problems = list(_problems(wanted))
     if not problems:
         try:
-            known = platform["releases"][platform["release"]][wanted["provider"]]
+            known = platform["releases"][platform["release"]].get(wanted["provider"], {})
             for part in (
                 toolkit.parts(wanted, platform),
                 _PROVIDERS[wanted["provider"]](wanted, platform, known),
@@ -75,8 +81,7 @@ def _problems(wanted: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         )
     if wanted["data_root"] and not wanted["data_root"].startswith("/"):
         yield f"container_runtime_data_root is {wanted['data_root']!r}, and an absolute path is wanted."
-    if wanted["provider"] != "docker":
-        for name in ("daemon_config", "default_address_pools", "default_runtime", "users"):
-            if wanted[name]:
-                shown = f"container_runtime_{'docker_users' if name == 'users' else name}"
-                yield f"{shown} is for docker, and container_runtime_provider is {wanted['provider']}."
+    for name, providers in _ONLY_FOR.items():
+        if wanted[name] and wanted["provider"] not in providers:
+            shown = f"container_runtime_{'docker_users' if name == 'users' else name}"
+            yield f"{shown} is for {' and '.join(providers)}, and container_runtime_provider is {wanted['provider']}."

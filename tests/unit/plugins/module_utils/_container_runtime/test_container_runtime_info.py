@@ -11,6 +11,7 @@ import typing as t
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import (
     containerd,
+    crio,
     docker,
     flags,
     images,
@@ -19,7 +20,8 @@ from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime imp
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
-DATA = pathlib.Path(__file__).resolve().parents[3] / "data/docker"
+RECORDED = pathlib.Path(__file__).resolve().parents[3] / "data"
+DATA = RECORDED / "docker"
 
 
 def runner(answers: dict[str, tuple[int, str, str]]) -> t.Any:
@@ -186,6 +188,13 @@ def test_live_restore_is_no_consent_to_take_the_engine_away() -> None:
     assert "taken away under them" in info.judge(ASKED, gone, {**SEEN, "live_restore": True})["pending"]
 
 
+def test_a_restart_of_crio_does_not_wait_for_containers() -> None:
+    changed = {"kind": "file", "item": crio.SETTINGS, "attribute": "content"}
+    asked = {"unit": crio.UNIT, "component": {"files": [{"path": crio.SETTINGS}], "packages": []}}
+    found = info.judge(asked, compared(changed, restarted=[crio.UNIT]), info.containers_of_their_own([]).as_result())
+    assert found == {"conflicts": [], "impact": "restart", "pending": ""}
+
+
 IMAGE = "r.example.org:5000/tiny@sha256:" + "0" * 64
 
 
@@ -212,6 +221,32 @@ def test_why_an_image_does_not_come_is_said(stderr: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("foreign", "give its certificate as ca"),
+        ("login", "does not take the login"),
+        ("missing", "has no such image"),
+        ("unreachable", "cannot be reached"),
+    ],
+)
+def test_crictl_is_understood(answer: str, says: str) -> None:
+    stderr = (RECORDED / f"crio/1.33.0/crictl-pull-{answer}.txt").read_text()
+    with pytest.raises(HostError, match=says):
+        images.pull(IMAGE, "crio", runner({"crictl": (1, "", stderr)}), timeout_s=1)
+
+
+def test_without_crictl_it_is_said_where_it_is() -> None:
+    with pytest.raises(HostError, match="crictl is not installed, and CRI-O cannot be asked without it"):
+        images.pull(IMAGE, "crio", runner({}), timeout_s=1)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_crictl_is_asked_which_images_are_there(there: bool) -> None:
+    found = images.missing([IMAGE], "crio", runner({"crictl": (0 if there else 1, "", "")}))
+    assert found == ([] if there else [IMAGE])
+
+
+@pytest.mark.parametrize(
     ("image", "registry"),
     [
         (IMAGE, "r.example.org:5000"),
@@ -224,6 +259,6 @@ def test_the_registry_is_told_from_the_name(image: str, registry: str) -> None:
     assert images.registry_of(image) == registry
 
 
-@pytest.mark.parametrize("provider", ["docker", "podman", "containerd"])
+@pytest.mark.parametrize("provider", ["docker", "podman", "containerd", "crio"])
 def test_without_an_engine_all_images_are_missing(provider: str) -> None:
     assert images.missing([IMAGE], provider, runner({})) == [IMAGE]

@@ -10,12 +10,20 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import docker, request
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import crio, docker, request
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
 ROLE = ROOT / "roles/container_runtime"
 DIGEST = "sha256:" + "0" * 64
 CA = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----"
+RUNS = ROOT / "tests/unit/data/crio/1.33.0/status-config.toml"
+CRIO = {
+    "provider": "crio",
+    "source": "vendor",
+    "version": "1.33.*",
+    "repository_key": "key",
+    "repository_fingerprint": "print",
+}
 LOGIN = {"name": "r.example.org:5000", "ca": CA, "username": "puller", "password": "word"}
 
 
@@ -78,9 +86,9 @@ def test_the_vendors_docker_comes_from_its_repository() -> None:
     }
 
 
-@pytest.mark.parametrize("provider", ["docker", "podman"])
-def test_a_password_is_in_a_secret_file_of_root_and_nowhere_else(provider: str) -> None:
-    found = files(asked(provider=provider, registries=[LOGIN]))
+@pytest.mark.parametrize("wish", [{"provider": "docker"}, {"provider": "podman"}, CRIO], ids=str)
+def test_a_password_is_in_a_secret_file_of_root_and_nowhere_else(wish: dict[str, t.Any]) -> None:
+    found = files(asked(**wish, registries=[LOGIN]))
     login = found.pop("/root/.docker/config.json")
     assert (login["secret"], login["mode"]) == (True, "0600")
     assert login["json_keys"] == {"auths": {"r.example.org:5000": {"auth": "cHVsbGVyOndvcmQ="}}}
@@ -106,10 +114,12 @@ def test_containerd_keeps_its_own_configuration_and_ours_has_the_last_word() -> 
     assert 'root = "/srv/containerd"' in found["/etc/containerd/mlops-hosts/settings.toml"]["content"]
 
 
-def test_a_proxys_password_is_not_in_the_unit() -> None:
-    found = files(asked(https_proxy="http://me:word@proxy.example.org:3128", data_root="/srv", data_root_is_mount=True))
-    assert found["/etc/docker/mlops-hosts-proxy.env"]["secret"]
-    drop_in = found["/etc/systemd/system/docker.service.d/mlops-hosts.conf"]["content"]
+@pytest.mark.parametrize("wish", [{"provider": "docker"}, CRIO], ids=lambda wish: wish["provider"])
+def test_a_proxys_password_is_not_in_the_unit(wish: dict[str, t.Any]) -> None:
+    proxy = "http://me:word@proxy.example.org:3128"
+    found = files(asked(**wish, https_proxy=proxy, data_root="/srv", data_root_is_mount=True))
+    assert found[f"/etc/{wish['provider']}/mlops-hosts-proxy.env"]["secret"]
+    drop_in = found[f"/etc/systemd/system/{wish['provider']}.service.d/mlops-hosts.conf"]["content"]
     assert "word" not in drop_in
     assert "RequiresMountsFor=/srv" in drop_in
 
@@ -133,6 +143,36 @@ def test_podman_gets_mirrors_limits_and_quadlets() -> None:
     ]
 
 
+def test_crios_repository_is_that_of_its_minor_version() -> None:
+    found = asked(**{**CRIO, "version": "1.34.2-1.1"}, mirror="https://mirror.example.org/")["component"]
+    path = "repositories/isv:/cri-o:/stable:/v1.34/deb/"
+    assert found["repositories"][0]["uris"] == [f"https://mirror.example.org/{path}"]
+    assert found["packages"] == [{"name": "cri-o", "version": "1.34.2-1.1"}]
+    key = asked(**{**CRIO, "repository_key": ""})["problems"][0]
+    assert "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.33/deb/Release.key" in key
+
+
+def test_crio_tells_of_each_setting_in_the_words_of_the_drop_in() -> None:
+    wish = {"data_root": "/srv/images", "log_driver": "journald", "default_runtime": "crun", "registries": [LOGIN]}
+    found = files(asked(**CRIO, **wish, toolkit="nvidia", toolkit_key="key"))
+    settings = [line for line in found[crio.SETTINGS]["content"].splitlines() if " = " in line]
+    assert len(settings) == 6
+    assert set(settings) <= {line.strip() for line in RUNS.read_text().splitlines()}
+
+
+def test_what_crio_is_not_asked_for_is_not_in_its_drop_in() -> None:
+    found = files(asked(**CRIO))
+    assert list(found) == [crio.SETTINGS]
+    assert found[crio.SETTINGS]["content"] == "# Ansible managed\n[crio.runtime]\nlog_size_max = 52428800\n"
+
+
+def test_crio_looks_again_at_mirrors_without_a_restart() -> None:
+    mirror = files(asked(**CRIO, registry_mirrors=["https://m.example.org"], registries=[LOGIN]))
+    registries = mirror["/etc/containers/registries.conf.d/50-mlops-hosts.conf"]
+    assert (registries["on_change"], registries["units"]) == ("reload", ["crio.service"])
+    assert mirror["/etc/containers/certs.d/r.example.org:5000/ca.crt"]["on_change"] == "none"
+
+
 @pytest.mark.parametrize(
     ("wish", "says"),
     [
@@ -150,6 +190,14 @@ def test_podman_gets_mirrors_limits_and_quadlets() -> None:
         ({"provider": "podman", "https_proxy": "http://me:word@p"}, "every user of podman has to read"),
         ({"provider": "podman", "log_driver": "local", "log_max_size": "much"}, "a size such as 50m is wanted"),
         ({"provider": "containerd", "source": "vendor"}, "containerd comes from the distribution"),
+        ({"provider": "podman", "default_runtime": "crun"}, "container_runtime_default_runtime is for docker and crio"),
+        ({**CRIO, "source": "distribution"}, "Debian trixie has no package of CRI-O"),
+        ({**CRIO, "version": ""}, "a repository for each minor version"),
+        ({**CRIO, "version": "1.33"}, "set it to one such as 1.34.*"),
+        ({**CRIO, "repository_fingerprint": ""}, "container_runtime_repository_fingerprint is not set"),
+        ({**CRIO, "log_driver": "json-file"}, "CRI-O writes the log files of Kubernetes in any case"),
+        ({**CRIO, "log_max_size": "much"}, "a size such as 50m is wanted"),
+        ({**CRIO, "daemon_config": {"debug": True}}, "container_runtime_daemon_config is for docker"),
         ({"source": "vendor"}, "container_runtime_repository_key is not set"),
         ({"toolkit": "nvidia"}, "https://nvidia.github.io/libnvidia-container/gpgkey"),
         ({"toolkit": "amd", "toolkit_key": "key"}, "AMD has no container toolkit for Debian trixie"),
