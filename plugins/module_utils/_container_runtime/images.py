@@ -35,11 +35,11 @@ _MEANINGS = (
         "{registry} has no TLS; give it some, or name it in container_runtime_insecure_registries",
     ),
     (
-        r"unauthorized|authentication required|no basic auth|401",
+        r"unauthorized|authentication required|no basic auth|\b401\b",
         "{registry} does not take the login, or wants one; see username and password in container_runtime_registries",
     ),
-    (r"denied|403", "{registry} does not let this login at the image"),
-    (r"manifest unknown|not found|404", "{registry} has no such image"),
+    (r"denied|\b403\b", "{registry} does not let this login at the image"),
+    (r"manifest unknown|not found|\b404\b", "{registry} has no such image"),
     (
         r"connection refused|no such host|i/o timeout|no route to host|server misbehaving|Client.Timeout",
         "{registry} cannot be reached",

@@ -211,6 +211,7 @@ IMAGE = "r.example.org:5000/tiny@sha256:" + "0" * 64
         ("dial tcp 10.0.0.1:5000: connect: connection refused", "cannot be reached"),
         ("http: server gave HTTP response to HTTPS client", "has no TLS"),
         ("no space left on device", "the engine refused it"),
+        (f"error pulling sha256:{'a401b403c404' * 5}0000: dial tcp: i/o timeout", "cannot be reached"),
     ],
 )
 def test_why_an_image_does_not_come_is_said(stderr: str, says: str) -> None:
