@@ -46,8 +46,9 @@ def _play_gpus(machine):
 
 
 def _settings(machine):
+    # Not all: the host has a GPU of its own, which these tools do not know.
     role = {"name": "role", "ansible.builtin.include_role": {"name": "mlops.hosts.gpu_settings"}}
-    devices = [{"select": "all", "persistence": True, "power_limit_w": 300, "mig": ["3g.20gb", "2g.10gb"]}]
+    devices = [{"select": "*A100*", "persistence": True, "power_limit_w": 300, "mig": ["3g.20gb", "2g.10gb"]}]
     return machine.start([role], gpu_settings_devices=devices).succeeded()
 
 
