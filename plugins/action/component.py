@@ -76,10 +76,12 @@ class ActionModule(ActionBase):
             )
             if done.get("failed"):
                 said = str(done.get("msg") or done.get("stderr") or "it did not say why").strip()
-                # dnf keeps the reason apart from the message, and dpkg says among its progress which script failed.
+                # dnf keeps the reason apart from the message, dpkg says among its progress which script failed, and apt
+                # what does not go together.
                 reasons = [str(reason) for reason in done.get("failures") or ()]
                 progress = str(done.get("stdout") or "")
-                return ": ".join([said, *reasons]) + (f"\n{progress}" if "dpkg: error" in progress else "")
+                told = any(words in progress for words in ("dpkg: error", "unmet dependencies"))
+                return ": ".join([said, *reasons]) + (f"\n{progress}" if told else "")
         return None
 
     def _rendered(

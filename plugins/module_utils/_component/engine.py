@@ -377,10 +377,12 @@ class _Call:
         return "; ".join([f"{names} could not be changed: {said}", *(journal.result or {}).get("warnings", ())])
 
     def _release_holds(self, planned: Plan, journal: Journal) -> None:
-        """A held package cannot change; the hold comes back with the rest of the plan."""
+        """A held package cannot change, nor make way or go along; the holds come back with the rest of the plan."""
         journal.packages_changed = list(planned.packages_changed)
         journal.save(self.store)
-        for name in planned.packages_changed:
+        ledger = self.store.read_ledgers().get(journal.component)
+        ours = [name for name, claim in ledger.packages.items() if claim["held"]] if ledger and planned.work else []
+        for name in dict.fromkeys([*planned.packages_changed, *ours]):
             if journal.packages_before[name]["held"]:
                 set_hold(name, held=False, manager=t.cast(t.Any, journal.manager), run=self.tools.run)
 

@@ -169,8 +169,9 @@ def reason(said: str) -> str:
     """The package manager's own words, without the command line and the lists of sums around them."""
     said = said.replace("\r", "")  # debconf gives scripts a terminal
     scripts = [": ".join(words) for words in re.findall(r"^dpkg: error (.+):\n\s+(.+)$", said, re.MULTILINE)]
+    unmet = [" ".join(words.split()) for words in re.findall(r"^ (\S+ : (?:Pre)?Depends: .+)$", said, re.MULTILINE)]
     errors = re.findall(r"^(?:'.* failed: )?E: (?!Unable to fetch some archives)(.+)$", said, re.MULTILINE)
-    return "; ".join(dict.fromkeys(map(str.strip, [*_builds(said), *scripts, *errors]))) or said
+    return "; ".join(dict.fromkeys(map(str.strip, [*_builds(said), *scripts, *unmet, *errors]))) or said
 
 
 def _builds(said: str) -> list[str]:

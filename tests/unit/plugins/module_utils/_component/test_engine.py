@@ -392,6 +392,24 @@ def test_a_state_directory_that_cannot_be_used_is_named(host, check):
     assert host.snapshot() == {}
 
 
+def test_a_lock_of_ours_is_open_while_packages_are_at_work_and_shut_afterwards(tmp_path, monkeypatch):
+    """What is locked beside what changes has to make way or go along."""
+    machine = Machine(tmp_path, monkeypatch)
+
+    def wanted(version, *, hold):
+        tool = WantedPackage("tool", True, None, hold, Effect("none"))
+        return component(packages=(tool, WantedPackage("served", True, version, False, Effect("none"))))
+
+    machine.bring(wanted("1.0", hold=True), run="run-1")
+    assert machine.held == {"tool"}
+    asked = machine.ensure(wanted("2.0", hold=True), run="run-2")
+    assert (asked["work"][0]["names"], machine.held) == (("served=2.0",), set())
+    machine.work(asked["work"][0])
+    machine.ensure(wanted("2.0", hold=True), run="run-2")
+    assert machine.held == {"tool"}
+    assert not machine.bring(wanted("2.0", hold=True), run="run-3")["changed"]
+
+
 def pinned(machine, version):
     """A pin that says which version of a tool may be there, in a file and in a package."""
     return component(

@@ -200,6 +200,10 @@ def test_reason():
         "processing package slow (--configure): installed slow package post-installation script subprocess returned "
         "error exit status 3; Sub-process /usr/bin/dpkg returned an error code (1)"
     )
+    assert lists.reason(_said("install-unmet")) == (
+        "nvidia-headless-no-dkms-580-server-open : Depends: libnvidia-cfg1-580-server (= 580.95.05-0ubuntu0.24.04.1) "
+        "but 580.178.04-0ubuntu0.24.04.1 is to be installed; Unable to correct problems, you have held broken packages."
+    )
     assert lists.reason("no available installation candidate for x") == "no available installation candidate for x"
 
 
