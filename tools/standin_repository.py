@@ -7,11 +7,11 @@
     standin_repository.py {apt|dnf} DIRECTORY [SUITE] < packages.json
 
 packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``, and where needed
-``scripts: {preinst: text, ...}`` by the packager's own names, ``depends``, ``conflicts``, ``provides`` and ``replaces``
-(lists, in the packager's own words), ``architecture``, ``maintainer`` (rpm: the vendor) and ``conffiles`` (paths).
-DIRECTORY becomes a flat
-repository that apt (dpkg-dev, apt-utils and gnupg installed) or dnf (rpm with rpmbuild and rpmsign, createrepo_c and
-gnupg installed) can use by a file: address; its public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint.
+``binary: {path: content in base64}``, ``scripts: {preinst: text, ...}`` by the packager's own names, ``depends``,
+``conflicts``, ``provides`` and ``replaces`` (lists, in the packager's own words), ``architecture``, ``maintainer``
+(rpm: the vendor) and ``conffiles`` (paths). DIRECTORY becomes a flat repository that apt (dpkg-dev, apt-utils and gnupg
+installed) or dnf (rpm with rpmbuild and rpmsign, createrepo_c and gnupg installed) can use by a file: address; its
+public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint.
 A repository that is there gets the packages added; an empty list writes the index of the packages that are still there.
 With SUITE it is no flat one for apt, but has that suite with the component main, for amd64.
 It stands in for a vendor's repository that a test cannot reach.
@@ -22,6 +22,7 @@ that the repository does not offer, or ``none``. An item ``{modules: text}`` is 
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pathlib
@@ -120,10 +121,12 @@ def _sign(rpm: pathlib.Path, signature: str, home: pathlib.Path) -> None:
 
 
 def _lay(package: dict[str, Any], root: pathlib.Path) -> None:
-    for path, content in package["files"].items():
+    contents = {path: text.encode() for path, text in package["files"].items()}
+    contents |= {path: base64.b64decode(text) for path, text in package.get("binary", {}).items()}
+    for path, content in contents.items():
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content)
+        target.write_bytes(content)
         target.chmod(0o755 if path in package.get("executable", ()) else 0o644)
 
 

@@ -247,6 +247,12 @@ kernels:
         last_words:
           description: The end of the log of a build that failed.
           type: str
+kernel_packages:
+  description: Packages of Debian or Ubuntu that bring the next kernel by an upgrade.
+  returned: success
+  type: list
+  elements: str
+  sample: [linux-image-generic]
 running_kernel:
   description: The release of the running kernel.
   returned: success

@@ -13,7 +13,7 @@ import typing as t
 from .._errors import HostError
 from .._runner import Runner
 from . import boot, fabric, files, gpus, kernels, loaded, modules, packages, secure_boot, unattended, users
-from .model import Disruption, State, Vendor
+from .model import Disruption, Package, State, Vendor
 
 
 def collect(
@@ -24,7 +24,8 @@ def collect(
         # To timeout(1), 0 means no limit at all.
         raise HostError(f"timeout_s must be more than 0, and is {timeout_s}", timeout_s=timeout_s)
     devices = gpus.read(root)
-    listed = packages.read(root, run, timeout_s)
+    found = packages.read(root, run, timeout_s)
+    listed: dict[Vendor, tuple[Package, ...]] = {"nvidia": found.nvidia, "amd": found.amd}
     maker = _vendor(devices, listed) if vendor == "auto" else vendor
     installed, mismatches = (
         packages.judge(listed[maker], maker, modules.chosen(root, maker)) if maker else packages.NOTHING
@@ -40,6 +41,7 @@ def collect(
         installed=installed,
         loaded=loaded.read(root, maker),
         kernels=kernels.read(root, maker, releases, next_kernel, run, timeout_s),
+        kernel_packages=found.kernels,
         running_kernel=kernels.running(root),
         next_kernel=next_kernel,
         next_kernel_rule=rule,

@@ -161,6 +161,7 @@ class State:
     installed: Installed = Installed()
     loaded: Loaded = Loaded()
     kernels: tuple[Kernel, ...] = ()
+    kernel_packages: tuple[str, ...] = ()
     running_kernel: str | None = None
     next_kernel: str | None = None
     next_kernel_rule: Rule | None = None

@@ -8,6 +8,7 @@ distributions."""
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from .generations import Flavour
@@ -42,11 +43,37 @@ def driver(scheme: Scheme, branch: int, flavour: Flavour, profile: Profile) -> t
     return _DRIVERS[scheme](branch, flavour == "open", profile == "full")
 
 
+def series(branch: int, flavour: Flavour) -> str:
+    """What Ubuntu's archive calls the driver of data centres."""
+    return f"{branch}-server{'-open' if flavour == 'open' else ''}"
+
+
 def prebuilt_module(branch: int, flavour: Flavour, kernel: str) -> Named:
     """The module that Canonical built and signed for one kernel. Its version is the kernel's."""
-    return Named(
-        f"linux-modules-nvidia-{branch}-server{'-open' if flavour == 'open' else ''}-{kernel}", versioned=False
-    )
+    return Named(f"linux-modules-nvidia-{series(branch, flavour)}-{kernel}", versioned=False)
+
+
+def prebuilt_modules(branch: int, flavour: Flavour, kernel_package: str) -> Named:
+    """The package that brings it along with each kernel that ``kernel_package`` brings, and stands in for DKMS."""
+    kernels = re.sub(r"^linux-image-(virtual(?![^-]))?", lambda found: "generic" if found[1] else "", kernel_package)
+    return prebuilt_module(branch, flavour, kernels)
+
+
+def prebuilt_series(name: str) -> str | None:
+    """Of which series a package with prebuilt modules is."""
+    found = re.match(r"linux-(?:modules|objects)-nvidia-(\d+(?:-server)?(?:-open)?)-", name)
+    return found[1] if found else None
+
+
+def built_module(branch: int, flavour: Flavour) -> Named:
+    """Ubuntu's own source of the module, for DKMS."""
+    return Named(f"nvidia-dkms-{series(branch, flavour)}")
+
+
+def comes_with_another(name: str) -> bool:
+    """Whether no wish names it: what is named brings it in the right version, and it has another name in the next
+    version or flavour."""
+    return bool(re.match(r"nvidia-(kernel-source-\d|firmware-.*\d\.\d)", name))
 
 
 def fabric(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
@@ -86,6 +113,8 @@ def managed(scheme: Scheme, branches: t.Iterable[int]) -> frozenset[str]:
         for flavour in t.cast("tuple[Flavour, ...]", ("open", "proprietary")):
             for profile in t.cast("tuple[Profile, ...]", ("compute", "full")):
                 found |= {item.name for item in driver(scheme, branch, flavour, profile) if item.versioned}
+            if scheme == "ubuntu":
+                found.add(built_module(branch, flavour).name)
         found |= {item.name for item in (*(fabric(scheme, branch) or ()), *(imex(scheme, branch) or ()))}
     return frozenset(found)
 
@@ -100,9 +129,9 @@ def _debian(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
 
 
 def _ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
-    series, flavour = f"{branch}-server", "-open" if is_open else ""
-    whole = f"nvidia-driver-{series}{flavour}" if full else f"nvidia-headless-no-dkms-{series}{flavour}"
-    return (Named(whole), Named(f"nvidia-utils-{series}"))
+    flavoured = series(branch, "open" if is_open else "proprietary")
+    whole = f"nvidia-driver-{flavoured}" if full else f"nvidia-headless-no-dkms-{flavoured}"
+    return (Named(whole), Named(f"nvidia-utils-{branch}-server"))
 
 
 def _nvidia_ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:

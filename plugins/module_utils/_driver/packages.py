@@ -10,6 +10,7 @@ pins a version, and firmware; the container toolkit and the CUDA toolkit are not
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import re
 import typing as t
@@ -31,6 +32,7 @@ _PATTERNS = (
     "nvlink5*",
     "cuda-drivers*",
     "amdgpu*",
+    "linux-image-*",
 )
 _FAMILY: dict[Vendor, re.Pattern[str]] = {
     "nvidia": re.compile(
@@ -44,10 +46,13 @@ _OTHERS = re.compile(
     r"|gds|prime|mig-|mlnx|dcgm|cg-|driver-local-repo|installer-cleanup|support$|detect$)"
     r"|libnvidia-(container|egl-(wayland|gbm|xcb|xlib)|ptxjitcompiler-dev)"
 )
-# Versions of their own, whatever they look like.
+# Versions of their own, whatever they look like. Ubuntu's firmware has one in its name, and those of all versions stay.
 _OWN_VERSION = re.compile(
-    r"nvidia-(persistenced|settings|modprobe|xconfig|driver-(pinning|assistant))|linux-|nvlsm|nvidia-kernel-common$"
+    r"nvidia-(persistenced|settings|modprobe|xconfig|driver-(pinning|assistant)|firmware-.*\d\.\d)|linux-|nvlsm"
+    r"|nvidia-kernel-common$"
 )
+# Of Ubuntu and Debian: what brings the next kernel by an upgrade. That of one kernel begins with its version.
+_KERNEL_PACKAGE = re.compile(r"linux-image-(?!\d|unsigned-|extra-|uc-)")
 _DRIVER_VERSION = re.compile(r"\d{3}\.\d+")
 _OPEN = re.compile(r"nvidia-.*\bopen\b|kmod-nvidia-open")
 _KERNEL = re.compile(
@@ -75,16 +80,25 @@ FABRIC_MANAGER = re.compile(r"nvidia-fabric-?manager(-\d+)?$")
 NOTHING: tuple[Installed, tuple[Mismatch, ...]] = (Installed(), ())
 
 
-def read(root: str, run: Runner, timeout_s: float) -> dict[Vendor, tuple[Package, ...]]:
-    """The packages of each vendor's driver. Empty where the host has no package manager that is known."""
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """The packages of each vendor's driver, and the names of those that bring the next kernel by an upgrade."""
+
+    nvidia: tuple[Package, ...] = ()
+    amd: tuple[Package, ...] = ()
+    kernels: tuple[str, ...] = ()
+
+
+def read(root: str, run: Runner, timeout_s: float) -> Found:
+    """Nothing where the host has no package manager that is known."""
     try:
         manager = find_manager(root)
     except HostError:
-        return {"nvidia": (), "amd": ()}
+        return Found()
     found = _dpkg(run, timeout_s) if manager == "apt" else _rpm(root, run, timeout_s)
-    return {
-        vendor: tuple(package for package in found if _belongs(package.name, vendor)) for vendor in ("nvidia", "amd")
-    }
+    nvidia, amd = (tuple(package for package in found if _belongs(package.name, vendor)) for vendor in _FAMILY)
+    kernels = (package.name for package in found if _KERNEL_PACKAGE.match(package.name) and is_there(package))
+    return Found(nvidia, amd, tuple(sorted(kernels)))
 
 
 def judge(packages: tuple[Package, ...], vendor: Vendor, chosen: str) -> tuple[Installed, tuple[Mismatch, ...]]:

@@ -44,8 +44,9 @@ def request(
 ) -> dict[str, t.Any]:
     """Returns ``problems`` and ``notices`` (sentences), ``version`` and ``flavour`` as chosen, ``unsigned`` (Secure
     Boot would refuse the module), ``headers`` (packages with those that are missing, where several versions of one
-    package are installed side by side), ``component`` (options of the module component), ``keep`` (the packages of the
-    wish) and ``managed`` (all that some wish leads to).
+    package are installed side by side), ``prebuilt`` (the series of the modules that come in packages, if they do),
+    ``component`` (options of the module component), ``keep`` (the packages of the wish) and ``managed`` (all that some
+    wish leads to).
 
     ``wanted``: the role's variables without their prefix. ``platform``: what the role knows of the distribution.
     ``seen``: what driver_info returned.
@@ -69,6 +70,7 @@ def leftovers(asked: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any], source:
         and (
             package["name"] in asked["managed"]
             or package["name"] in mismatched
+            or names.prebuilt_series(package["name"]) not in (None, asked["prebuilt"])
             or (package["source"] is not None and package["source"] != source)
         )
     )
@@ -81,6 +83,7 @@ _NOTHING: dict[str, t.Any] = {
     "flavour": None,
     "unsigned": False,
     "headers": [],
+    "prebuilt": None,
     "keep": [],
     "managed": [],
     "component": {"repositories": [], "packages": [], "directories": [], "files": [], "units": []},
@@ -109,6 +112,11 @@ class _Wish:
         self.release = platform["releases"][platform["release"]]
         self.notices: list[str] = []
         self.scheme = self._scheme()
+        if wanted["modules"] == "prebuilt" and self.scheme != "ubuntu":
+            raise _Refused(
+                f"There are no prebuilt modules of source {self.source} for {platform['name']}: only Ubuntu has them, "
+                "with gpu_driver_source=distribution; leave gpu_driver_modules as it is."
+            )
         self.version = self._version()
         self.branch = int(self.version.partition(".")[0])
         self.flavour = self._flavour()
@@ -129,6 +137,7 @@ class _Wish:
                 for kernel in self._kernels_to_build()
                 if self.scheme == "nvidia_el" and not kernel["headers"]
             ],
+            "prebuilt": names.series(self.branch, self.flavour) if self._prebuilt else None,
             "keep": sorted({item.name for item in named} | set(along) | ({pin} if pin else set())),
             "managed": sorted(names.managed(self.scheme, {self.branch, int(old)})),
             "component": {
@@ -186,9 +195,10 @@ class _Wish:
         return "." not in self.version
 
     def _pattern(self) -> str:
-        """Exact where the driver is there already: what is added must be of the same build."""
+        """Exact where the driver is there already: what is added must be of the same build. A kernel may have a module
+        of a later one only."""
         have = self.installed["version"]
-        if self._is_branch and not (have and self._ours(have)):
+        if self._is_branch and not (have and self._ours(have) and not self._lacks_a_prebuilt_module):
             return f"{self.version}.*"
         exact = have if self._is_branch else self.version
         return exact if self.platform["manager"] == "dnf" else f"{exact}-*"
@@ -209,12 +219,12 @@ class _Wish:
             found += [names.headers(kernel["release"]) for kernel in self._kernels_to_build()]
         found += names.driver(self.scheme, self.branch, self.flavour, self.wanted["profile"])
         if self._prebuilt:
-            found += [
-                names.prebuilt_module(self.branch, self.flavour, kernel["release"]) for kernel in self.seen["kernels"]
-            ]
+            releases = [kernel["release"] for kernel in self._kernels_that_matter()]
+            found += [names.prebuilt_module(self.branch, self.flavour, release) for release in releases]
+            brought = self.seen["kernel_packages"]
+            found += [names.prebuilt_modules(self.branch, self.flavour, package) for package in brought]
         elif self.scheme == "ubuntu":
-            flavour = "-open" if self.flavour == "open" else ""
-            found.append(names.Named(f"nvidia-dkms-{self.branch}-server{flavour}"))
+            found.append(names.built_module(self.branch, self.flavour))
         if self._needs_fabric:
             found += self._or_refuse(
                 names.fabric(self.scheme, self.branch), "a fabric manager, which its NVSwitches need"
@@ -243,6 +253,16 @@ class _Wish:
     def _kernels_to_build(self) -> list[t.Mapping[str, t.Any]]:
         return [] if self._prebuilt else list(self.seen["kernels"])
 
+    def _kernels_that_matter(self) -> list[t.Mapping[str, t.Any]]:
+        """Older ones have a prebuilt module only as long as the archive builds this driver for them."""
+        kernels = list(self.seen["kernels"])
+        return [kernel for kernel in kernels if kernel["running"] or kernel["next_boot"]] or kernels
+
+    @property
+    def _lacks_a_prebuilt_module(self) -> bool:
+        modules = [kernel["module"] for kernel in self._kernels_that_matter()] if self._prebuilt else []
+        return any(module is None or module["origin"] == "kernel" for module in modules)
+
     def _along(self, named: set[str]) -> list[str]:
         """Libraries of the same driver that others have installed: they must have its version, too."""
         old = int((self.installed["version"] or self.version).partition(".")[0])
@@ -256,6 +276,7 @@ class _Wish:
             and package["source"] in (None, self.source)
             and package["name"] not in named | managed
             and not package["name"].startswith(names.PIN)
+            and not names.comes_with_another(package["name"])
             # NVIDIA releases them with the driver, Debian by themselves.
             and not (self.scheme == "debian" and packages.has_version_of_its_own(package["name"]))
             and re.split(r"[-~]", package["version"].rpartition(":")[2])[0] == self.installed["version"]
@@ -264,6 +285,9 @@ class _Wish:
 
     def _package(self, item: names.Named) -> dict[str, t.Any]:
         found: dict[str, t.Any] = {"name": item.name, "on_change": "none", "early": item.early}
+        if names.prebuilt_series(item.name) and not self._is_branch:
+            # No pin knows their versions, and a full upgrade takes away what cannot go along.
+            found["hold"] = True
         if item.versioned:
             found["version"] = self._pattern()
             found["hold"] = self._holds
@@ -302,7 +326,9 @@ class _Wish:
                 }
             )
         if self.platform["manager"] == "apt" and self.wanted["unattended"] == "exclude":
-            lines = "".join(f'  "{pattern}";\n' for pattern in _UNATTENDED)
+            # Held back, prebuilt modules would be missing for a kernel that comes; to their libraries they are tied.
+            patterns = [each for each in _UNATTENDED if not (self._prebuilt and each.startswith("^linux-"))]
+            lines = "".join(f'  "{pattern}";\n' for pattern in patterns)
             found.append(
                 {
                     "path": "/etc/apt/apt.conf.d/52mlops-hosts-gpu-driver",

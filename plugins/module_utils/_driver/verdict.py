@@ -247,6 +247,9 @@ def _kernels(state: State) -> t.Iterator[Finding]:
         return
     expected = _expected(state)
     by_dkms = any(kernel.dkms for kernel in state.kernels)
+    in_packages = any(kernel.module and kernel.module.origin == "prebuilt" for kernel in state.kernels)
+    # What comes in packages may not be there any more for older ones.
+    known = any(kernel.running or kernel.next_boot for kernel in state.kernels)
     for kernel in _urgent_first(state.kernels):
         module = kernel.module
         if module and module.origin != "kernel" and _fits(module, expected):
@@ -259,12 +262,15 @@ def _kernels(state: State) -> t.Iterator[Finding]:
             continue
         if kernel.dkms and kernel.dkms.state == "failed":
             continue  # told already
-        headers = not kernel.headers and (by_dkms or not module)
+        headers = not kernel.headers and (by_dkms or not (module or in_packages))
         why = ", and its headers are not installed" if headers else ""
         if module and module.origin != "kernel":
             said = f"has the driver's module in version {module.version}, where {expected} is installed{why}"
         else:
             said = f"has no module of the driver{why}"
+        if not by_dkms and known and not (kernel.running or kernel.next_boot):
+            yield Finding("ok", f"Kernel {_told(kernel)} {said}: booted, it drives no GPU.")
+            continue
         if not by_dkms:
             step = f"Install the package with the driver's module for kernel {kernel.release}."
         elif headers:

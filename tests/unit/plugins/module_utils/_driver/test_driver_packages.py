@@ -31,7 +31,7 @@ def el(tmp_path):
 
 
 def read(root, run, chosen="nvidia-current"):
-    found = packages.read(str(root), run, 30)["nvidia"]
+    found = packages.read(str(root), run, 30).nvidia
     assert len(run.calls) == 1
     return packages.judge(found, "nvidia", chosen)
 
@@ -86,7 +86,7 @@ def test_a_database_that_cannot_be_read_is_not_an_empty_one(debian):
 
 
 def test_a_host_without_a_package_manager(tmp_path):
-    assert packages.read(str(tmp_path), Recorded(), 30) == {"nvidia": (), "amd": ()}
+    assert packages.read(str(tmp_path), Recorded(), 30) == packages.Found()
 
 
 def dpkg(*lines):
@@ -126,6 +126,25 @@ def test_a_prebuilt_module_has_the_version_of_its_kernel(debian):
     assert (installed.version, installed.flavour, mismatches) == ("580.178.04", "open", ())
 
 
+def test_firmware_of_an_earlier_version_stays_beside_the_driver(debian):
+    run = dpkg(
+        ("libnvidia-compute-580-server", "580.178.04-0ubuntu0.24.04.1", CANONICAL),
+        ("nvidia-firmware-580-server-580.95.05", "580.95.05-0ubuntu0.24.04.1", CANONICAL),
+    )
+    assert read(debian, run)[1] == ()
+
+
+def test_packages_that_bring_kernels(debian):
+    found = (
+        "linux-image-generic",
+        "linux-image-6.8.0-88-generic",
+        "linux-image-unsigned-6.8.0-88-generic",
+        "linux-image-aws",
+    )
+    run = dpkg(*((name, "6.8.0-88.89", CANONICAL) for name in found))
+    assert packages.read(str(debian), run, 30).kernels == ("linux-image-aws", "linux-image-generic")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -135,7 +154,7 @@ def test_a_prebuilt_module_has_the_version_of_its_kernel(debian):
     ],
 )  # fmt: skip
 def test_what_is_not_of_the_driver(debian, name):
-    assert packages.read(str(debian), dpkg((name, "580.178.04-1", NVIDIA)), 30)["nvidia"] == ()
+    assert packages.read(str(debian), dpkg((name, "580.178.04-1", NVIDIA)), 30).nvidia == ()
 
 
 @pytest.mark.parametrize(
@@ -176,9 +195,9 @@ def test_amd(debian):
         ("amdgpu-dkms", "1:6.12.12.60402000-2187269.24.04", maker), ("amdgpu-dkms-firmware", "1:6.12.12-2", maker)
     )
     found = packages.read(str(debian), run, 30)
-    installed, mismatches = packages.judge(found["amd"], "amd", "amdgpu")
+    installed, mismatches = packages.judge(found.amd, "amd", "amdgpu")
     assert (installed.version, installed.flavour, installed.source) == ("6.12.12.60402000", None, "vendor")
-    assert (found["nvidia"], mismatches) == ((), ())
+    assert (found.nvidia, mismatches) == ((), ())
 
 
 KEY = "RSA/SHA512, Thu Jan  1 00:00:00 2026, Key ID 9cd0a493d42d0685"

@@ -164,6 +164,7 @@ def test_one_statement_drives_all_packages(distribution, release, more, wanted):
         (seen("10de:ffff"), {}, "No table knows the PCI id 10de:ffff"),
         (seen(), {"version": "latest"}, "must be a branch such as 580 or an exact version"),
         (seen(), {"repository_key": ""}, "gpu_driver_repository_key is not set"),
+        (seen(), {"modules": "prebuilt"}, "There are no prebuilt modules of source vendor for Debian"),
         (seen(architecture="riscv64"), {}, "no driver packages for the architecture riscv64"),
         (
             seen(),
@@ -412,3 +413,106 @@ def test_amd_refuses(more, sentence):
 
 def test_amd_has_nothing_for_debian():
     assert "AMD has no packages for Debian bookworm" in amd("Debian", "bookworm")["problems"][0]
+
+
+def prebuilt(version="580.95.05"):
+    return Module(
+        version, "open", "Canonical Ltd. Kernel Module Signing", "prebuilt", "/lib/modules/r/kernel/nvidia.ko"
+    )
+
+
+def canonical(name, version="580.95.05-0ubuntu0.24.04.1"):
+    return Package(name, version, source="distribution")
+
+
+OLD, NOW, NEXT = "6.8.0-87-generic", "6.8.0-88-generic", "6.8.0-90-generic"
+UBUNTU = Installed(
+    "580.95.05",
+    "open",
+    "distribution",
+    (
+        canonical("libnvidia-compute-580-server"),
+        canonical("nvidia-firmware-580-server-580.95.05"),
+        canonical("nvidia-kernel-source-580-server-open"),
+        canonical(f"linux-modules-nvidia-580-server-open-{NOW}", "6.8.0-88.89"),
+    ),
+)
+
+
+def of_ubuntu(host=None, **more):
+    return answer("Ubuntu", "noble", host=host, **{"source": "distribution", "version": "580", **more})
+
+
+def test_prebuilt_modules_are_asked_for_where_they_matter_and_for_kernels_to_come():
+    kernels = (Kernel(OLD), Kernel(NOW, running=True), Kernel(NEXT, next_boot=True))
+    asked = of_ubuntu(seen(kernels=kernels, kernel_packages=("linux-image-generic-hwe-24.04", "linux-image-virtual")))
+    modules = [name for name in packages(asked) if name.startswith("linux-modules-nvidia-580-server-open-")]
+    tails = [name.removeprefix("linux-modules-nvidia-580-server-open-") for name in modules]
+    assert tails == [NOW, NEXT, "generic-hwe-24.04", "generic"]
+    assert asked["prebuilt"] == "580-server-open"
+
+
+@pytest.mark.parametrize(
+    ("package", "kernels"),
+    [
+        ("linux-image-generic", "generic"),
+        ("linux-image-virtual-hwe-24.04", "generic-hwe-24.04"),
+        ("linux-image-aws", "aws"),
+        ("linux-image-virtualfoo", "virtualfoo"),
+    ],
+)
+def test_the_package_of_modules_is_called_after_that_of_kernels(package, kernels):
+    name = names.prebuilt_modules(580, "proprietary", package).name
+    assert name == f"linux-modules-nvidia-580-server-{kernels}"
+
+
+@pytest.mark.parametrize(
+    ("module", "pattern"),
+    [
+        pytest.param(prebuilt(), "580.95.05-*", id="what is there of the branch stays"),
+        pytest.param(None, "580.*", id="the archive may have built a later one only"),
+    ],
+)
+def test_a_kernel_without_its_module_lets_the_driver_go_on(module, pattern):
+    kernels = (Kernel(NOW, running=True, module=prebuilt()), Kernel(NEXT, next_boot=True, module=module))
+    asked = of_ubuntu(seen(kernels=kernels, installed=UBUNTU, verdict="rebuild"))
+    assert packages(asked)["nvidia-utils-580-server"] == pattern
+    assert packages(asked)["libnvidia-compute-580-server"] == pattern
+
+
+@pytest.mark.parametrize(("version", "held"), [("580", False), ("580.95.05", True)])
+def test_prebuilt_modules_of_an_exact_driver_are_locked(version, held):
+    host = seen(kernels=(Kernel(NOW, running=True),), kernel_packages=("linux-image-generic",))
+    modules = [
+        each for each in of_ubuntu(host, version=version)["component"]["packages"] if "-modules-" in each["name"]
+    ]
+    assert [each.get("hold", False) for each in modules] == [held, held]
+
+
+def test_what_ubuntu_names_by_version_or_flavour_does_not_go_along():
+    asked = of_ubuntu(seen(installed=UBUNTU), flavour="proprietary")
+    along = [item["name"] for item in asked["component"]["packages"] if item.get("own") is False]
+    assert along == ["libnvidia-compute-580-server"]
+
+
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        ({}, ["linux-modules-nvidia-580-server-6.8.0-88-generic", "nvidia-dkms-580-server-open"]),
+        (
+            {"modules": "dkms"},
+            ["linux-modules-nvidia-580-server-6.8.0-88-generic", f"linux-modules-nvidia-580-server-open-{NOW}"],
+        ),
+    ],
+)
+def test_modules_of_another_flavour_or_make_are_left_over(more, left):
+    other = canonical("linux-modules-nvidia-580-server-6.8.0-88-generic", "6.8.0-88.89")
+    there = (*UBUNTU.packages, other, canonical("nvidia-dkms-580-server-open"))
+    host = seen(installed=Installed("580.95.05", None, "distribution", there))
+    assert leftovers(of_ubuntu(host, **more), host, "distribution") == left
+
+
+def test_prebuilt_modules_are_not_kept_from_kernels_that_come_by_themselves():
+    kept = content(of_ubuntu(), "52mlops-hosts-gpu-driver")
+    assert "^nvidia-" in kept and "^linux-modules" not in kept
+    assert "^linux-modules" in content(of_ubuntu(modules="dkms"), "52mlops-hosts-gpu-driver")
