@@ -72,6 +72,13 @@ options:
         description: Fingerprint that the key must have, 40 or 64 hexadecimal digits; blanks are ignored.
         type: str
         required: true
+      signed:
+        description:
+          - What the key signs, dnf only. V(index) is for repositories that sign no packages, but the index with their
+            checksums. For apt it is always the index.
+        type: str
+        choices: [packages, index]
+        default: packages
   packages:
     description: Packages of the distribution's package manager. It starts no service while it installs.
     type: list
@@ -572,6 +579,7 @@ SPEC = {
         key=_text(no_log=False),
         key_src=_text(no_log=False),
         fingerprint=_text(required=True),
+        signed=_text(choices=["packages", "index"], default="packages"),
     ),
     "packages": _dicts(
         name=_text(required=True),

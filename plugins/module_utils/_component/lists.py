@@ -90,7 +90,8 @@ def refreshed(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner, *
         said = run("apt-get", "-q", "update", timeout_s=_READ_TIMEOUT_S)
         complaints = _APT_COMPLAINT.findall(said.stderr)
     else:
-        options = ["--refresh", "--setopt=skip_if_unavailable=False"]
+        # Yes, to the key of a repository whose index is signed: it is the one that its file names.
+        options = ["-y", "--refresh", "--setopt=skip_if_unavailable=False"]
         said = _repoquery(manager, options, [wanted.name for wanted in asked], run)
         complaints = re.findall(r"^(?:Error: )?(Failed to .+)$", said.stderr, re.MULTILINE)
     if said.timed_out:

@@ -102,6 +102,7 @@ class Repository:
     components: tuple[str, ...]
     architectures: tuple[str, ...]
     key: str
+    signed: t.Literal["packages", "index"] = "packages"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +162,7 @@ def _repository(item: t.Mapping[str, t.Any]) -> Repository:
         tuple(item["components"]),
         tuple(item["architectures"]),
         item["key"],
+        item["signed"],
     )
 
 

@@ -64,6 +64,11 @@ def test_dnf_checks_every_package_with_the_key_file(manager):
     }
 
 
+def test_dnf_checks_the_index_where_only_that_is_signed():
+    _key, repo = repositories.files(repository(signed="index"), "dnf")
+    assert b"\ngpgcheck=0\nrepo_gpgcheck=1\ngpgkey=file:" in repo.content
+
+
 @pytest.mark.parametrize("manager", ["apt", "dnf", "dnf5"])
 def test_files_are_readable_for_all_and_touch_no_unit(manager):
     for file in repositories.files(repository(), manager):
