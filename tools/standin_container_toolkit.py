@@ -2,12 +2,15 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describe stand-in packages of NVIDIA's container toolkit, under their true names, for standin_repository.py.
+"""Describe stand-in packages of NVIDIA's or AMD's container toolkit, under their true names, for standin_repository.py.
 
-    standin_container_toolkit.py [VERSION ...] | standin_repository.py apt DIRECTORY
+    standin_container_toolkit.py nvidia apt | standin_repository.py apt DIRECTORY
+    standin_container_toolkit.py nvidia dnf | standin_repository.py dnf DIRECTORY
+    standin_container_toolkit.py amd apt    | standin_repository.py apt DIRECTORY noble
 
-Names, units and what goes with what are NVIDIA's, as far as they are known; the content is not. nvidia-ctk writes a
-specification of what nvidia-smi gives, and nvidia-container-runtime is runc.
+Names, units and what goes with what are the vendors', as far as they are known; the content is not. nvidia-ctk and
+amd-ctk are those of standin_gpu_tools, which has to be on the host; the runtimes are runc. NVIDIA signs no rpm, but the
+repository's index.
 """
 
 from __future__ import annotations
@@ -18,10 +21,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-VERSIONS = ("1.19.1", "1.20.0")
 SOURCES = pathlib.Path(__file__).resolve().parent / "standin_container_toolkit"
 UNITS = ("nvidia-cdi-refresh.service", "nvidia-cdi-refresh.path")
-CTK, RUNTIME = "/usr/bin/nvidia-ctk", "/usr/bin/nvidia-container-runtime"
+PROGRAM = """#!/bin/sh
+# The stand-in of version {version} starts that of standin_gpu_tools.
+exec /usr/local/lib/standin-gpu-tools/bin/{name} "$@"
+"""
+RUNTIME = '#!/bin/sh\nexec runc "$@"\n'
 START = """#!/bin/sh
 set -e
 if [ "$1" = configure ]; then
@@ -36,19 +42,36 @@ if [ "$1" = remove ]; then
     deb-systemd-invoke stop nvidia-cdi-refresh.path >/dev/null || true
 fi
 """
+# As that of AMD, when the package is upgraded, too: all specifications go, and its keys in the configuration of Docker.
+AMD_PRERM = """#!/bin/sh
+rm -rf /etc/cdi
+config=/etc/docker/daemon.json
+if [ -f "$config" ]; then
+    jq 'del(.runtimes.amd, .features.cdi) | if .runtimes == {} then del(.runtimes) else . end
+        | if .features == {} then del(.features) else . end' "$config" >"$config.amd" && cat "$config.amd" >"$config"
+    rm -f "$config.amd"
+fi
+"""
 
 
-def packages(version: str) -> Iterator[dict[str, Any]]:
+def nvidia(version: str, manager: str) -> Iterator[dict[str, Any]]:
     """The four packages of one version, each with those that it needs at the same one."""
+    apt = manager == "apt"
     common = {
         "version": f"{version}-1",
-        "architecture": "amd64",
+        "architecture": "amd64" if apt else "x86_64",
         "maintainer": "NVIDIA CORPORATION <tests@example.invalid>",
+        "signature": "none",
     }
 
     def same(name: str) -> str:
-        return f"{name} (= {version}-1)"
+        return f"{name} (= {version}-1)" if apt else f"{name} = {version}-1"
 
+    programs = {
+        "/usr/bin/nvidia-ctk": PROGRAM.format(name="nvidia-ctk", version=version),
+        "/usr/bin/nvidia-cdi-hook": "#!/bin/sh\n",
+        "/usr/bin/nvidia-container-runtime": RUNTIME,
+    }
     yield {"name": "libnvidia-container1", "files": {}, **common}
     yield {
         "name": "libnvidia-container-tools",
@@ -59,12 +82,11 @@ def packages(version: str) -> Iterator[dict[str, Any]]:
     yield {
         "name": "nvidia-container-toolkit-base",
         "files": {
-            CTK: (SOURCES / "nvidia-ctk").read_text() + f"# {version}\n",
-            RUNTIME: '#!/bin/sh\nexec runc "$@"\n',
+            **programs,
             **{f"/usr/lib/systemd/system/{name}": (SOURCES / name).read_text() for name in UNITS},
         },
-        "executable": [CTK, RUNTIME],
-        "scripts": {"postinst": START, "prerm": STOP},
+        "executable": list(programs),
+        "scripts": {"postinst": START, "prerm": STOP} if apt else {},
         **common,
     }
     yield {
@@ -75,5 +97,29 @@ def packages(version: str) -> Iterator[dict[str, Any]]:
     }
 
 
+def amd(version: str, _manager: str) -> Iterator[dict[str, Any]]:
+    """The one package of one version."""
+    programs = {
+        "/usr/bin/amd-ctk": PROGRAM.format(name="amd-ctk", version=version),
+        "/usr/bin/amd-container-runtime": RUNTIME,
+    }
+    yield {
+        "name": "amd-container-toolkit",
+        "version": version,
+        "architecture": "amd64",
+        "maintainer": "AMD Inc. <tests@example.invalid>",
+        "files": programs,
+        "executable": list(programs),
+        "depends": ["jq"],
+        "scripts": {"prerm": AMD_PRERM},
+    }
+
+
+VENDORS = {"nvidia": (nvidia, ("1.19.1", "1.20.0", "1.21.0")), "amd": (amd, ("1.2.0", "1.3.0", "1.4.0"))}
+
+
 if __name__ == "__main__":
-    json.dump([package for version in sys.argv[1:] or VERSIONS for package in packages(version)], sys.stdout)
+    if len(sys.argv) != 3 or sys.argv[1] not in VENDORS:
+        raise SystemExit(__doc__)
+    of, versions = VENDORS[sys.argv[1]]
+    json.dump([package for version in versions for package in of(version, sys.argv[2])], sys.stdout)

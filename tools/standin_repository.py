@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make a signed package repository of stand-in packages on a test host.
 
-    standin_repository.py {apt|dnf} DIRECTORY [SUITE] < packages.json
+    standin_repository.py {apt|dnf} DIRECTORY [SUITE[/COMPONENT]] < packages.json
 
 packages.json is a list of ``{name, version, files: {path: content}, executable: [paths]}``, and where needed
 ``binary: {path: content in base64}``, ``scripts: {preinst: text, ...}`` by the packager's own names, ``depends``,
@@ -13,7 +13,7 @@ packages.json is a list of ``{name, version, files: {path: content}, executable:
 installed) or dnf (rpm with rpmbuild and rpmsign, createrepo_c and gnupg installed) can use by a file: address; its
 public key is DIRECTORY/key.asc, its fingerprint DIRECTORY/fingerprint.
 A repository that is there gets the packages added; an empty list writes the index of the packages that are still there.
-With SUITE it is no flat one for apt, but has that suite with the component main, for amd64.
+With SUITE it is no flat one for apt, but has that suite with one component, main unless it is named, for amd64.
 It stands in for a vendor's repository that a test cannot reach.
 
 For dnf a version may have an epoch and a release (``1:2.0-3``), and a package a ``signature``: ``foreign``, by a key
@@ -60,6 +60,8 @@ def main(kind: str, directory: str, suite: str = "") -> None:
         _run("createrepo_c", str(root))
         if (root / MODULES).exists():
             _run("modifyrepo_c", "--mdtype=modules", str(root / MODULES), str(root / "repodata"))
+        index = str(root / "repodata/repomd.xml")
+        _gpg(home, "--local-user", fingerprint, "--armor", "--detach-sign", "--output", f"{index}.asc", index)
 
 
 def _key(home: pathlib.Path) -> str:
@@ -121,6 +123,7 @@ def _sign(rpm: pathlib.Path, signature: str, home: pathlib.Path) -> None:
 
 
 def _lay(package: dict[str, Any], root: pathlib.Path) -> None:
+    root.mkdir(exist_ok=True)
     contents = {path: text.encode() for path, text in package["files"].items()}
     contents |= {path: base64.b64decode(text) for path, text in package.get("binary", {}).items()}
     for path, content in contents.items():
@@ -131,12 +134,14 @@ def _lay(package: dict[str, Any], root: pathlib.Path) -> None:
 
 
 def _index_apt(root: pathlib.Path, home: pathlib.Path, fingerprint: str, suite: str) -> None:
+    suite, _slash, component = suite.partition("/")
+    component = component or "main"
     top = root / "dists" / suite if suite else root
-    index = top / "main/binary-amd64/Packages" if suite else top / "Packages"
+    index = top / component / "binary-amd64/Packages" if suite else top / "Packages"
     index.parent.mkdir(parents=True, exist_ok=True)
     index.write_text(_run("apt-ftparchive", "packages", ".", cwd=root))
     (top / "Release").unlink(missing_ok=True)
-    fields = {"Suite": suite, "Codename": suite, "Components": "main", "Architectures": "amd64"} if suite else {}
+    fields = {"Suite": suite, "Codename": suite, "Components": component, "Architectures": "amd64"} if suite else {}
     options = [word for name, value in fields.items() for word in ("-o", f"APT::FTPArchive::Release::{name}={value}")]
     release = _run("apt-ftparchive", *options, "release", ".", cwd=top)
     (top / "Release").write_text(release)
