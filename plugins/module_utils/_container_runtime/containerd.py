@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import docker
+from . import docker, toolkit
 from .refused import Refused
 
 UNIT = "containerd.service"
@@ -55,10 +55,7 @@ def parts(
     )
     version = str(wanted["version"])
     return {
-        "packages": [
-            {"name": name, **({"version": version} if version and name == "containerd" else {})}
-            for name in known["packages"]
-        ],
+        "packages": [toolkit.pinned(name, version if name == "containerd" else "") for name in known["packages"]],
         "directories": [{"path": path} for path in dict.fromkeys([_CONF, _OURS, *paths, _DROP_IN])],
         "files": [
             {

@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import base64
+import re
 import typing as t
 
 from . import toolkit
 
 UNIT = "docker.service"
+# What it needs. After a change of packages the first would run on as what was removed, and the second has no socket any
+# more. A change of the configuration restarts Docker only, and containers go on in any case.
+_NEEDED = ("containerd.service", "docker.socket")
 DAEMON_JSON = "/etc/docker/daemon.json"
 # What dockerd reads again on SIGHUP. Everything else in daemon.json waits for a restart.
 RELOADABLE = (
@@ -47,7 +51,7 @@ def parts(
             "units": [UNIT],
             # The packages' units have this flag: what is in the way of it is found before the restart.
             "validate": ["dockerd", "--validate", "-H", "fd://", "--config-file", "{staged}"]
-            if known["validates"] or wanted["source"] == "vendor"
+            if wanted["source"] == "vendor" or known["validates"]
             else [],
         }
     )
@@ -61,7 +65,7 @@ def parts(
         "packages": _packages(wanted, platform, known),
         "directories": [{"path": "/etc/docker"}, *directories, *login_directories],
         "files": [*files, *login_files],
-        "units": [{"name": UNIT, "enabled": True, "state": "started", "drop_ins": "keep"}],
+        "units": [{"name": unit, "enabled": True, "state": "started", "drop_ins": "keep"} for unit in (*_NEEDED, UNIT)],
         "ready": [{"unit": UNIT, "command": ["docker", "info"]}],
     }
 
@@ -79,7 +83,7 @@ def daemon_keys(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> 
         # A file name, as the toolkits write it themselves: dockerd looks it up.
         path = f"{wanted['toolkit']}-container-runtime"
         keys["runtimes"] = {wanted["toolkit"]: {"path": path, "args": []}}
-        if known["cdi"] or wanted["source"] == "vendor":
+        if wanted["source"] == "vendor" or known["cdi"]:
             keys["features"] = {"cdi": True}
     return {**keys, **wanted["daemon_config"]}
 
@@ -146,15 +150,23 @@ def proxy_environment(wanted: t.Mapping[str, t.Any]) -> str:
 def _packages(
     wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
 ) -> list[dict[str, t.Any]]:
-    names = platform["docker"]["packages"] if wanted["source"] == "vendor" else known["packages"]
-    versioned = known["versioned"] if wanted["source"] == "distribution" else platform["docker"]["versioned"]
+    vendor = wanted["source"] == "vendor"
+    of = platform["docker"] if vendor else known
     version = str(wanted["version"])
-    return [{"name": name, **({"version": version} if version and name in versioned else {})} for name in names]
+    if vendor and platform["manager"] == "apt" and re.fullmatch(r"[0-9.]+", version):
+        version += "-*"  # of any build: 29.2.0 is 5:29.2.0-1~debian.13~trixie
+    packages = [toolkit.pinned(name, version) if name in of["versioned"] else {"name": name} for name in of["packages"]]
+    # Files of the distribution lie where those of the vendor belong, and not all of its packages say so. They do not
+    # come back when the role goes, for then those of the vendor are still there.
+    collides = of["collides"] if vendor else ()
+    return [*packages, *({"name": name, "state": "absent", "own": False} for name in collides)]
 
 
 def _repositories(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     docker = platform["docker"]
     uri = f"{(wanted['mirror'] or docker['host']).rstrip('/')}/{docker['path']}"
+    if platform["manager"] == "dnf":
+        uri += f"/{platform['release']}/{platform['architecture']}/stable"
     return [
         {
             "name": "docker",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from . import docker
+from . import docker, toolkit
 from .refused import Refused
 
 _CONF = "/etc/containers"
@@ -63,8 +63,7 @@ def parts(
     version = str(wanted["version"])
     return {
         "packages": [
-            {"name": name, "on_change": "none", **({"version": version} if version and name == "podman" else {})}
-            for name in known["packages"]
+            toolkit.pinned(name, version if name == "podman" else "", on_change="none") for name in known["packages"]
         ],
         "directories": [*directories, *login_directories],
         "files": [*files, *login_files],

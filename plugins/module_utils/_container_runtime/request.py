@@ -36,17 +36,31 @@ def request(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> d
     problems = list(_problems(wanted))
     if not problems:
         try:
-            known = platform["releases"][platform["release"]].get(wanted["provider"], {})
+            known = _known(wanted, platform)
             for part in (
                 toolkit.parts(wanted, platform),
                 _PROVIDERS[wanted["provider"]](wanted, platform, known),
             ):
                 for kind in _KINDS:
                     component[kind] += part.get(kind, [])
+            if platform["manager"] == "dnf" and any(item.get("hold") for item in component["packages"]):
+                component["packages"].append({"name": "python3-dnf-plugin-versionlock", "on_change": "none"})
         except Refused as refused:
             problems = [str(refused)]
             component = {kind: [] for kind in _KINDS}
     return {"problems": problems, "unit": _UNITS.get(wanted["provider"]), "component": component}
+
+
+def _known(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """What is known of the distribution's own packages of the engine."""
+    provider = wanted["provider"]
+    known: t.Mapping[str, t.Any] | None = platform["releases"][platform["release"]].get(provider)
+    if known is None and platform["manager"] == "dnf" and (provider, wanted["source"]) != ("docker", "vendor"):
+        raise Refused(
+            f"{platform['name']} {platform['release']} has no {provider}; set container_runtime_provider to podman, or "
+            "to docker with container_runtime_source vendor."
+        )
+    return known or {}
 
 
 def _problems(wanted: t.Mapping[str, t.Any]) -> t.Iterator[str]:

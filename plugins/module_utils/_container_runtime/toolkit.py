@@ -43,6 +43,11 @@ def vendor_key(wanted: t.Mapping[str, t.Any], prefix: str, known: t.Mapping[str,
     return {"key": key, "fingerprint": fingerprint}
 
 
+def pinned(name: str, version: str, **more: t.Any) -> dict[str, t.Any]:
+    """A package that no upgrade of all packages moves away from the version, where one is asked for."""
+    return {"name": name, **({"version": version, "hold": True} if version else {}), **more}
+
+
 def architecture(platform: t.Mapping[str, t.Any], of: str) -> str:
     found = _ARCHITECTURES.get(platform["architecture"])
     if found is None:
@@ -53,18 +58,26 @@ def architecture(platform: t.Mapping[str, t.Any], of: str) -> str:
 def _nvidia(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     version = str(wanted["toolkit_version"] or platform["toolkits"]["nvidia"]["version"])
     known = platform["toolkits"]["nvidia"]
-    base = (wanted["mirror"] or known["host"]).rstrip("/")
-    uri = f"{base}/libnvidia-container/stable/deb/{architecture(platform, 'The toolkit of NVIDIA')}/"
+    base = f"{(wanted['mirror'] or known['host']).rstrip('/')}/libnvidia-container/stable"
+    machine = architecture(platform, "The toolkit of NVIDIA")
+    apt = platform["manager"] == "apt"
+    uri = f"{base}/deb/{machine}/" if apt else f"{base}/rpm/{platform['architecture']}"
     return {
         "repositories": [
             {
                 "name": "nvidia-container-toolkit",
                 "uris": [uri],
                 "suites": ["/"],
+                "signed": "index",
                 **vendor_key(wanted, "toolkit_", known, uri),
             }
         ],
-        "packages": [{"name": name, "version": f"{version}-*", "on_change": "none"} for name in NVIDIA_PACKAGES],
+        "packages": [
+            {"name": name, "version": f"{version}-*", "on_change": "none"}
+            if apt
+            else pinned(name, version, on_change="none")
+            for name in NVIDIA_PACKAGES
+        ],
         "files": [
             {
                 # NVIDIA's CUDA repository has these packages, too.
@@ -76,7 +89,9 @@ def _nvidia(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> d
                 "on_change": "none",
                 "early": True,
             }
-        ],
+        ]
+        if apt
+        else [],
         "absent_paths": list(_OLD_SPECS),
         "units": [
             {"name": "nvidia-cdi-refresh.path", "enabled": True, "state": "started", "drop_ins": "keep"},
@@ -91,23 +106,25 @@ def _amd(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict
         raise Refused(
             f"The toolkit of AMD has no packages for the architecture {platform['architecture']} of this host."
         )
-    codename = platform["releases"][platform["release"]].get("amd_codename")
-    if not codename:
+    release = platform["releases"][platform["release"]]
+    codename, directory = release.get("amd_codename"), release.get("amd_directory")
+    if not codename and not directory:
         raise Refused(
             f"AMD has no container toolkit for {platform['name']} {platform['release']}; set container_runtime_toolkit "
             "to none, and give containers /dev/kfd and /dev/dri."
         )
-    uri = f"{(wanted['mirror'] or known['host']).rstrip('/')}/amd-container-toolkit/apt/"
+    uri = f"{(wanted['mirror'] or known['host']).rstrip('/')}/amd-container-toolkit/"
+    uri += "apt/" if codename else f"{directory}/main/"
     version = str(wanted["toolkit_version"] or known["version"])
     return {
         "repositories": [
             {
                 "name": "amd-container-toolkit",
                 "uris": [uri],
-                "suites": [codename],
+                "suites": [codename] if codename else [],
                 "components": ["main"],
                 **vendor_key(wanted, "toolkit_", known, uri),
             }
         ],
-        "packages": [{"name": "amd-container-toolkit", "version": f"{version}*", "on_change": "none"}],
+        "packages": [pinned("amd-container-toolkit", f"{version}*" if codename else version, on_change="none")],
     }

@@ -24,18 +24,24 @@ CRIO = {
     "repository_key": "key",
     "repository_fingerprint": "print",
 }
+SOURCES = ("vendor", "distribution")
 LOGIN = {"name": "r.example.org:5000", "ca": CA, "username": "puller", "password": "word"}
 
 
-def asked(release: str = "trixie", **wish: t.Any) -> dict[str, t.Any]:
+def asked(release: str = "trixie", family: str = "Debian", **wish: t.Any) -> dict[str, t.Any]:
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     wanted = {name.replace("container_runtime_", ""): value for name, value in defaults.items()}
     wanted.update(users=wanted.pop("docker_users"), provider="docker")
     vendors = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__container_runtime_vendors"]
-    known = yaml.safe_load((ROLE / "vars/Debian.yml").read_text())["__container_runtime_platform"]
+    known = yaml.safe_load((ROLE / f"vars/{family}.yml").read_text())["__container_runtime_platform"]
     platform = {**vendors, **known, "release": release, "architecture": "x86_64"}
-    platform["docker"] = {**vendors["docker"], "path": known["docker_path"], "key_url": "https://example.org/gpg"}
+    path = known["docker_path"] if family == "Debian" else "linux/centos"
+    platform["docker"] = {**vendors["docker"], "path": path, "key_url": "https://example.org/gpg"}
     return request.request({**wanted, **wish}, platform)
+
+
+def on_el(release: str = "9", **wish: t.Any) -> dict[str, t.Any]:
+    return asked(release, "RedHat", source="vendor", repository_key="key", toolkit_key="key", **wish)
 
 
 def files(found: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
@@ -73,17 +79,70 @@ def test_all_packages_of_the_toolkit_have_one_version_and_a_pin() -> None:
     assert found["component"]["absent_paths"] == ["/etc/cdi/nvidia.yaml", "/etc/cdi/nvidia.json"]
 
 
-def test_the_vendors_docker_comes_from_its_repository() -> None:
-    found = asked(source="vendor", repository_key="key", version="5:29.*")["component"]
+@pytest.mark.parametrize(
+    ("version", "pattern"),
+    [("5:29.*", "5:29.*"), ("29.2.0", "29.2.0-*"), ("", None)],
+    ids=["a-pattern-is-taken-as-it-is", "a-number-is-any-build-of-it", "none-pins-nothing"],
+)
+def test_the_vendors_docker_comes_from_its_repository(version: str, pattern: str | None) -> None:
+    found = asked(source="vendor", repository_key="key", version=version)["component"]
     assert found["repositories"][0]["uris"] == ["https://download.docker.com/linux/debian"]
     assert found["repositories"][0]["suites"] == ["trixie"]
-    assert {item["name"]: item.get("version") for item in found["packages"]} == {
-        "docker-ce": "5:29.*",
-        "docker-ce-cli": "5:29.*",
-        "containerd.io": None,
-        "docker-buildx-plugin": None,
-        "docker-compose-plugin": None,
+    present = [item for item in found["packages"] if "state" not in item]
+    assert {item["name"]: (item.get("version"), item.get("hold", False)) for item in present} == {
+        "docker-ce": (pattern, pattern is not None),
+        "docker-ce-cli": (pattern, pattern is not None),
+        "containerd.io": (None, False),
+        "docker-buildx-plugin": (None, False),
+        "docker-compose-plugin": (None, False),
     }
+    assert [unit["name"] for unit in found["units"]] == ["containerd.service", "docker.socket", "docker.service"]
+
+
+def test_what_lies_where_the_vendors_docker_belongs_goes_first() -> None:
+    packages = {source: asked(source=source, repository_key="key")["component"]["packages"] for source in SOURCES}
+    gone = {source: [item["name"] for item in found if "state" in item] for source, found in packages.items()}
+    assert gone == {"vendor": ["docker-cli", "docker-buildx"], "distribution": []}
+
+
+def test_on_el_docker_comes_from_its_repository_and_is_locked() -> None:
+    found = on_el(version="29.2.0")["component"]
+    assert found["repositories"][0]["uris"] == ["https://download.docker.com/linux/centos/9/x86_64/stable"]
+    packages = {item["name"]: item.get("version") for item in found["packages"] if "state" not in item}
+    assert (packages["docker-ce"], packages["containerd.io"]) == ("29.2.0", None)
+    assert "python3-dnf-plugin-versionlock" in packages
+    unpinned = on_el()["component"]["packages"]
+    assert "python3-dnf-plugin-versionlock" not in [item["name"] for item in unpinned]
+
+
+def test_on_el_nvidias_toolkit_is_signed_by_its_index_and_locked() -> None:
+    found = on_el("10", provider="podman", toolkit="nvidia", mirror="https://mirror.example.org")["component"]
+    (repository,) = found["repositories"]
+    assert repository["uris"] == ["https://mirror.example.org/libnvidia-container/stable/rpm/x86_64"]
+    assert repository["signed"] == "index"
+    locked = [item for item in found["packages"] if item.get("hold")]
+    assert {item["version"] for item in locked} == {"1.20.0"}
+    assert len(locked) == 4
+    assert not [file for file in found["files"] if "/etc/apt" in file["path"]]
+
+
+def test_on_el_amds_toolkit_has_a_repository_for_one_release() -> None:
+    found = on_el(toolkit="amd", toolkit_fingerprint="0" * 40)["component"]
+    assert found["repositories"][0]["uris"] == ["https://repo.radeon.com/amd-container-toolkit/el9/main/"]
+    assert {"name": "amd-container-toolkit", "version": "1.3.0", "hold": True, "on_change": "none"} in found["packages"]
+    other = on_el("10", toolkit="amd", toolkit_fingerprint="0" * 40)
+    assert "AMD has no container toolkit for Enterprise Linux 10" in " ".join(other["problems"])
+
+
+@pytest.mark.parametrize(
+    ("provider", "source"), [("docker", "distribution"), ("containerd", "distribution"), ("crio", "vendor")]
+)
+def test_what_el_does_not_have_is_refused_with_what_it_has(provider: str, source: str) -> None:
+    problems = asked("9", "RedHat", provider=provider, source=source)["problems"]
+    assert problems == [
+        f"Enterprise Linux 9 has no {provider}; set container_runtime_provider to podman, or to docker with "
+        "container_runtime_source vendor."
+    ]
 
 
 @pytest.mark.parametrize("wish", [{"provider": "docker"}, {"provider": "podman"}, CRIO], ids=str)
