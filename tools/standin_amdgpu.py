@@ -6,6 +6,8 @@
 
     standin_amdgpu.py driver VERSION | standin_repository.py apt DIRECTORY/amdgpu/VERSION/ubuntu noble
     standin_amdgpu.py rocm VERSION   | standin_repository.py apt DIRECTORY/rocm/core/packages/ubuntu2404 stable
+    standin_amdgpu.py driver VERSION el9 | standin_repository.py dnf DIRECTORY/amdgpu/VERSION/el/9.6/main/x86_64
+    standin_amdgpu.py rocm VERSION el9   | standin_repository.py dnf DIRECTORY/rocm/el9/VERSION/main
 
 AMD has a repository for each version of its driver, and other packages for each generation of ROCm. Names and versions
 are AMD's, as far as they are known; the content is not: no GPU is driven. DKMS builds the kernel module, which loads.
@@ -20,7 +22,8 @@ from typing import Any
 
 # The version that the module says of itself, by that of the release.
 MODULES = {"30.30": "6.16.13", "31.50": "7.1.3"}
-BUILD = "2300000.24.04"
+BUILDS = {"30.30": "2300000", "31.50": "2390000"}
+UBUNTU = "24.04"
 # From ROCm 7.13 on there is a package for each GPU target.
 TARGETS = ("gfx90a", "gfx942")
 SOURCES = pathlib.Path(__file__).resolve().parent / "standin_amdgpu"
@@ -30,6 +33,12 @@ if [ "$1" = configure ]; then
     /usr/lib/dkms/common.postinst amdgpu {dkms} /usr/share/amdgpu-dkms "" $2
 fi
 """
+POST = """
+dkms add -m amdgpu -v {dkms} -q || :
+dkms build -m amdgpu -v {dkms} -q || :
+dkms install -m amdgpu -v {dkms} -q --force || :
+"""
+PREUN = "\ndkms remove -m amdgpu -v {dkms} -q --all || :\n"
 PRERM = """#!/bin/sh
 set -e
 case "$1" in
@@ -42,29 +51,38 @@ esac
 """
 
 
-def driver(version: str) -> list[dict[str, Any]]:
-    """amdgpu-dkms with its firmware."""
+def driver(version: str, suffix: str) -> list[dict[str, Any]]:
+    """amdgpu-dkms with its firmware. On EL the version of the module has no release of AMD in it, and that of the
+    firmware is one."""
     digits = "".join(f"{int(part):02}" for part in version.split(".")).ljust(8, "0")
-    module = MODULES[version]
-    full, dkms = f"1:{module}.{digits}-{BUILD}", f"{module}-{BUILD}"
+    module, build, is_deb = MODULES[version], f"{BUILDS[version]}.{suffix}", suffix == UBUNTU
+    dkms = f"{module}-{build}"
+    full = f"1:{module}.{digits}-{build}" if is_deb else f"1:{dkms}"
+    firmware = full if is_deb else f"1:{version}.0.0.{digits}-{build}"
+    needs, scripts = (
+        ("amdgpu-dkms-firmware (= {})", (POSTINST, PRERM)) if is_deb else ("amdgpu-dkms-firmware", (POST, PREUN))
+    )
     values = {"MODULE": module, "DKMS": dkms}
     sources = {name: _filled(name, values) for name in ("amdgpu.c", "Kbuild.in", "dkms.conf.in")}
     return [
-        _package("amdgpu-dkms-firmware", full),
+        _package("amdgpu-dkms-firmware", firmware),
         _package(
             "amdgpu-dkms",
             full,
             {f"/usr/src/amdgpu-{dkms}/{name.removesuffix('.in')}": text for name, text in sources.items()},
-            depends=["dkms", f"amdgpu-dkms-firmware (= {full})"],
-            scripts={"postinst": POSTINST.format(dkms=dkms), "prerm": PRERM.format(dkms=dkms)},
+            depends=["dkms", needs.format(full)],
+            scripts={
+                name: text.format(dkms=dkms)
+                for name, text in zip(("postinst", "prerm") if is_deb else ("post", "preun"), scripts, strict=True)
+            },
         ),
     ]
 
 
-def rocm(version: str) -> list[dict[str, Any]]:
+def rocm(version: str, suffix: str) -> list[dict[str, Any]]:
     """The packages of one version; before 7.13 it is one for all GPUs."""
     if tuple(map(int, version.split("."))) < (7, 13):
-        return [_package("rocm", f"{version}.70204-93~24.04")]
+        return [_package("rocm", f"{version}.70204-93{'~' if suffix == UBUNTU else '.'}{suffix}")]
     names = [f"amdrocm{version}", *(f"amdrocm{version}-{target}" for target in TARGETS)]
     return [_package(name, f"{version}.0-1") for name in names]
 
@@ -83,6 +101,6 @@ def _filled(name: str, values: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("driver", "rocm"):
+    if len(sys.argv) not in (3, 4) or sys.argv[1] not in ("driver", "rocm"):
         raise SystemExit(__doc__)
-    json.dump({"driver": driver, "rocm": rocm}[sys.argv[1]](sys.argv[2]), sys.stdout)
+    json.dump({"driver": driver, "rocm": rocm}[sys.argv[1]](sys.argv[2], (*sys.argv[3:], UBUNTU)[0]), sys.stdout)

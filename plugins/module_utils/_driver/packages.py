@@ -122,7 +122,7 @@ def judge(packages: tuple[Package, ...], vendor: Vendor, chosen: str) -> tuple[I
         for package in there
         if version and vendor == "nvidia" and is_part(package) and versions.upstream(package.version) != version
     )
-    return installed, mismatches
+    return installed, mismatches or (tuple(_of_another_build(there)) if vendor == "amd" else ())
 
 
 def has_version_of_its_own(name: str) -> bool:
@@ -163,7 +163,21 @@ def _user_space(packages: t.Iterable[Package]) -> str | None:
 
 
 def _amdgpu(packages: t.Iterable[Package]) -> str | None:
-    return next((versions.upstream(package.version) for package in packages if package.name == "amdgpu-dkms"), None)
+    """With AMD's release at its end, as Ubuntu's package has it: on EL only the firmware says which one it is."""
+    said = {package.name: versions.upstream(package.version) for package in packages}
+    version, firmware = said.get("amdgpu-dkms"), said.get("amdgpu-dkms-firmware", "")
+    release = re.match(r"\d{2}\.\d+\.\d+(?=\.\d+\.\d{7,8}$)", firmware)
+    if version is None or release is None or re.search(r"\.\d{8}$", version):
+        return version
+    return f"{version}.{versions.digits(release[0]).ljust(8, '0')}"
+
+
+def _of_another_build(packages: t.Iterable[Package]) -> t.Iterator[Mismatch]:
+    """AMD builds all packages of a release at once, and numbers the build."""
+    builds = {package.name: re.search(r"-(\d{6,})", package.version) for package in packages}
+    of_module, of_firmware = builds.get("amdgpu-dkms"), builds.get("amdgpu-dkms-firmware")
+    if of_module and of_firmware and of_module[1] != of_firmware[1]:
+        yield Mismatch("amdgpu-dkms", versions.upstream(of_module.string))
 
 
 def _dpkg(run: Runner, timeout_s: float) -> list[Package]:

@@ -99,7 +99,14 @@ def _of_amd(
     component = request_amd.component(wanted, platform, seen)
     unsigned = seen["secure_boot"] == "enabled" and seen["mok"]["enrolled"] is not True
     keep = [package["name"] for package in component["packages"]]
-    return {**_NOTHING, "version": wanted["version"], "unsigned": unsigned, "keep": keep, "component": component}
+    return {
+        **_NOTHING,
+        "version": wanted["version"],
+        "unsigned": unsigned,
+        "headers": request_amd.headers(platform, seen),
+        "keep": keep,
+        "component": component,
+    }
 
 
 class _Wish:

@@ -16,6 +16,8 @@ from . import versions
 
 _DRIVER = re.compile(r"\d+\.\d+(\.\d+)?")
 _ARCHITECTURE = re.compile(r"gfx[0-9a-f]{3,4}")
+# Before, no package of EL said of which release it is.
+_EL_SINCE = (30, 10)
 # From ROCm 7.13 on packages are named by version and GPU, from 10 on they have another host.
 _BY_GPU_SINCE, _CORE_SINCE = (7, 13), (10, 0)
 _HOSTS = {"rocm": "https://repo.radeon.com", "multi": "https://repo.amd.com", "core": "https://stable.repo.amd.com"}
@@ -39,6 +41,8 @@ def problems(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], see
         found.append(
             f"gpu_driver_version must be a version of amdgpu such as 31.50, and is {wanted['version'] or 'not set'!r}."
         )
+    elif platform["manager"] != "apt" and _order(wanted["version"]) < _EL_SINCE:
+        found.append(f"gpu_driver_version {wanted['version']} is too old for {platform['name']}: 30.10 is the first.")
     if not wanted["repository_key"] or not wanted["repository_fingerprint"]:
         found.append(
             "gpu_driver_repository_key and gpu_driver_repository_fingerprint are not set, and AMD's repositories are "
@@ -64,7 +68,6 @@ def component(
 ) -> dict[str, t.Any]:
     """Options of the module component; see :func:`problems` first."""
     release = platform["releases"][platform["release"]]["amd"]
-    pattern = f"[0-9]*.{versions.digits(str(wanted['version']))}*"
     headers = [
         {"name": f"linux-headers-{kernel['release']}", "on_change": "none", "early": True}
         for kernel in seen["kernels"]
@@ -74,11 +77,7 @@ def component(
         "repositories": _repositories(wanted, platform, release),
         "packages": [
             *headers,
-            # apt takes no dependency to an older version by itself.
-            *(
-                {"name": name, "version": pattern, "on_change": "none"}
-                for name in ("amdgpu-dkms", "amdgpu-dkms-firmware")
-            ),
+            *({"name": name, "version": pattern, "on_change": "none"} for name, pattern in _driver(wanted, platform)),
             *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(wanted)),
         ],
         "directories": [],
@@ -92,6 +91,22 @@ def component(
         ],
         "units": [],
     }
+
+
+def headers(platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]) -> list[str]:
+    """Packages with those that are missing, where several versions of one package are installed side by side."""
+    if platform["manager"] == "apt":
+        return []
+    return [f"kernel-devel-{kernel['release']}" for kernel in seen["kernels"] if not kernel["headers"]]
+
+
+def _driver(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
+    version = str(wanted["version"])
+    if platform["manager"] == "apt":
+        # It takes no dependency to an older version by itself.
+        return [(name, f"[0-9]*.{versions.digits(version)}*") for name in ("amdgpu-dkms", "amdgpu-dkms-firmware")]
+    # Of the release only the firmware's version tells; the module is that of the repository.
+    return [("amdgpu-dkms", None), ("amdgpu-dkms-firmware", f"{version}.*")]
 
 
 def _rocm(wanted: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:

@@ -286,3 +286,18 @@ def test_dnf_automatic(tmp_path, path, line, excluded):
     write(tmp_path, "usr/bin/dnf-automatic")
     write(tmp_path, path, f"[base]\n{line}\n")
     assert unattended.read(str(tmp_path), DRIVER, Recorded(), 30) is excluded
+
+
+@pytest.mark.parametrize(
+    ("module", "firmware", "version", "others"),
+    [
+        pytest.param("1:7.1.3-2390000.el9", "1:31.50.0.0.31500000-2390000.el9", "7.1.3.31500000", 0, id="el"),
+        pytest.param("1:6.14.14-2226257.el10", "30.10.2.0.3010200-2226257.el10", "6.14.14.30100200", 0, id="el-2025"),
+        pytest.param("1:6.12.12-2187269.el8", "1:6.12.12-2187269.el8", "6.12.12", 0, id="el-with-no-release"),
+        pytest.param("1:7.1.3-2390000.el9", "1:30.30.0.0.30300000-2300000.el9", "7.1.3.30300000", 1, id="half-moved"),
+    ],
+)
+def test_amd_s_release_on_enterprise_linux(debian, module, firmware, version, others):
+    run = dpkg(("amdgpu-dkms", module, "AMD <a@amd.com>"), ("amdgpu-dkms-firmware", firmware, "AMD <a@amd.com>"))
+    installed, mismatches = packages.judge(packages.read(str(debian), run, 30).amd, "amd", "amdgpu")
+    assert (installed.version, len(mismatches)) == (version, others)

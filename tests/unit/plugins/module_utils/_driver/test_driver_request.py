@@ -374,7 +374,7 @@ def amd(distribution="Ubuntu", release="noble", **more):
             "RedHat",
             "10",
             {"rocm_version": "7.14", "amd_mirror": "https://mirror.example/amd/"},
-            {"amdgpu-dkms": "[0-9]*.3150*", "amdgpu-dkms-firmware": "[0-9]*.3150*", "amdrocm7.14": None},
+            {"amdgpu-dkms": None, "amdgpu-dkms-firmware": "31.50.*", "amdrocm7.14": None},
             [
                 "https://mirror.example/amd/amdgpu/31.50/el/10/main/x86_64/",
                 "https://mirror.example/amd/rocm/packages-multi-arch/rhel10/x86_64/",
@@ -409,6 +409,13 @@ def test_amd_signs_rocm_with_a_key_of_its_own():
 )
 def test_amd_refuses(more, sentence):
     assert sentence in " ".join(amd(**more)["problems"])
+
+
+def test_amd_on_enterprise_linux_is_told_by_its_firmware_and_needs_headers():
+    asked = amd("RedHat", "10", version="6.4.2")
+    assert "gpu_driver_version 6.4.2 is too old for Enterprise Linux" in asked["problems"][0]
+    assert amd("RedHat", "10")["headers"] == ["kernel-devel-6.8.0-1"]
+    assert amd()["headers"] == []
 
 
 def test_amd_has_nothing_for_debian():
