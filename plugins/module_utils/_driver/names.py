@@ -14,7 +14,7 @@ import typing as t
 from .generations import Flavour
 
 # Who packaged it and for which distribution: each has names of its own.
-Scheme = t.Literal["debian", "ubuntu", "nvidia_debian", "nvidia_ubuntu", "nvidia_el"]
+Scheme = t.Literal["debian", "ubuntu", "rhel", "nvidia_debian", "nvidia_ubuntu", "nvidia_el"]
 Profile = t.Literal["compute", "full"]
 SCHEMES: tuple[Scheme, ...] = t.get_args(Scheme)
 
@@ -61,8 +61,10 @@ def prebuilt_modules(branch: int, flavour: Flavour, kernel_package: str) -> Name
 
 def prebuilt_series(name: str) -> str | None:
     """Of which series a package with prebuilt modules is."""
-    found = re.match(r"linux-(?:modules|objects)-nvidia-(\d+(?:-server)?(?:-open)?)-", name)
-    return found[1] if found else None
+    found = re.match(
+        r"linux-(?:modules|objects)-nvidia-(\d+(?:-server)?(?:-open)?)-|kmod-nvidia-open-(\d[\d.]+)-", name
+    )
+    return found[1] or found[2] if found else None
 
 
 def built_module(branch: int, flavour: Flavour) -> Named:
@@ -73,7 +75,13 @@ def built_module(branch: int, flavour: Flavour) -> Named:
 def comes_with_another(name: str) -> bool:
     """Whether no wish names it: what is named brings it in the right version, and it has another name in the next
     version or flavour."""
-    return bool(re.match(r"nvidia-(kernel-source-\d|firmware-.*\d\.\d)", name))
+    return bool(re.match(r"nvidia-(kernel-source-\d|firmware-.*\d\.\d)|kmod-nvidia-open-\d", name))
+
+
+def prebuilt_kmod(version: str, kernel: str) -> Named:
+    """The module that Red Hat built and signed for one kernel: its name has the exact version and the kernel's release
+    without the distribution."""
+    return Named(f"kmod-nvidia-open-{version}-{re.sub(r'[.]el[0-9].*', '', kernel)}", versioned=False)
 
 
 def fabric(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
@@ -82,6 +90,8 @@ def fabric(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
         return None
     if scheme == "ubuntu":
         return (Named(f"nvidia-fabricmanager-{branch}"), Named(f"libnvidia-nscq-{branch}"))
+    if scheme == "rhel":
+        return (Named("nvidia-fabricmanager"),)
     suffix = "" if branch >= _FABRIC_NO_SUFFIX_SINCE else f"-{branch}"
     if scheme == "nvidia_el":
         manager = "nvidia-fabricmanager" if branch >= _FABRIC_NO_SUFFIX_SINCE else "nvidia-fabric-manager"
@@ -91,7 +101,7 @@ def fabric(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
 
 def imex(scheme: Scheme, branch: int) -> tuple[Named, ...] | None:
     """IMEX, which shares memory over NVLink between hosts. None where the packager has none."""
-    if scheme in ("debian", "ubuntu"):
+    if scheme in ("debian", "ubuntu", "rhel"):
         return None
     return (Named("nvidia-imex" if branch >= _FABRIC_NO_SUFFIX_SINCE else f"nvidia-imex-{branch}"),)
 
@@ -134,6 +144,12 @@ def _ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
     return (Named(whole), Named(f"nvidia-utils-{branch}-server"))
 
 
+def _rhel(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
+    names = ["nvidia-driver-cuda", "nvidia-persistenced", *(["nvidia-driver"] if full else [])]
+    # It keeps dnf from kernels that no module is built for yet.
+    return (*map(Named, names), Named("dnf-plugin-nvidia", versioned=False))
+
+
 def _nvidia_ubuntu(branch: int, is_open: bool, full: bool) -> tuple[Named, ...]:
     suffix = "" if branch >= _NO_SUFFIX_SINCE else f"-{branch}"
     names = [f"nvidia-dkms{suffix}{'-open' if is_open else ''}", f"libnvidia-compute{suffix}", f"nvidia-utils{suffix}"]
@@ -157,6 +173,7 @@ def _of_nvidia(parts: list[str], whole: str, *, full: bool) -> tuple[Named, ...]
 _DRIVERS: dict[Scheme, t.Callable[[int, bool, bool], tuple[Named, ...]]] = {
     "debian": _debian,
     "ubuntu": _ubuntu,
+    "rhel": _rhel,
     "nvidia_debian": _nvidia_debian,
     "nvidia_ubuntu": _nvidia_ubuntu,
     "nvidia_el": _nvidia_el,

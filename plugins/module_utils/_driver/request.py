@@ -44,9 +44,9 @@ def request(
 ) -> dict[str, t.Any]:
     """Returns ``problems`` and ``notices`` (sentences), ``version`` and ``flavour`` as chosen, ``unsigned`` (Secure
     Boot would refuse the module), ``headers`` (packages with those that are missing, where several versions of one
-    package are installed side by side), ``prebuilt`` (the series of the modules that come in packages, if they do),
-    ``component`` (options of the module component), ``keep`` (the packages of the wish) and ``managed`` (all that some
-    wish leads to).
+    package are installed side by side), ``prebuilt`` (the series of the modules that come in packages, if they do) and
+    ``modules`` (those packages by kernel), ``component`` (options of the module component), ``keep`` (the packages of
+    the wish) and ``managed`` (all that some wish leads to).
 
     ``wanted``: the role's variables without their prefix. ``platform``: what the role knows of the distribution.
     ``seen``: what driver_info returned.
@@ -84,6 +84,7 @@ _NOTHING: dict[str, t.Any] = {
     "unsigned": False,
     "headers": [],
     "prebuilt": None,
+    "modules": {},
     "keep": [],
     "managed": [],
     "component": {"repositories": [], "packages": [], "directories": [], "files": [], "units": []},
@@ -119,16 +120,17 @@ class _Wish:
         self.release = platform["releases"][platform["release"]]
         self.notices: list[str] = []
         self.scheme = self._scheme()
-        if wanted["modules"] == "prebuilt" and self.scheme != "ubuntu":
+        if wanted["modules"] == "prebuilt" and self.scheme not in ("ubuntu", "rhel"):
             raise _Refused(
-                f"There are no prebuilt modules of source {self.source} for {platform['name']}: only Ubuntu has them, "
-                "with gpu_driver_source=distribution; leave gpu_driver_modules as it is."
+                f"There are no prebuilt modules of source {self.source} for {platform['name']}: only Ubuntu and RHEL "
+                "have them, with gpu_driver_source=distribution; leave gpu_driver_modules as it is."
             )
         self.version = self._version()
         self.branch = int(self.version.partition(".")[0])
         self.flavour = self._flavour()
 
     def answer(self) -> dict[str, t.Any]:
+        self._refuse_same_version_of_other()
         named = self._named()
         along = self._along({item.name for item in named})
         old = (self.installed["version"] or self.version).partition(".")[0]
@@ -144,7 +146,12 @@ class _Wish:
                 for kernel in self._kernels_to_build()
                 if self.scheme == "nvidia_el" and not kernel["headers"]
             ],
-            "prebuilt": names.series(self.branch, self.flavour) if self._prebuilt else None,
+            "prebuilt": self._series,
+            "modules": {
+                kernel["release"]: self._prebuilt_module(kernel["release"]).name
+                for kernel in self.seen["kernels"]
+                if self._prebuilt
+            },
             "keep": sorted({item.name for item in named} | set(along) | ({pin} if pin else set())),
             "managed": sorted(names.managed(self.scheme, {self.branch, int(old)})),
             "component": {
@@ -161,11 +168,14 @@ class _Wish:
         }
 
     def _scheme(self) -> names.Scheme:
-        scheme = self.platform["schemes"].get(self.source)
+        # Others build their distribution from the same source, and do not have Red Hat's driver.
+        is_rhel = self.platform.get("distribution") == "RedHat"
+        schemes = {source: scheme for source, scheme in self.platform["schemes"].items() if scheme != "rhel" or is_rhel}
+        scheme = schemes.get(self.source)
         if scheme is None:
             raise _Refused(
                 f"gpu_driver has no packages of source {self.source} for {self.platform['name']}; "
-                f"set gpu_driver_source to {' or '.join(self.platform['schemes'])}."
+                f"set gpu_driver_source to {' or '.join(schemes)}."
                 f"{self.platform.get('else', '')}"
             )
         return t.cast(names.Scheme, scheme)
@@ -177,7 +187,27 @@ class _Wish:
                 f"gpu_driver_version must be a branch such as 580 or an exact version such as 580.178.04, and is "
                 f"{version or 'not set'!r}."
             )
+        if self.scheme == "rhel" and "." not in version and not self._is_there(version):
+            raise _Refused(
+                "The names of Red Hat's kernel modules have the driver's exact version: set gpu_driver_version to one "
+                f"of branch {version} that dnf list --showduplicates nvidia-driver-cuda tells, such as 595.71.05."
+            )
         return version
+
+    def _is_there(self, branch: str) -> bool:
+        have = self.installed["version"]
+        return bool(have) and have.startswith(f"{branch}.") and self.installed["source"] in (None, self.source)
+
+    def _refuse_same_version_of_other(self) -> None:
+        """NVIDIA's and Red Hat's packages share names: by name and version they cannot be told apart."""
+        have, source = self.installed["version"], self.installed["source"]
+        if self.platform["manager"] != "dnf" or source in (None, self.source):
+            return
+        if f"{have}.".startswith(f"{self.version}."):
+            raise _Refused(
+                f"The host has {have} of source {source}, and packages of source {self.source} have the same names; "
+                "take it away first, with gpu_driver_state: absent, or choose another version."
+            )
 
     def _flavour(self) -> Flavour:
         found = {gpu["pci_id"]: gpu["generation"] for gpu in self.seen["gpus"]}
@@ -195,7 +225,25 @@ class _Wish:
                 f"libraries of branch {self.version} at different versions; set gpu_driver_version to the exact one "
                 "that both have: apt-cache madison nvidia-open-kernel-dkms libcuda1."
             )
+        if self.scheme == "rhel":
+            self._judge_rhel(choice.flavour)
         return choice.flavour
+
+    def _judge_rhel(self, flavour: Flavour) -> None:
+        if flavour != "open":
+            raise _Refused(
+                "Red Hat builds the open kernel module only, and these GPUs or gpu_driver_flavour want the proprietary "
+                "one; set gpu_driver_source to vendor."
+            )
+        if self.wanted["modules"] == "dkms":
+            raise _Refused("Red Hat's kernel modules are built already; leave gpu_driver_modules at auto.")
+        if self.installed["source"] != "distribution":
+            release, machine = self.platform["release"], self.seen["architecture"]
+            self.notices.append(
+                f"Red Hat's driver is in the repositories rhel-{release}-for-{machine}-extensions-rpms and "
+                f"-supplementary-rpms, which subscription-manager repos --enable= opens; in a cloud, in "
+                f"rhel-{release}-extensions-rhui-rpms and rhel-{release}-supplementary-rhui-rpms."
+            )
 
     @property
     def _is_branch(self) -> bool:
@@ -205,7 +253,7 @@ class _Wish:
         """Exact where the driver is there already: what is added must be of the same build. A kernel may have a module
         of a later one only."""
         have = self.installed["version"]
-        if self._is_branch and not (have and self._ours(have) and not self._lacks_a_prebuilt_module):
+        if self._is_branch and not (self._is_there(self.version) and not self._lacks_a_prebuilt_module):
             return f"{self.version}.*"
         exact = have if self._is_branch else self.version
         return exact if self.platform["manager"] == "dnf" else f"{exact}-*"
@@ -214,11 +262,11 @@ class _Wish:
     def _holds(self) -> bool:
         """dnf knows no priorities of versions, and what upgrades by itself nothing but locks."""
         return self.platform["manager"] == "dnf" and (
-            bool(self.release.get("hold")) or not self._is_branch or self.wanted["unattended"] == "exclude"
+            bool(self.release.get("hold"))
+            or self.scheme == "rhel"
+            or not self._is_branch
+            or self.wanted["unattended"] == "exclude"
         )
-
-    def _ours(self, version: str) -> bool:
-        return version.startswith(f"{self.version}.") and self.installed["source"] in (None, self.source)
 
     def _named(self) -> list[names.Named]:
         found: list[names.Named] = []
@@ -226,10 +274,10 @@ class _Wish:
             found += [names.headers(kernel["release"]) for kernel in self._kernels_to_build()]
         found += names.driver(self.scheme, self.branch, self.flavour, self.wanted["profile"])
         if self._prebuilt:
-            releases = [kernel["release"] for kernel in self._kernels_that_matter()]
-            found += [names.prebuilt_module(self.branch, self.flavour, release) for release in releases]
-            brought = self.seen["kernel_packages"]
-            found += [names.prebuilt_modules(self.branch, self.flavour, package) for package in brought]
+            found += [self._prebuilt_module(kernel["release"]) for kernel in self._kernels_that_matter()]
+            if self.scheme == "ubuntu":
+                brought = self.seen["kernel_packages"]
+                found += [names.prebuilt_modules(self.branch, self.flavour, package) for package in brought]
         elif self.scheme == "ubuntu":
             found.append(names.built_module(self.branch, self.flavour))
         if self._needs_fabric:
@@ -250,12 +298,24 @@ class _Wish:
 
     @property
     def _prebuilt(self) -> bool:
-        return self.scheme == "ubuntu" and self.wanted["modules"] != "dkms"
+        return self.scheme == "rhel" or (self.scheme == "ubuntu" and self.wanted["modules"] != "dkms")
 
     @property
     def _needs_fabric(self) -> bool:
         wish = self.wanted["fabric_manager"]
         return bool(self.seen["fabric_manager"]["needed"]) if wish == "auto" else wish == "always"
+
+    @property
+    def _series(self) -> str | None:
+        """What the names of prebuilt modules say of themselves besides the kernel."""
+        if self.scheme == "rhel":
+            return str(self.installed["version"]) if self._is_branch else self.version
+        return names.series(self.branch, self.flavour) if self._prebuilt else None
+
+    def _prebuilt_module(self, kernel: str) -> names.Named:
+        if self.scheme == "rhel":
+            return names.prebuilt_kmod(str(self._series), kernel)
+        return names.prebuilt_module(self.branch, self.flavour, kernel)
 
     def _kernels_to_build(self) -> list[t.Mapping[str, t.Any]]:
         return [] if self._prebuilt else list(self.seen["kernels"])
@@ -267,7 +327,9 @@ class _Wish:
 
     @property
     def _lacks_a_prebuilt_module(self) -> bool:
-        modules = [kernel["module"] for kernel in self._kernels_that_matter()] if self._prebuilt else []
+        # Red Hat's are asked for by the version that is there.
+        kernels = self._kernels_that_matter() if self._prebuilt and self.scheme != "rhel" else []
+        modules = [kernel["module"] for kernel in kernels]
         return any(module is None or module["origin"] == "kernel" for module in modules)
 
     def _along(self, named: set[str]) -> list[str]:
@@ -318,7 +380,7 @@ class _Wish:
                 "on_change": "none",
             }
         ]
-        if self.source == "distribution":
+        if self.source == "distribution" and self.platform["manager"] == "apt":
             version = f"{self.version}.*" if self._is_branch else f"{self.version}-*"
             found.append(
                 {
@@ -382,7 +444,7 @@ class _Wish:
 
     def _pattern_holds(self) -> bool:
         have = str(self.installed["version"])
-        return have == self.version or self._ours(have)
+        return have == self.version or self._is_there(self.version)
 
     def _unsigned(self) -> bool:
         """Whether the kernel would refuse the module that DKMS builds."""

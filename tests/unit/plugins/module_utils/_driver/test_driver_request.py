@@ -186,7 +186,9 @@ def test_what_cannot_be_is_refused(host, more, sentence):
 
 
 def test_enterprise_linux_has_no_distribution_source():
-    assert "set gpu_driver_source to vendor" in answer("RedHat", "9", source="distribution")["problems"][0]
+    assert (
+        "set gpu_driver_source to vendor" in answer("RedHat", "9", source="distribution", version="595")["problems"][0]
+    )
 
 
 def test_a_fingerprint_that_is_not_known_has_to_be_given():
@@ -255,10 +257,71 @@ def test_what_stands_beside_the_driver():
     ]
 
 
-def test_what_enterprise_linux_has_itself_is_named_and_refused():
-    asked = answer("RedHat", "9", version="580", source="distribution")
-    assert "set gpu_driver_source to vendor" in asked["problems"][0]
-    assert "rhel-drivers" in asked["problems"][0]
+EL_KERNELS = (Kernel("6.12.0-124.8.1.el10_1.x86_64"), Kernel("6.12.0-124.56.1.el10_1.x86_64", running=True))
+RHEL_PACKAGES = {
+    "nvidia-driver-cuda": "595.71.05",
+    "nvidia-persistenced": "595.71.05",
+    "dnf-plugin-nvidia": None,
+    "kmod-nvidia-open-595.71.05-6.12.0-124.56.1": None,
+}
+
+
+def rhel(host=None, distribution="RedHat", **more):
+    where = {**platform("RedHat", "10"), "distribution": distribution}
+    return request(wish(source="distribution", **more), where, host or seen(kernels=EL_KERNELS))
+
+
+def test_red_hats_driver_has_a_signed_module_for_each_kernel_and_is_locked():
+    asked = rhel(seen(kernels=EL_KERNELS, secure_boot="enabled", mok=Mok(enrolled=False)), version="595.71.05")
+    assert asked["problems"] == []
+    assert packages(asked) == RHEL_PACKAGES
+    assert sorted(asked["modules"].values()) == [
+        "kmod-nvidia-open-595.71.05-6.12.0-124.56.1",
+        "kmod-nvidia-open-595.71.05-6.12.0-124.8.1",
+    ]
+    assert {item["hold"] for item in asked["component"]["packages"] if item.get("version")} == {True}
+    assert (asked["component"]["repositories"], asked["headers"], asked["unsigned"]) == ([], [], False)
+    assert [item["path"] for item in asked["component"]["files"] if "/apt/" in item["path"]] == []
+    assert "rhel-10-for-x86_64-extensions-rpms" in asked["notices"][0]
+
+
+def test_a_branch_of_red_hats_driver_is_the_build_that_is_there():
+    there = Installed("595.71.05", "open", "distribution", (Package("nvidia-driver-cuda", "3:595.71.05-1.el10_2"),))
+    asked = rhel(seen(installed=there, kernels=EL_KERNELS), version="595")
+    assert (packages(asked), asked["notices"]) == (RHEL_PACKAGES, [])
+    asked = rhel(version="595")
+    assert "exact version: set gpu_driver_version to one of branch 595" in asked["problems"][0]
+
+
+def test_modules_of_another_version_of_red_hats_driver_do_not_come_along():
+    old = Package("kmod-nvidia-open-595.71.05-6.12.0-124.8.1", "3:595.71.05-1.el10_1", source="distribution")
+    there = Installed("595.71.05", "open", "distribution", (old,))
+    asked = rhel(seen(installed=there, kernels=EL_KERNELS), version="610.57.04")
+    assert old.name not in packages(asked)
+    there = seen(installed=there, kernels=EL_KERNELS)
+    assert leftovers(asked, there, "distribution") == [old.name]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            {"distribution": "Rocky"},
+            "set gpu_driver_source to vendor. Red Hat's own driver comes with Red Hat Enterprise",
+        ),
+        ({"flavour": "proprietary", "version": "580.95.05"}, "Red Hat builds the open kernel module only"),
+        ({"modules": "dkms", "version": "595.71.05"}, "leave gpu_driver_modules at auto"),
+        ({"imex": True, "version": "595.71.05"}, "has no package of it"),
+    ],
+)
+def test_what_red_hat_does_not_build_is_refused(more, says):
+    assert says in rhel(**more)["problems"][0]
+
+
+def test_one_version_of_nvidia_and_of_red_hat_is_not_taken_for_the_other():
+    there = Installed("595.71.05", "open", "vendor", (Package("nvidia-driver-cuda", "3:595.71.05-1.el10"),))
+    asked = rhel(seen(installed=there, kernels=EL_KERNELS), version="595.71.05")
+    assert "gpu_driver_state: absent" in asked["problems"][0]
 
 
 def test_a_distribution_driver_is_pinned_by_preferences_and_the_vendor_is_kept_out():
