@@ -97,7 +97,8 @@ def _rpm(package: dict[str, Any], work: pathlib.Path, root: pathlib.Path) -> pat
     version, _dash, release = rest.partition("-")
     spec = work / "package.spec"
     config = package.get("conffiles", ())
-    files = "\n".join(f"%config(noreplace) {path}" if path in config else path for path in package["files"])
+    paths = [*package["files"], *package.get("binary", {})]
+    files = "\n".join(f"%config(noreplace) {path}" if path in config else path for path in paths)
     spec.write_text(
         f"Name: {package['name']}\nEpoch: {epoch.rpartition(':')[2]}\nVersion: {version}\nRelease: {release or '1'}\n"
         "Summary: stand-in for tests\nLicense: GPL-3.0-or-later\nAutoReqProv: no\n"

@@ -17,20 +17,13 @@ they are installed.
 
 from __future__ import annotations
 
-import base64
-import datetime
 import json
-import struct
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import pkcs7
-from cryptography.x509.oid import NameOID
-from standin_driver import BLACKLIST, LICENSES, OPEN_ONLY_SINCE, Build
+from standin_driver import BLACKLIST, OPEN_ONLY_SINCE, Build
+from standin_module import Signer, in_text, module
 
 FLAVOUR = "generic"
 SIGNER = "Canonical Ltd. Kernel Module Signing (stand-in)"
@@ -67,11 +60,10 @@ def describe(uploads: list[str]) -> list[dict[str, Any]]:
         revision: drivers.split(",") for revision, _equals, drivers in (upload.partition("=") for upload in uploads)
     }
     versions = sorted({version for drivers in told.values() for version in drivers})
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    certificate = _certificate(key)
+    signer = Signer(SIGNER)
     found = [package for version in versions for package in driver(Build(version, "0ubuntu0.24.04.1", "255.0"))]
     for revision, drivers in told.items():
-        found += kernel(revision, [Build(version, "", "") for version in drivers], key, certificate)
+        found += kernel(revision, [Build(version, "", "") for version in drivers], signer)
     return found
 
 
@@ -124,7 +116,7 @@ def driver(build: Build) -> Iterator[dict[str, Any]]:
     yield package(name, **build.fabric_manager(), depends=needs, **_alone("nvidia-fabricmanager"))
 
 
-def kernel(revision: str, builds: list[Build], key: Any, certificate: Any) -> Iterator[dict[str, Any]]:
+def kernel(revision: str, builds: list[Build], signer: Signer) -> Iterator[dict[str, Any]]:
     """Of linux, linux-meta and linux-restricted-modules: one kernel, and what is built for it."""
     release = f"{revision.rpartition('.')[0]}-{FLAVOUR}"
     words, image = {"kernel": release}, f"linux-image-{release}"
@@ -155,9 +147,9 @@ def kernel(revision: str, builds: list[Build], key: Any, certificate: Any) -> It
             folder = f"nvidia-{build.branch}srv{tail}"
             bits = f"/lib/modules/{release}/kernel/{folder}/bits"
             content = module(build, flavour, release)
-            signatures[f"{bits}/nvidia.ko.sig"] = _text(_signature(content, key, certificate))
+            signatures[f"{bits}/nvidia.ko.sig"] = in_text(signer.signature(content))
             objects = f"linux-objects-nvidia-{series}-{release}"
-            yield package(objects, revision, binary={f"{bits}/nvidia.o": _text(content)})
+            yield package(objects, revision, binary={f"{bits}/nvidia.o": in_text(content)})
             suits = _suits(build, f"nvidia-kernel-common-{build.branch}-server")
             needs = [f"{image} | linux-image-unsigned-{release}", f"linux-signatures-nvidia-{release} (= {revision})"]
             scripts = {"postinst": MODULES_POSTINST, "prerm": MODULES_PRERM, "postrm": MODULES_POSTRM}
@@ -177,42 +169,6 @@ def kernel(revision: str, builds: list[Build], key: Any, certificate: Any) -> It
     yield package(f"linux-signatures-nvidia-{release}", revision, depends=[image], binary=signatures)
 
 
-def module(build: Build, flavour: str, release: str) -> bytes:
-    """An object file with nothing but what modinfo reads."""
-    fields = {
-        "version": build.version,
-        "license": LICENSES[flavour],
-        "description": "stand-in of NVIDIA's kernel module, for tests",
-        "name": "nvidia",
-        "vermagic": f"{release} SMP preempt mod_unload modversions ",
-    }
-    info = b"".join(f"{name}={value}".encode() + b"\0" for name, value in fields.items())
-    names = b"\0.modinfo\0.shstrtab\0"
-    start = 64
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 1, 62, 1, 0, 0, start + len(info) + len(names), 0, 64, 0, 0, 64, 3, 2
-    )
-    # Of both sections: name, type, flags, place and size.
-    of_info = struct.pack("<IIQQQQIIQQ", 1, 1, 2, 0, start, len(info), 0, 0, 1, 0)
-    of_names = struct.pack("<IIQQQQIIQQ", 10, 3, 0, 0, start + len(info), len(names), 0, 0, 1, 0)
-    return header + info + names + bytes(64) + of_info + of_names
-
-
-def _signature(content: bytes, key: Any, certificate: Any) -> bytes:
-    """What the kernel's sign-file appends to a module."""
-    options = [getattr(pkcs7.PKCS7Options, name) for name in ("DetachedSignature", "Binary", "NoAttributes", "NoCerts")]
-    builder = pkcs7.PKCS7SignatureBuilder().set_data(content).add_signer(certificate, key, hashes.SHA512())
-    signed = builder.sign(serialization.Encoding.DER, options)
-    return signed + struct.pack(">BBBBBxxxI", 0, 0, 2, 0, 0, len(signed)) + b"~Module signature appended~\n"
-
-
-def _certificate(key: Any) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SIGNER)])
-    begin = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
-    builder = x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
-    return builder.not_valid_before(begin).not_valid_after(begin.replace(year=2036)).sign(key, hashes.SHA256())
-
-
 def _suits(build: Build, name: str) -> list[str]:
     """A package of this version, whatever packaging adds: so Ubuntu ties modules to libraries."""
     return [f"{name} (>= {build.version})", f"{name} (<= {build.version}-1)"]
@@ -220,10 +176,6 @@ def _suits(build: Build, name: str) -> list[str]:
 
 def _alone(virtual: str, *more: str) -> dict[str, Any]:
     return {"provides": [virtual, *more], "conflicts": [virtual], "replaces": [virtual]}
-
-
-def _text(content: bytes) -> str:
-    return base64.b64encode(content).decode()
 
 
 if __name__ == "__main__":
