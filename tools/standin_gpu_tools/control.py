@@ -27,7 +27,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import pathlib
 import sys
 import typing as t
 
@@ -96,7 +95,7 @@ def _hold(options: argparse.Namespace) -> None:
                 options.instance,
                 0 if options.instance is not None else None,
                 is_hidden=options.hidden,
-                is_alive=bool(options.pid) and pathlib.Path(f"/proc/{options.pid}").exists(),
+                is_alive=bool(options.pid) and (state.proc() / str(options.pid)).exists(),
             )
         )
 

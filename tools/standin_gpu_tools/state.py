@@ -129,12 +129,12 @@ class Gpu:
 
     def clients(self) -> list[Holder]:
         """Who keeps the GPU busy: what a test named, and all that have its device file open."""
-        alive = [one for one in self.holders if not one.is_alive or (_proc() / str(one.pid)).exists()]
+        alive = [one for one in self.holders if not one.is_alive or (proc() / str(one.pid)).exists()]
         return [*alive, *self._openers({one.pid for one in alive})]
 
     def _openers(self, known: set[int]) -> list[Holder]:
         device, found = f"/dev/nvidia{self.minor}", []
-        for process in sorted(_proc().glob("[0-9]*")):
+        for process in sorted(proc().glob("[0-9]*")):
             if int(process.name) in known:
                 continue
             with contextlib.suppress(OSError):
@@ -290,5 +290,5 @@ def note_call(argv: t.Sequence[str]) -> None:
         log.write(json.dumps(list(argv)) + "\n")
 
 
-def _proc() -> pathlib.Path:
+def proc() -> pathlib.Path:
     return pathlib.Path(os.environ.get("STANDIN_GPU_PROC", "/proc"))
