@@ -56,7 +56,7 @@ def parts(
     login_directories, login_files = docker.logins(wanted["registries"])
     return {
         "repositories": [_repository(wanted, platform["crio"])],
-        "packages": [{"name": "cri-o", "version": str(wanted["version"])}],
+        "packages": [toolkit.pinned("cri-o", str(wanted["version"]))],
         "directories": [*directories, *registry_directories, *login_directories],
         "files": [*files, *registry_files, *login_files],
         "units": [{"name": UNIT, "enabled": True, "state": "started", "drop_ins": "keep"}],

@@ -206,7 +206,7 @@ def test_crios_repository_is_that_of_its_minor_version() -> None:
     found = asked(**{**CRIO, "version": "1.34.2-1.1"}, mirror="https://mirror.example.org/")["component"]
     path = "repositories/isv:/cri-o:/stable:/v1.34/deb/"
     assert found["repositories"][0]["uris"] == [f"https://mirror.example.org/{path}"]
-    assert found["packages"] == [{"name": "cri-o", "version": "1.34.2-1.1"}]
+    assert found["packages"] == [{"name": "cri-o", "version": "1.34.2-1.1", "hold": True}]
     key = asked(**{**CRIO, "repository_key": ""})["problems"][0]
     assert "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.33/deb/Release.key" in key
 
