@@ -33,7 +33,7 @@ TAIL_LINES = 120
 # A second real build of a driver, which takes minutes of all processors: it runs when it is named.
 BY_NAME_ONLY = ("gpu_driver_trixie",)
 # They take longest, and begin first: none of them is to run alone at the end.
-LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit", "container_runtime_docker", "audit")
+LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "gpu_driver_ubuntu", "cuda_toolkit")
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
