@@ -9,30 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import names, packages, request_amd
+from . import names, packages, request_amd, settings
 from .generations import Flavour, flavour_for
 from .repository import Repository
 
 _VERSION = re.compile(r"(\d{3})(?:\.\d+){0,2}")
-# What apt may move of a driver; the toolkit for containers and CUDA have versions that do not look like a driver's.
-_GLOBS = (
-    "nvidia-* libnvidia-* libcuda1 libcudadebugger1 firmware-nvidia-gsp xserver-xorg-video-nvidia* libnvcuvid1 "
-    "libnvoptix1 libegl-nvidia0 libgl1-nvidia-* libgles-nvidia* libglx-nvidia0 libxnvctrl0 cuda-drivers*"
-)
-_UNATTENDED = (
-    "^nvidia-",
-    "^libnvidia-",
-    "^libcuda",
-    "^libnvcuvid",
-    "^libnvoptix",
-    "^libnvsdm",
-    "^firmware-nvidia-",
-    "^linux-modules-nvidia-",
-    "^linux-objects-nvidia-",
-    "^cuda-drivers",
-    "^xserver-xorg-video-nvidia",
-)
-_DROP_IN = "/etc/systemd/system/nvidia-persistenced.service.d"
 
 
 class _Refused(Exception):
@@ -161,7 +142,7 @@ class _Wish:
                     *(self._package(item) for item in named),
                     *({"name": name, "version": self._pattern(), "on_change": "none", "own": False} for name in along),
                 ],
-                "directories": [{"path": _DROP_IN}] if self._starts_without_its_mode else [],
+                "directories": [{"path": settings.DROP_IN}] if self._starts_without_its_mode else [],
                 "files": self._files(),
                 "units": self._units(),
             },
@@ -371,61 +352,17 @@ class _Wish:
         return [found.data("nvidia-cuda", flat=self.platform["manager"] == "apt")]
 
     def _files(self) -> list[dict[str, t.Any]]:
-        found: list[dict[str, t.Any]] = [
-            {
-                "path": "/etc/modprobe.d/mlops-hosts-gpu-driver.conf",
-                "content": "# Ansible managed\nblacklist nouveau\nblacklist nova_core\noptions nouveau modeset=0\n",
-                # A kernel's package brings the program; without kernels there is no initramfs.
-                "apply": list(self.platform["rebuild_initramfs"]) if self.seen["kernels"] else [],
-                "on_change": "none",
-            }
-        ]
-        if self.source == "distribution" and self.platform["manager"] == "apt":
-            version = f"{self.version}.*" if self._is_branch else f"{self.version}-*"
-            found.append(
-                {
-                    "path": "/etc/apt/preferences.d/mlops-hosts-gpu-driver",
-                    "content": (
-                        "# Ansible managed\n"
-                        f"Package: {_GLOBS}\nPin: release o=NVIDIA\nPin-Priority: -1\n\n"
-                        f"Package: {_GLOBS}\nPin: version {version}\nPin-Priority: 1001\n"
-                    ),
-                    "on_change": "none",
-                    "early": True,
-                }
-            )
-        if self.platform["manager"] == "apt" and self.wanted["unattended"] == "exclude":
-            # Held back, prebuilt modules would be missing for a kernel that comes; to their libraries they are tied.
-            patterns = [each for each in _UNATTENDED if not (self._prebuilt and each.startswith("^linux-"))]
-            lines = "".join(f'  "{pattern}";\n' for pattern in patterns)
-            found.append(
-                {
-                    "path": "/etc/apt/apt.conf.d/52mlops-hosts-gpu-driver",
-                    "content": f"// Ansible managed\nUnattended-Upgrade::Package-Blacklist {{\n{lines}}};\n",
-                    "on_change": "none",
-                }
-            )
+        # A kernel's package brings the program; without kernels there is no initramfs.
+        found = [settings.no_nouveau(self.platform["rebuild_initramfs"] if self.seen["kernels"] else [])]
+        by_apt = self.platform["manager"] == "apt"
+        if by_apt and self.source == "distribution":
+            found.append(settings.preferences(f"{self.version}.*" if self._is_branch else f"{self.version}-*"))
+        if by_apt and self.wanted["unattended"] == "exclude":
+            found.append(settings.not_unattended(prebuilt=self._prebuilt))
         if self.release.get("modular") and self.source == "vendor":
-            stream = f"{self.branch}-{'open' if self.flavour == 'open' else 'dkms'}"
-            found.append(
-                {
-                    "path": "/etc/dnf/modules.d/nvidia-driver.module",
-                    "content": f"[nvidia-driver]\nname=nvidia-driver\nprofiles=\nstate=enabled\nstream={stream}\n",
-                    "on_change": "none",
-                    "early": True,
-                }
-            )
+            found.append(settings.module_stream(self.branch, self.flavour))
         if self._starts_without_its_mode:
-            found.append(
-                {
-                    "path": f"{_DROP_IN}/mlops-hosts.conf",
-                    "content": (
-                        "# Ansible managed\n[Service]\nExecStart=\nExecStart=/usr/bin/nvidia-persistenced "
-                        "--user nvidia-persistenced --persistence-mode --verbose\n"
-                    ),
-                    "units": ["nvidia-persistenced.service"],
-                }
-            )
+            found.append(settings.persistence_mode())
         return found
 
     @property
