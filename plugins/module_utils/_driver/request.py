@@ -111,8 +111,8 @@ class _Wish:
         self.flavour = self._flavour()
 
     def answer(self) -> dict[str, t.Any]:
-        self._refuse_same_version_of_other()
         named = self._named()
+        self._refuse_namesakes({item.name for item in named if item.versioned})
         along = self._along({item.name for item in named})
         old = (self.installed["version"] or self.version).partition(".")[0]
         pin = names.pin(self.scheme, self.version)
@@ -179,16 +179,18 @@ class _Wish:
         have = self.installed["version"]
         return bool(have) and have.startswith(f"{branch}.") and self.installed["source"] in (None, self.source)
 
-    def _refuse_same_version_of_other(self) -> None:
-        """NVIDIA's and Red Hat's packages share names: by name and version they cannot be told apart."""
-        have, source = self.installed["version"], self.installed["source"]
-        if self.platform["manager"] != "dnf" or source in (None, self.source):
+    def _refuse_namesakes(self, named: set[str]) -> None:
+        """NVIDIA's and Red Hat's packages share names: by name and version dnf cannot tell them apart."""
+        have = self.installed["version"]
+        if self.platform["manager"] != "dnf" or not f"{have}.".startswith(f"{self.version}."):
             return
-        if f"{have}.".startswith(f"{self.version}."):
-            raise _Refused(
-                f"The host has {have} of source {source}, and packages of source {self.source} have the same names; "
-                "take it away first, with gpu_driver_state: absent, or choose another version."
-            )
+        for package in self.installed["packages"]:
+            if package["name"] in named and package["source"] not in (None, self.source):
+                raise _Refused(
+                    f"The host has {package['name']} {have} of source {package['source']}, and source {self.source} "
+                    "has a package of the same name; take the driver away first, with gpu_driver_state: absent, or "
+                    "choose another version."
+                )
 
     def _flavour(self) -> Flavour:
         found = {gpu["pci_id"]: gpu["generation"] for gpu in self.seen["gpus"]}

@@ -319,9 +319,18 @@ def test_what_red_hat_does_not_build_is_refused(more, says):
 
 
 def test_one_version_of_nvidia_and_of_red_hat_is_not_taken_for_the_other():
-    there = Installed("595.71.05", "open", "vendor", (Package("nvidia-driver-cuda", "3:595.71.05-1.el10"),))
+    theirs = Package("nvidia-driver-cuda", "3:595.71.05-1.el10", source="vendor")
+    there = Installed("595.71.05", "open", "vendor", (theirs,))
     asked = rhel(seen(installed=there, kernels=EL_KERNELS), version="595.71.05")
     assert "gpu_driver_state: absent" in asked["problems"][0]
+
+
+def test_packages_of_others_under_other_names_make_way_on_enterprise_linux():
+    theirs = Package("kmod-nvidia", "580.95.05-1.el9", source="distribution")
+    host = seen(installed=Installed("580.95.05", "open", "distribution", (theirs,)), kernels=EL_KERNELS)
+    asked = answer("RedHat", "9", host=host, version="580")
+    assert asked["problems"] == []
+    assert leftovers(asked, host, "vendor") == ["kmod-nvidia"]
 
 
 def test_a_distribution_driver_is_pinned_by_preferences_and_the_vendor_is_kept_out():
