@@ -241,6 +241,15 @@ options:
         description:
           - File name that the staged copy must have for the validator, for one that reads only certain names.
         type: str
+      validate_with:
+        description:
+          - Paths of other files of the component that this one names, such as certificates in the configuration of a
+            service, for a validator that opens them.
+          - The validator gets a copy of this file in which these paths lead to the new contents. It is asked again when
+            only one of them changes.
+        type: list
+        elements: str
+        default: []
       apply:
         description: Command that makes the running system read the file, such as V([udevadm, control, --reload]).
         type: list
@@ -614,6 +623,7 @@ SPEC = {
         mode=_text(default="0644"),
         validate=_items(default=[]),
         validate_as=_text(),
+        validate_with=_items(default=[]),
         apply=_items(default=[]),
         **_EFFECT,
         secret={"type": "bool", "default": False, "no_log": False},

@@ -42,6 +42,7 @@ class PathChange:
     effect: Effect = NOTHING
     validate: tuple[str, ...] = ()
     validate_as: str | None = None
+    validate_with: tuple[str, ...] = ()
     secret: bool = False
 
 

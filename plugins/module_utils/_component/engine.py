@@ -73,7 +73,7 @@ def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
     journal = journals.load(store)
     planned = look(request.component, store, tools.run)
     warnings = _judge_offline(planned, tools)
-    later = transaction.rehearse(planned.paths, tools.run, pending=bool(planned.work))
+    later = transaction.rehearse((*planned.paths, *planned.revalidated), tools.run, pending=bool(planned.work))
     result = returned(planned, after_install=later)
     result["warnings"] += warnings
     if journal is not None:

@@ -30,6 +30,7 @@ class Plan:
     holds: tuple[tuple[str, bool], ...]
     users: tuple[UserChange, ...]
     paths: tuple[PathChange, ...]
+    revalidated: tuple[PathChange, ...]
     units: UnitChanges
     removals: tuple[str, ...]
     users_gone: tuple[dict[str, t.Any], ...]
@@ -60,6 +61,7 @@ def make(situation: Situation) -> Plan:
         holds=package.holds,
         users=user.changes,
         paths=path.changes,
+        revalidated=path.revalidated,
         units=unit.changes,
         removals=package.removals,
         users_gone=user.gone,

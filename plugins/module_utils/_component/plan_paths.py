@@ -22,12 +22,14 @@ _INHERITED = ("directory", "repository", "json")
 
 @dataclasses.dataclass(frozen=True)
 class PathPart:
-    """``early`` are swapped in before the package manager works, ``changes`` after it. ``gone`` are directories
-    to remove after the commit, ``claims`` what the ledger will say."""
+    """``early`` are swapped in before the package manager works, ``changes`` after it. ``revalidated`` stay as they
+    are, and name files that change. ``gone`` are directories to remove after the commit, ``claims`` what the ledger
+    will say."""
 
     drift: tuple[Drift, ...]
     early: tuple[PathChange, ...]
     changes: tuple[PathChange, ...]
+    revalidated: tuple[PathChange, ...]
     gone: tuple[str, ...]
     claims: dict[str, dict[str, t.Any]]
 
@@ -68,7 +70,7 @@ class _Planner:
         leaving = {path for path, claim in self.owned.paths.items() if claim.get("early")} - self.path_claims.keys()
         early += tuple(change for change in self.paths if change.path in leaving)
         changes = tuple(change for change in self.paths if change.path not in leaving)
-        return PathPart(tuple(self.drift), early, changes, tuple(gone), self.path_claims)
+        return PathPart(tuple(self.drift), early, changes, self._revalidated(), tuple(gone), self.path_claims)
 
     def _file(self, file: WantedFile) -> None:
         if file.json_keys is not None:
@@ -81,6 +83,16 @@ class _Planner:
             self._swap(file.path, "repository", after, file.owner, file.group, NOTHING, file.effect, file, wrote)
         else:
             self._swap(file.path, "file", after, file.owner, file.group, NOTHING, file.effect, file)
+
+    def _revalidated(self) -> tuple[PathChange, ...]:
+        validated = {change.path for change in self.paths if change.validate}
+        new = {change.path for change in self.paths if change.before.content != change.after.content}
+        found = []
+        for file in self.component.files:
+            if file.validate and file.path not in validated and not new.isdisjoint(file.validate_with):
+                have = self.seen.nodes[file.path]
+                found.append(_change(file.path, have, have, file.owner, file.group, NOTHING, file))
+        return tuple(found)
 
     def _directory(self, directory: WantedDirectory) -> None:
         have = self.seen.nodes[directory.path]
@@ -141,19 +153,7 @@ class _Planner:
             after = dataclasses.replace(have, content=content)
             owner, group = owner_name(have.uid), group_name(have.gid)
         if content != have.content:
-            self.paths.append(
-                PathChange(
-                    file.path,
-                    have,
-                    after,
-                    owner,
-                    group,
-                    file.effect,
-                    file.validate,
-                    file.validate_as,
-                    file.secret,
-                )
-            )
+            self.paths.append(_change(file.path, have, after, owner, group, file.effect, file))
 
     def _swap(
         self,
@@ -176,19 +176,11 @@ class _Planner:
             return
         self.drift.extend(found)
         same_content = (after.kind, after.content, after.target) == (have.kind, have.content, have.target)
-        self.paths.append(
-            PathChange(
-                path,
-                have,
-                after,
-                owner,
-                group,
-                metadata_effect if same_content else effect,
-                file.validate if file and not same_content else (),
-                file.validate_as if file else None,
-                secret,
-            )
-        )
+        if same_content or file is None:
+            effect = metadata_effect if same_content else effect
+            self.paths.append(PathChange(path, have, after, owner, group, effect, secret=secret))
+        else:
+            self.paths.append(_change(path, have, after, owner, group, effect, file))
 
     def _not_a_directory(self, path: str) -> Node:
         have = self.seen.nodes[path]
@@ -271,6 +263,24 @@ class _Planner:
         for item in found:
             want, have = ("secret", "secret") if secret else (item.want, item.have)
             self.drift.append(Drift("json_key", f"{path}#{item.pointer}", "value", want, have))
+
+
+def _change(
+    path: str, before: Node, after: Node, owner: str, group: str, effect: Effect, file: WantedFile
+) -> PathChange:
+    """A change of content, which the file's validator has to accept."""
+    return PathChange(
+        path,
+        before,
+        after,
+        owner,
+        group,
+        effect,
+        file.validate,
+        file.validate_as,
+        file.validate_with,
+        file.secret,
+    )
 
 
 def _differences(kind: str, path: str, after: Node, have: Node, owner: str, group: str, *, secret: bool) -> list[Drift]:

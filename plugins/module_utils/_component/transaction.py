@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import tempfile
 import typing as t
 
@@ -70,7 +71,7 @@ def swap_early(plan: Plan, journal: Journal, store: Store, run: Runner) -> None:
         if change.after.kind != "absent":
             _stage(change)
     for change in plan.early:
-        validate(change, run)
+        validate(change, plan.early, run)
     for change in plan.early:
         node.swap_in(change.path, change.after)
 
@@ -103,8 +104,8 @@ def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reac
         if change.after.kind != "absent":
             _stage(change)
     reach("validate")
-    for change in others:
-        validate(change, run)
+    for change in (*others, *plan.revalidated):
+        validate(change, others, run)
     reach("stop")
     if plan.units.stop or plan.units.disable:
         _touch_units(journal, store)
@@ -402,13 +403,18 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
         must(done, "the earlier file is back, but could not be applied")
 
 
-def validate(change: PathChange, run: Runner) -> None:
-    """Let the program that will read a staged file accept it."""
-    if change.validate and change.after.kind == "file":
-        _validate(change, node.staged_path(change.path), run)
+def validate(change: PathChange, beside: t.Iterable[PathChange], run: Runner) -> None:
+    """Let the program that will read a staged file accept it. ``beside`` are the other changes that are staged."""
+    if not change.validate or change.after.kind != "file":
+        return
+    if change.validate_as is None and not change.validate_with:
+        _run_validator(change, node.staged_path(change.path), run)
+        return
+    with tempfile.TemporaryDirectory(prefix=".mlops-", dir=os.path.dirname(change.path)) as directory:
+        _run_validator(change, _copy(change, beside, directory), run)
 
 
-def rehearse(changes: t.Iterable[PathChange], run: Runner, *, pending: bool) -> list[str]:
+def rehearse(changes: t.Sequence[PathChange], run: Runner, *, pending: bool) -> list[str]:
     """Validate in check mode, on copies outside the host's places.
 
     Returns the files that only a real run can validate: the validator is not there yet, or ``pending`` packages may
@@ -418,12 +424,8 @@ def rehearse(changes: t.Iterable[PathChange], run: Runner, *, pending: bool) -> 
     for change in changes:
         if change.validate and change.after.kind == "file":
             with tempfile.TemporaryDirectory(prefix="mlops.hosts-") as directory:
-                copy = os.path.join(directory, change.validate_as or os.path.basename(change.path))
-                with open(copy, "wb") as out:
-                    os.fchmod(out.fileno(), 0o600)
-                    out.write(change.after.content or b"")
                 try:
-                    _run_validator(change, copy, run)
+                    _run_validator(change, _copy(change, changes, directory), run)
                 except HostError as exc:
                     if not pending and not isinstance(exc, _NotInstalled):
                         raise
@@ -431,14 +433,24 @@ def rehearse(changes: t.Iterable[PathChange], run: Runner, *, pending: bool) -> 
     return later
 
 
-def _validate(change: PathChange, staged: str, run: Runner) -> None:
-    if change.validate_as is None:
-        _run_validator(change, staged, run)
-        return
-    with tempfile.TemporaryDirectory(prefix=".mlops-", dir=os.path.dirname(change.path)) as directory:
-        copy = os.path.join(directory, change.validate_as)
-        os.link(staged, copy)
-        _run_validator(change, copy, run)
+def _copy(change: PathChange, beside: t.Iterable[PathChange], directory: str) -> str:
+    """A copy of the new file for its validator, in which the names of ``validate_with`` lead to copies of their new
+    contents: none of them is in its place yet."""
+    content = change.after.content or b""
+    for number, other in enumerate(beside):
+        if other.path in change.validate_with and other.after.kind == "file":
+            named = os.path.join(directory, f".{number}-{os.path.basename(other.path)}")
+            _write_private(named, other.after.content or b"")
+            whole_name = rb"(?<![\w./-])" + re.escape(other.path.encode()) + rb"(?![\w./-])"
+            content = named.encode().join(re.split(whole_name, content))
+    copy = os.path.join(directory, change.validate_as or os.path.basename(change.path))
+    _write_private(copy, content)
+    return copy
+
+
+def _write_private(path: str, content: bytes) -> None:
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
+        out.write(content)
 
 
 def _run_validator(change: PathChange, path: str, run: Runner) -> None:

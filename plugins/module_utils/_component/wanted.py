@@ -42,6 +42,7 @@ class WantedFile:
     mode: int = 0o644
     validate: tuple[str, ...] = ()
     validate_as: str | None = None
+    validate_with: tuple[str, ...] = ()
     effect: Effect = Effect()
     secret: bool = False
     kind: str = "file"
@@ -204,6 +205,7 @@ def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
         mode=_mode(item),
         validate=tuple(item["validate"]),
         validate_as=item["validate_as"],
+        validate_with=tuple(item["validate_with"]),
         effect=_effect(item, tuple(item["apply"])),
         secret=item["secret"],
         early=item["early"],
@@ -260,6 +262,14 @@ def _refuse_contradictions(component: Component) -> None:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise HostError(f"component {component.name!r} asks twice for {kind} {', '.join(twice)}")
+    files = {item.path for item in component.files}
+    for file in component.files:
+        unknown = sorted(set(file.validate_with) - files)
+        if unknown:
+            raise HostError(
+                f"validate_with of {file.path} names {', '.join(unknown)}, which is no file of "
+                f"component {component.name!r}"
+            )
     units = {unit.name for unit in component.units}
     effects = [(item.path, item.effect) for item in component.directories]
     effects += [(item.path, item.effect) for item in component.files]

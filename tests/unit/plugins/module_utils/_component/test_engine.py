@@ -143,6 +143,74 @@ def test_the_validator_sees_the_new_content_under_the_name_it_needs(host):
     assert sorted(host.snapshot()) == ["a"]
 
 
+def named(host, config, ca=b"good"):
+    """A configuration that names a certificate, whose reader opens it."""
+    path = host.path("ca.pem")
+    text = config.replace(b"CA", path.encode())
+    return component(
+        files=(
+            host.file("conf", text, validate=("reads", "{staged}"), validate_with=(path,)),
+            host.file("ca.pem", ca, secret=True, mode=0o600),
+        )
+    )
+
+
+def reader(seen):
+    """Accepts a file whose lines "ca PATH" all lead to good certificates; remembers what it read and where."""
+
+    def read(path):
+        found = [pathlib.Path(line.split()[1]) for line in pathlib.Path(path).read_text().splitlines()]
+        seen.append([(str(ca), ca.read_bytes(), ca.stat().st_mode & 0o777) for ca in found if ca.exists()])
+        return 0 if found and all(ca.exists() and ca.read_bytes() == b"good" for ca in found) else 1
+
+    return read
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check-mode", "for-real"])
+def test_a_file_is_validated_with_the_new_contents_of_the_files_that_it_names(host, check):
+    seen = []
+    host.programs["reads"] = reader(seen)
+    host.ensure(named(host, b"ca CA\n"), check=check)
+    ((path, content, mode),) = seen[0]
+    assert (content, mode) == (b"good", 0o600)
+    assert path != host.path("ca.pem") and not os.path.exists(path)
+    if not check:
+        assert (host.root / "conf").read_text() == f"ca {host.path('ca.pem')}\n"
+        assert sorted(host.snapshot()) == ["ca.pem", "conf"]
+
+
+def test_only_whole_names_lead_to_the_new_contents(host):
+    seen = []
+    host.programs["reads"] = reader(seen)
+    (host.root / "ca.pem.old").write_bytes(b"good")
+    host.ensure(named(host, b"ca CA\nca CA.old\n"))
+    assert [path for path, _content, _mode in seen[0]][1] == host.path("ca.pem.old")
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check-mode", "for-real"])
+def test_a_file_is_validated_again_when_only_a_file_that_it_names_changes(host, check):
+    host.programs["reads"] = reader([])
+    host.ensure(named(host, b"ca CA\n"))
+    before = host.snapshot()
+    with pytest.raises(HostError, match="conf is refused"):
+        host.ensure(named(host, b"ca CA\n", b"bad"), check=check)
+    assert host.snapshot() == before
+    host.ensure(named(host, b"ca CA\n"))
+
+
+def test_a_file_that_is_only_validated_again_is_not_written(host):
+    seen = []
+    host.programs["reads"] = reader(seen)
+    host.ensure(named(host, b"ca CA\n"))
+    os.chmod(host.root / "ca.pem", 0o644)
+    (host.root / "ca.pem").write_bytes(b"edited")
+    inode = (host.root / "conf").stat().st_ino
+    result = host.ensure(named(host, b"ca CA\n"))
+    assert [item["after_header"] for item in result["diff"]] == [host.path("ca.pem")]
+    assert len(seen) == 2
+    assert (host.root / "conf").stat().st_ino == inode
+
+
 def test_a_validator_that_is_not_installed_is_reported_in_check_mode_and_refused_otherwise(host):
     wanted = component(files=(host.file("a", b"new", validate=("nowhere", "{staged}")),))
     assert host.ensure(wanted, check=True)["after_install"] == [f"{host.path('a')}: nowhere"]
