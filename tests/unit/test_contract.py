@@ -62,11 +62,14 @@ def defaults_are_the_argument_specs(root: pathlib.Path) -> t.Iterator[str]:
 def every_default_is_read(root: pathlib.Path) -> t.Iterator[str]:
     for role in roles(root):
         files = [path for folder in READ_IN for path in role.glob(f"{folder}/**/*") if path.is_file()]
-        text = "\n".join(path.read_text(errors="replace") for path in files)
+        text = "\n".join(path.read_text(errors="replace") for path in [*files, *root.glob("plugins/**/*.py")])
         defaults = load(role / "defaults/main.yml") or {}
         for name in sorted(defaults):
             others = repr([value for other, value in defaults.items() if other != name])
-            if not re.search(rf"\b{re.escape(name)}\b", text + others):
+            noun = name[len(role.name) + 1 :]
+            last = noun.rpartition("_")[2]
+            # By its name, of the converted options, or by the code that is given all of these.
+            if not re.search(rf"\b({name}|__{role.name}_options\.{noun})\b|['\"]{noun}['\"]|}}{last}\"", text + others):
                 yield f"{role.name}: nothing reads {name}"
 
 
@@ -119,7 +122,7 @@ def an_audit_changes_nothing(root: pathlib.Path) -> t.Iterator[str]:
 
 def the_audit_has_every_role_of_the_site(root: pathlib.Path) -> t.Iterator[str]:
     plays = load(root / "playbooks/site.yml") or []
-    listed = {role["role"] for play in plays for role in play.get("roles", ())}
+    listed = {task["ansible.builtin.include_role"]["name"] for play in plays for task in play["tasks"]}
     audited = {
         name
         for play in load(root / "playbooks/audit.yml") or []
@@ -203,7 +206,10 @@ BROKEN = {
 - command:
   when: not (ansible_check_mode or mlops_hosts_audit)
 """,
-    "playbooks/site.yml": "- {roles: [{role: x.y.web}, {role: x.y.new}]}\n",
+    "playbooks/site.yml": (
+        "- tasks: [{ansible.builtin.include_role: {name: x.y.web}}]\n"
+        "- tasks: [{ansible.builtin.include_role: {name: x.y.new}}]\n"
+    ),
     "playbooks/audit.yml": "- {vars: {audit_roles_of_all: [x.y.web, x.y.old]}}\n",
     "molecule/web_podman/molecule.yml": "platforms: []\n",
     "molecule/shyness/molecule.yml": "platforms: []\n",
