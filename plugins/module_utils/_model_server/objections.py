@@ -160,6 +160,8 @@ def _wrong_extras(instance: Instance) -> t.Iterator[str]:
     for name, value in instance.environment.items():
         if not _VARIABLE.match(str(name)):
             yield f"has {name!r} in environment, which is no name of a variable"
+        elif not isinstance(value, (str, int)) or isinstance(value, bool):
+            yield f"has {name} in environment, whose value is {value!r} and not text; write it in quotes"
         elif _unprintable(str(value)):
             yield f"has {name} in environment, whose value holds a control character"
     if any(_unprintable(word) for word in instance.extra_args):
@@ -181,18 +183,26 @@ def questions(items: t.Iterable[Data]) -> dict[str, list[t.Any]]:
     return {"paths": list(dict.fromkeys(paths)), "ports": sorted({instance.port for instance in instances})}
 
 
-def host_problems(items: t.Iterable[Data], seen: Data, *, check_mode: bool = False) -> list[str]:
+def host_problems(
+    items: t.Iterable[Data], seen: Data, *, drift: t.Iterable[Data] = (), check_mode: bool = False
+) -> list[str]:
     """One sentence for each thing on the host that stands against the request.
 
-    In check mode what is missing is no problem: an earlier role of the same run may be what brings it.
+    ``drift`` is what the component differs in, which says the servers that this run stops. In check mode what is
+    missing is no problem: an earlier role of the same run may be what brings it.
     """
     instances = present(items)
+    stopped = {
+        item["item"]
+        for item in drift
+        if (item["kind"], item["attribute"], item["want"]) == ("unit", "state", "stopped")
+    }
     paths = {item["path"]: item for item in seen["paths"]}
     found: list[str] = []
     for instance in instances:
         words = [
             *_wrong_files(instance, paths, missing=not check_mode),
-            *_taken(instance, instances, seen["listeners"]),
+            *_taken(instance, instances, seen["listeners"], stopped),
         ]
         found += [f"Model server instance {instance.name!r} {text}." for text in words]
     return found
@@ -229,7 +239,9 @@ def _wrong_files(instance: Instance, paths: t.Mapping[str, Data], *, missing: bo
             )
 
 
-def _taken(instance: Instance, instances: t.Sequence[Instance], listeners: t.Iterable[Data]) -> t.Iterator[str]:
+def _taken(
+    instance: Instance, instances: t.Sequence[Instance], listeners: t.Iterable[Data], stopped: t.Collection[str]
+) -> t.Iterator[str]:
     stays = {other.unit: other for other in instances}
     for listener in listeners:
         unit = listener["unit"]
@@ -239,13 +251,14 @@ def _taken(instance: Instance, instances: t.Sequence[Instance], listeners: t.Ite
             or not _overlap(instance.host, listener["address"])
         ):
             continue
-        if unit is not None and unit.startswith("mlops-model-"):
-            if unit in stays:
-                yield (
-                    f"wants port {instance.port}, which instance {stays[unit].name!r} still has; move that one first, "
-                    "in a run of its own"
-                )
-            continue  # it is removed by this run, before anything starts
+        if unit in stays:
+            yield (
+                f"wants port {instance.port}, which instance {stays[unit].name!r} still has; move that one first, "
+                "in a run of its own"
+            )
+            continue
+        if unit in stopped:
+            continue  # before anything starts
         holder = listener["process"] or "a process that cannot be seen"
         details = [f"pid {listener['pid']}"] if listener["pid"] else []
         details += [unit] if unit else []

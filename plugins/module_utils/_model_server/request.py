@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .component import component, probes
 from .instance import Data, present
 from .objections import problems, questions
+
+_SCOPE = re.compile(r"[a-z0-9_-]{0,32}\Z")
 
 
 def request(
@@ -20,9 +23,12 @@ def request(
     groups: t.Sequence[str] = (),
     packages: t.Sequence[Data] = (),
     platform: str = "this platform",
+    scope: str = "",
 ) -> dict[str, t.Any]:
     """All that the role needs to know before it asks a host: see the filter ``model_server_request``."""
     found = [*problems(items), *_no_package(items, packages, platform)]
+    if not _SCOPE.match(scope):
+        found.append(f"model_server_scope is {scope!r}; use up to 32 small letters, digits, '-' and '_'.")
     usable = () if found else items
     return {
         "problems": found,

@@ -95,6 +95,8 @@ def test_a_usual_instance_has_no_problem():
         pytest.param([chat(environment={"LLAMA_ARG_AGENT": "1"})], "hands the host", id="agent"),
         pytest.param([chat(environment={"A B": "1"})], "no name of a variable", id="variable-bad"),
         pytest.param([chat(environment={"A": "1\nB=2"})], "has A in environment, whose value", id="variable-two-lines"),
+        pytest.param([chat(environment={"A": True})], "whose value is True and not text; write it in quotes", id="on"),
+        pytest.param([chat(environment={"A": 0.1})], "whose value is 0.1 and not text", id="variable-of-a-fraction"),
     ],
 )
 def test_what_is_refused_is_one_sentence_without_the_key(instances, problem):
@@ -286,7 +288,19 @@ def test_who_has_the_port_is_named():
 
 def test_a_port_may_be_our_own_or_that_of_an_instance_that_goes():
     assert host_problems([chat()], seen(listener(unit="mlops-model-chat.service"))) == []
-    assert host_problems([chat()], seen(listener(unit="mlops-model-old.service"))) == []
+    old = {"kind": "unit", "item": "mlops-model-old.service", "attribute": "state", "want": "stopped", "have": "active"}
+    assert host_problems([chat()], seen(listener(unit="mlops-model-old.service")), drift=[old]) == []
+
+
+def test_a_port_of_an_instance_of_another_scope_is_taken():
+    (found,) = host_problems([chat()], seen(listener(process="llama-server", unit="mlops-model-old.service")))
+    assert "which llama-server (pid 812, mlops-model-old.service) has" in found
+
+
+def test_a_scope_is_a_name():
+    (problem,) = request([], user="models", packages=PACKAGES, scope="Team A")["problems"]
+    assert problem.startswith("model_server_scope is 'Team A'; use up to 32 small letters")
+    assert request([], user="models", packages=PACKAGES, scope="team_a")["problems"] == []
 
 
 def test_a_port_of_an_instance_that_moves_away_is_not_free_yet():
