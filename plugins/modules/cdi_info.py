@@ -27,7 +27,15 @@ options:
     description: Seconds that each command may take.
     type: int
     default: 60
+  _paths:
+    description: Filled in by the action plugin with more paths that it asks about. Not for use.
+    type: list
+    elements: str
+    default: []
 attributes:
+  async:
+    description: It does not run in the background.
+    support: none
   check_mode:
     description: It changes nothing.
     support: full
@@ -39,6 +47,8 @@ attributes:
     platforms: linux
     support: full
 notes:
+  - The specifications are YAML, which is parsed on the controller as container engines parse it. The host needs no
+    parser.
   - Containers are those of Docker and of root's Podman. It needs root, as they do.
 seealso:
   - module: mlops.hosts.gpu_info
@@ -68,7 +78,7 @@ verdict:
   type: str
   returned: success
 reasons:
-  description: A sentence for each thing that is wrong.
+  description: A sentence for each thing that is wrong, and for each file that cannot be read, of other kinds as well.
   type: list
   elements: str
   returned: success
@@ -103,6 +113,22 @@ specs:
       type: list
       elements: str
       sample: ["580.95.05"]
+unreadable:
+  description:
+    - Files in C(/etc/cdi) and C(/var/run/cdi) that container engines pass over, since they cannot be opened, are not
+      valid YAML or have another shape than CDI's.
+    - They do not change the verdict, which is about what engines do read.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    path:
+      description: Where it is.
+      type: str
+    reason:
+      description: Why it cannot be read.
+      type: str
+      sample: "it is not valid YAML: line 3: kind is there twice"
 driver_version:
   description: Version of the driver that is loaded. Null where nothing tells.
   type: str
@@ -132,11 +158,12 @@ containers_to_recreate:
       elements: str
 """
 
+import dataclasses
 import os.path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._cdi import containers, judge, spec
+from ..module_utils._cdi import containers, files
 from ..module_utils._errors import HostError
 from ..module_utils._gpu.info import collect
 from ..module_utils._runner import ModuleRunner
@@ -144,41 +171,29 @@ from ..module_utils._runner import ModuleRunner
 SPEC = {
     "vendor": {"type": "str", "choices": ["nvidia", "amd"], "default": "nvidia"},
     "timeout_s": {"type": "int", "default": 60},
+    "_paths": {"type": "list", "elements": "str", "default": []},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    run, vendor = ModuleRunner(module), module.params["vendor"]
+    run = ModuleRunner(module)
     try:
-        report = collect(run, timeout_s=module.params["timeout_s"])
-        specs = spec.read_all()
+        report = collect(run, timeout_s=module.params["timeout_s"]).as_result()
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    found = judge.judge(vendor, specs, report, containers.running(run), os.path.exists)
-    module.exit_json(
-        changed=False,
-        verdict=found.verdict,
-        reasons=list(found.reasons),
-        refreshable=found.answers,
-        refresh_command=judge.refresh_command(vendor),
-        driver_version=report.driver.version if vendor == "nvidia" else None,
-        specs=[
-            {"path": item.path, "kind": item.kind, "devices": list(item.devices), "drivers": list(item.drivers)}
-            for item in specs
-            if item.kind == judge.KINDS[vendor]
-        ],
-        containers_to_recreate=[
-            {
-                "engine": item.engine,
-                "name": item.name,
-                "id": item.id,
-                "devices": list(item.devices),
-                "drivers": list(item.drivers),
-            }
-            for item in found.recreate
-        ],
-    )
+    found = files.read_all()
+    paths = {*module.params["_paths"], *files.paths_in(file.text for file in found)}
+    # The action plugin makes the return values of it.
+    host = {
+        "vendor": module.params["vendor"],
+        "files": [dataclasses.asdict(file) for file in found],
+        "exists": {path: os.path.exists(path) for path in paths},
+        "gpus": report["gpus"],
+        "driver_version": report["driver"]["version"],
+        "containers": [dataclasses.asdict(item) for item in containers.running(run)],
+    }
+    module.exit_json(changed=False, host=host)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import json
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.mlops.hosts.plugins.module_utils._cdi import spec
+from ansible_collections.mlops.hosts.plugins.module_utils._cdi import files
 from ansible_collections.mlops.hosts.plugins.modules import cdi_info, container_image, container_runtime_info
+from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi.found import Found
 
 IMAGE = "r.example.org/tiny@sha256:" + "0" * 64
 
@@ -73,9 +74,12 @@ def test_docker_is_asked(ask):
 def test_a_specification_without_its_gpus_is_stale(ask, monkeypatch, tmp_path):
     (tmp_path / "cdi").mkdir()
     (tmp_path / "cdi/amd.json").write_text('{"kind": "amd.com/gpu", "devices": [{"name": "99"}]}')
-    monkeypatch.setattr(spec.read_all, "__defaults__", ((str(tmp_path / "cdi"),),))
+    (tmp_path / "cdi/net.yaml").write_text("kind: a.b/net\ncontainerEdits: {deviceNodes: [{path: /dev/null}]}\n")
+    monkeypatch.setattr(files.read_all, "__defaults__", ((str(tmp_path / "cdi"),),))
     engines = dict.fromkeys(["docker", "podman"], "exit 127")
-    told = ask(cdi_info, vendor="amd", check=True, programs=engines)
-    assert (told["changed"], told["verdict"]) == (False, "stale")
+    answer = ask(cdi_info, vendor="amd", check=True, programs=engines, _paths=["/none/at all"])
+    assert answer["host"]["exists"] == {"/gpu": False, "/net": False, "/dev/null": True, "/none/at all": False}
+    told = Found.of("amd", answer["host"]).as_result()
+    assert (answer["changed"], told["verdict"]) == (False, "stale")
     assert "offers what the host does not have: 99" in told["reasons"][0]
     assert told["specs"][0]["devices"] == ["99"]

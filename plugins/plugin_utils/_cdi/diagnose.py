@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .._gpu.info import Report
-from .._gpu.model import Gpu, Vendor
-from .containers import Container
+from ...module_utils._cdi.containers import Container
+from ...module_utils._gpu.info import Report
+from ...module_utils._gpu.model import Gpu, Vendor
 from .spec import Spec
 
 Verdict = t.Literal["fresh", "stale", "missing", "conflicting", "not_needed"]

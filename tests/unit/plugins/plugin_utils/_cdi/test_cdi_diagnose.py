@@ -12,10 +12,11 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils._cdi import containers, judge, spec
-from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._cdi import containers
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.info import Report
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Driver, Gpu, MigDevice
+from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi import diagnose, spec
+from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi.found import Found
 
 LIB = "/usr/lib/x86_64-linux-gnu"
 DRIVER = "580.95.05"
@@ -50,8 +51,10 @@ def written(*names: str, driver: str = DRIVER, path: str = "/var/run/cdi/nvidia.
     return spec.parse(path, text(*names, driver=driver))
 
 
-def judged(specs: list[spec.Spec], report: Report, *running: containers.Container, gone: str = "") -> judge.Judgement:
-    return judge.judge("nvidia", specs, report, running, lambda path: path != gone)
+def judged(
+    specs: list[spec.Spec], report: Report, *running: containers.Container, gone: str = ""
+) -> diagnose.Judgement:
+    return diagnose.judge("nvidia", specs, report, running, lambda path: path != gone)
 
 
 def test_what_the_toolkit_writes_is_read() -> None:
@@ -62,18 +65,42 @@ def test_what_the_toolkit_writes_is_read() -> None:
     assert found.paths == ("/dev/nvidiactl", "/dev/nvidia0", f"{LIB}/libcuda.so.{DRIVER}")
 
 
-@pytest.mark.parametrize("broken", ["kind: |\n  x\n", "- a\n", "a: 1\n"])
-def test_a_broken_file_is_named(broken: str) -> None:
-    with pytest.raises(HostError, match="/etc/cdi/x.yaml is no CDI specification"):
-        spec.parse("/etc/cdi/x.yaml", broken)
+def told(*files: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    """The answer of a host without GPUs, in the module's JSON."""
+    whole = [{"text": "", "problem": None, **file} for file in files]
+    return {"files": whole, "exists": {}, "gpus": [], "driver_version": None, "containers": [], **more}
 
 
-def test_files_are_read_in_their_order_and_missing_directories_passed_over(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "b.json").write_text('{"kind": "amd.com/gpu", "devices": [{"name": "0"}]}')
-    (tmp_path / "a.yaml").write_text(text("0"))
-    (tmp_path / "note.txt").write_text("no")
-    found = spec.read_all([str(tmp_path / "none"), str(tmp_path)])
-    assert [item.kind for item in found] == ["nvidia.com/gpu", "amd.com/gpu"]
+@pytest.mark.parametrize("broken", ["kind: |\n  x\n", "- a\n", "a: 1\n", ""])
+def test_a_broken_file_is_named_and_hides_nothing(broken: str) -> None:
+    seen = dataclasses.asdict(FIRST)
+    files = [{"path": "/etc/cdi/x.yaml", "text": broken}, {"path": "/var/run/cdi/nvidia.yaml", "text": text("0")}]
+    everything = {"/dev/nvidiactl": True, "/dev/nvidia0": True, f"{LIB}/libcuda.so.{DRIVER}": True}
+    host = told(*files, gpus=[seen], driver_version=DRIVER, exists=everything)
+    found = Found.of("nvidia", host).as_result()
+    assert found["verdict"] == "fresh"
+    assert found["reasons"][0].startswith("/etc/cdi/x.yaml is not read by container engines: it ")
+    assert [item["path"] for item in found["unreadable"]] == ["/etc/cdi/x.yaml"]
+
+
+def test_a_file_that_cannot_be_opened_is_named_with_the_reason() -> None:
+    found = Found.of("nvidia", told({"path": "/etc/cdi/x.yaml", "problem": "Permission denied"})).as_result()
+    assert found["verdict"] == "not_needed"
+    assert "/etc/cdi/x.yaml is not read by container engines: Permission denied." in found["reasons"][0]
+
+
+def test_an_unreadable_file_offers_nothing() -> None:
+    seen = dataclasses.asdict(FIRST)
+    host = told({"path": "/var/run/cdi/nvidia.yaml", "text": text("0")[:-20] + "["}, gpus=[seen])
+    found = Found.of("nvidia", host).as_result()
+    assert (found["verdict"], found["refreshable"]) == ("missing", True)
+    assert "/var/run/cdi/nvidia.yaml is not read" in found["reasons"][-1]
+
+
+def test_only_paths_of_this_kind_are_asked_about() -> None:
+    other = {"path": "/etc/cdi/net.yaml", "text": "kind: a.b/net\ncontainerEdits: {deviceNodes: [{path: /dev/n}]}\n"}
+    host = told(other, {"path": "/etc/cdi/gpu.yaml", "text": text("0")}, exists={"/dev/nvidia0": True})
+    assert Found.of("nvidia", host).unknown_paths == ["/dev/nvidiactl", f"{LIB}/libcuda.so.{DRIVER}"]
 
 
 @pytest.mark.parametrize(
