@@ -74,7 +74,9 @@ live_restore:
   type: bool
   returned: success
 flags:
-  description: Options that the unit of the engine gives to it.
+  description:
+    - Options that the unit of the engine gives to it, as of the next C(daemon-reload).
+    - A shell's C(-c) is read, and what a script of its own does is not.
   type: list
   elements: dict
   returned: success
@@ -88,7 +90,7 @@ flags:
       type: str
       sample: --log-driver
     source:
-      description: The last file of the unit that has it. Null when none was found to.
+      description: The file that has it, which is one of the unit's or one of environment variables.
       type: str
       sample: /etc/systemd/system/docker.service.d/override.conf
 config_keys:

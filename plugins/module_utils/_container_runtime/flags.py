@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
+import itertools
 import os.path
 import re
 import shlex
 import typing as t
+
+from .. import _unit_file
+from .._unit_file import Word
 
 # Flags whose key is not their own name; dockerd refuses both at once.
 _KEYS = {
@@ -38,81 +41,80 @@ _KEYS = {
     "registry-mirror": "registry-mirrors",
     "storage-opt": "storage-opts",
 }
-# The first one that has a file of a name counts.
-_PLACES = (
-    "etc/systemd/system",
-    "run/systemd/system",
-    "usr/local/lib/systemd/system",
-    "usr/lib/systemd/system",
-    "lib/systemd/system",
-)
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?\Z")
+# Short options without a value, after which others follow in the same word.
+_SWITCHES = "Dhv"
+_SHELLS = ("sh", "bash", "dash")
+_OPERATORS = "();<>|&\n"
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))\Z")
 
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """``key`` is the key of daemon.json, ``source`` the file that has the flag, None when no file was found to."""
+    """``key`` is the key of daemon.json, ``source`` the file that has the flag."""
 
     key: str
     flag: str
-    source: str | None
+    source: str
 
 
-def unit_files(unit: str, root: str = "/") -> list[str]:
-    """The files that make the unit what it will be after a restart, in their order.
-
-    systemd itself tells of drop-ins as of the last daemon-reload only.
-    """
-    places = [os.path.join(root, place) for place in _PLACES]
-    fragment = next((f"{place}/{unit}" for place in places if os.path.exists(f"{place}/{unit}")), None)
-    drop_ins: dict[str, str] = {}
-    for place in reversed(places):
-        drop_ins.update({os.path.basename(path): path for path in glob.glob(f"{place}/{unit}.d/*.conf")})
-    return [*([fragment] if fragment else []), *(drop_ins[name] for name in sorted(drop_ins))]
-
-
-def read(files: t.Iterable[str], text_of: t.Callable[[str], str]) -> list[Flag]:
+def read(unit: str, files: t.Iterable[str], text_of: t.Callable[[str], str]) -> list[Flag]:
     """The options that the unit made of these files gives."""
-    command: list[str] = []
-    environment: dict[str, str] = {}
-    sources: list[tuple[str, str]] = []
-    for path in files:
-        text = re.sub(r"^\s*[#;].*$", "", text_of(path).replace("\\\n", " "), flags=re.MULTILINE)
-        sources.append((path, text))
-        for name, value in re.findall(r"^\s*(ExecStart|Environment|EnvironmentFile)\s*=(.*)$", text, re.MULTILINE):
-            value = value.strip()
-            if name == "ExecStart":
-                command = _split(value) or []
-            elif name == "Environment":
-                environment.update(word.partition("=")[::2] for word in _split(value))
-            elif value:
-                told = text_of(value.lstrip("-"))
-                sources.append((value.lstrip("-"), told))
-                environment.update(_variables(told))
-    words: list[str] = []
-    for word in command:
-        variable = _VARIABLE.match(word)
-        words += _split(environment.get(variable.group(1), "")) if variable else [word]
     found = []
-    for word in words[1:]:
-        name = word.partition("=")[0]
-        if re.match(r"--\w|-\w", name):
-            name = name if name.startswith("--") else name[:2]
-            key = _KEYS.get(name.lstrip("-"), name.lstrip("-"))
-            # The last file that has it is the one that counts.
-            holders = [path for path, text in sources if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)]
-            found.append(Flag(key, name, holders[-1] if holders else None))
+    service = _unit_file.service(unit, files, text_of)
+    for command in service.commands:
+        for word in arguments(command, service.environment):
+            if word.text == "--":
+                break
+            found += [Flag(_KEYS.get(name, name), f"{dashes}{name}", word.source) for dashes, name in _names(word.text)]
     return found
 
 
-def _variables(text: str) -> dict[str, str]:
-    """Of an environment file."""
-    found = re.findall(r"^\s*(\w+)=(.*?)\s*$", text, re.MULTILINE)
-    return {name: value.strip("\"'") for name, value in found}
+def _names(text: str) -> t.Iterator[tuple[str, str]]:
+    """Of the options in a word, the dashes and the name."""
+    option = re.match(r"--(\w[\w-]*)", text)
+    if option:
+        yield "--", option[1]
+    elif re.match(r"-\w", text):
+        for letter in text[1:]:
+            yield "-", letter
+            if letter not in _SWITCHES:
+                break
 
 
-def _split(text: str) -> list[str]:
+def arguments(command: t.Sequence[Word], environment: t.Mapping[str, Word]) -> list[Word]:
+    """What dockerd is given, be it begun by the unit, by a program such as env, or by a shell."""
+    words = _unit_file.expanded(command, environment)
+    script = _script(command)
+    if script:
+        words = list(_of_shell(script, environment))
+    begin = next((at for at, word in enumerate(words) if os.path.basename(word.text) == "dockerd"), 0)
+    rest = words[begin + 1 :]
+    # What follows an operator is given to another program.
+    return (
+        list(itertools.takewhile(lambda word: word.text.strip(_OPERATORS) or not word.text, rest)) if script else rest
+    )
+
+
+def _script(command: t.Sequence[Word]) -> Word | None:
+    """The text that a shell is given with -c."""
+    if os.path.basename(command[0].text) not in _SHELLS:
+        return None
+    options = (at for at, word in enumerate(command) if re.match(r"-\w*c\w*\Z", word.text))
+    at = next(options, len(command)) + 1
+    return command[at] if at < len(command) else None
+
+
+def _of_shell(script: Word, environment: t.Mapping[str, Word]) -> t.Iterator[Word]:
+    """The words of a script, operators among them, with variables split as a shell does."""
+    lexer = shlex.shlex(script.text.replace("$$", "$"), posix=True, punctuation_chars=_OPERATORS)
+    lexer.whitespace, lexer.whitespace_split = " \t", True
     try:
-        return shlex.split(text)
+        tokens = list(lexer)
     except ValueError:
-        return text.split()
+        tokens = script.text.split()
+    for token in tokens:
+        variable = _VARIABLE.match(token)
+        if variable is None:
+            yield Word(token, script.source)
+        elif value := environment.get(variable[1] or variable[2]):
+            yield from (Word(text, value.source) for text in value.text.split())

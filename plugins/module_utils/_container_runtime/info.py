@@ -11,6 +11,7 @@ import json
 import os
 import typing as t
 
+from .. import _unit_file
 from .._runner import Runner
 from . import containerd, flags
 from .docker import DAEMON_JSON, RELOADABLE, UNIT
@@ -52,7 +53,7 @@ def docker(run: Runner, mounts: t.Sequence[str], read: t.Callable[[str], str], r
         version=said.get("ServerVersion"),
         running=said.get("ContainersRunning"),
         live_restore=said.get("LiveRestoreEnabled"),
-        flags=tuple(flags.read(flags.unit_files(UNIT, root), read)),
+        flags=tuple(flags.read(UNIT, _unit_file.paths(UNIT, root), read)),
         config_keys=tuple(_object(read(DAEMON_JSON))),
         mounts=looked_at(mounts),
     )

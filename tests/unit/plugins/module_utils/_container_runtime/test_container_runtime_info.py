@@ -9,6 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils import _unit_file
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import (
     containerd,
     crio,
@@ -80,8 +81,8 @@ def test_a_docker_that_does_not_run_tells_nothing_but_its_options(tmp_path: path
 
 def test_options_of_the_environment_file_are_options_of_the_unit(tmp_path: pathlib.Path) -> None:
     options = 'DOCKER_OPTS="--log-driver=journald -D --registry-mirror https://m.example.org"\n'
-    files = flags.unit_files(docker.UNIT, units(tmp_path, "26.1.5"))
-    assert [(flag.key, flag.source) for flag in flags.read(files, reader(default=options))[2:]] == [
+    files = _unit_file.paths(docker.UNIT, units(tmp_path, "26.1.5"))
+    assert [(flag.key, flag.source) for flag in flags.read(docker.UNIT, files, reader(default=options))[2:]] == [
         ("log-driver", "/etc/default/docker"),
         ("debug", "/etc/default/docker"),
         ("registry-mirrors", "/etc/default/docker"),
@@ -90,10 +91,59 @@ def test_options_of_the_environment_file_are_options_of_the_unit(tmp_path: pathl
 
 def test_a_drop_in_counts_as_soon_as_it_lies_there(tmp_path: pathlib.Path) -> None:
     drop_in = "[Service]\n# ExecStart=/no --debug\nExecStart=\nExecStart=/usr/sbin/dockerd \\\n  -g /srv\n"
-    files = flags.unit_files(docker.UNIT, units(tmp_path, "26.1.5", hand=drop_in))
-    assert [(flag.key, flag.flag, flag.source) for flag in flags.read(files, reader())] == [
+    files = _unit_file.paths(docker.UNIT, units(tmp_path, "26.1.5", hand=drop_in))
+    assert [(flag.key, flag.flag, flag.source) for flag in flags.read(docker.UNIT, files, reader())] == [
         ("data-root", "-g", f"{tmp_path}/etc/systemd/system/docker.service.d/hand.conf")
     ]
+
+
+def options(command: str, **more: str) -> list[tuple[str, str, str]]:
+    """Key, option and file of what a unit of one command gives; ``more`` are other lines of its section."""
+    lines = "".join(f"{key}={value}\n" for key, value in more.items())
+    texts = {"unit": f"[Service]\n{lines}ExecStart={command}\n", "/env": "OPTS='--log-driver=local -D'\n"}
+    found = flags.read(docker.UNIT, ["unit"], lambda path: texts.get(path, ""))
+    return [(flag.key, flag.flag, flag.source) for flag in found]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/usr/bin/dockerd -H fd:// $OPTS",
+        "/bin/sh -c 'exec dockerd -H fd:// $OPTS'",
+        '/bin/bash -ec "sleep 1; X=--no exec dockerd -H fd:// ${OPTS} && other --debug"',
+        "/bin/sh -c 'dockerd -H fd:// $$OPTS > /dev/null' --no",
+        "/usr/bin/env PATH=/x dockerd -H fd:// $OPTS -- --no",
+    ],
+)
+def test_dockerd_is_found_behind_what_begins_it(command: str) -> None:
+    assert options(command, EnvironmentFile="-/env") == [
+        ("hosts", "-H", "unit"),
+        ("log-driver", "--log-driver", "/env"),
+        ("debug", "-D", "/env"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("/usr/bin/dockerd -Dl warn", ["debug", "log-level"]),
+        ("/usr/bin/dockerd -lD", ["log-level"]),
+        ("/usr/bin/dockerd --dns=1.1.1.1 --dns-opt ndots:1", ["dns", "dns-opts"]),
+        ("/usr/local/bin/start --debug", ["debug"]),
+        ("/bin/sh -c 'dockerd --debug \"'", ["debug"]),
+        ("/bin/sh /usr/local/bin/start --debug", ["debug"]),
+        ("/bin/sh -c", ["c"]),
+    ],
+)
+def test_options_are_told_from_what_is_given_to_them(command: str, names: list[str]) -> None:
+    assert [key for key, _flag, _source in options(command)] == names
+
+
+def test_an_option_that_a_drop_in_takes_back_is_none(tmp_path: pathlib.Path) -> None:
+    override = "[Service]\nEnvironment=\nEnvironmentFile=\n"
+    root = units(tmp_path, "26.1.5", a='[Service]\nEnvironment="DOCKER_OPTS=--debug"\n', b=override)
+    seen = info.docker(on_host("26.1.5"), [], reader(default="DOCKER_OPTS=--debug\n"), root)
+    assert [flag.key for flag in seen.flags] == ["hosts", "containerd"]
 
 
 SEEN: dict[str, t.Any] = {
