@@ -24,7 +24,7 @@ from ansible.utils.display import Display
 # One line on standard output; a shell's greeting may stand before it.
 _MARK = "mlops.hosts:"
 _PACKAGE = "mlops_hosts"
-_SHARED = ("_errors.py", "_http.py", "_runner.py")
+_SHARED = ("_env_file.py", "_errors.py", "_http.py", "_runner.py", "_versionlock.py")
 _PROGRAM = """\
 import base64, importlib.machinery, json, sys, zlib
 sent = json.loads(zlib.decompress(base64.b64decode("{packed}")))

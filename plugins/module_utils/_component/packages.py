@@ -12,6 +12,7 @@ import os
 import re
 import typing as t
 
+from .. import _env_file, _versionlock
 from .._errors import HostError
 from .._runner import Runner, must
 from .repositories import Manager
@@ -68,10 +69,10 @@ def _family(root: str) -> set[str]:
     for path in ("etc/os-release", "usr/lib/os-release"):
         try:
             with open(os.path.join(root, path), encoding="utf-8") as source:
-                found = re.findall(r"^ID(?:_LIKE)?=(.*)$", source.read(), re.MULTILINE)
+                said = _env_file.parse(source.read())
         except FileNotFoundError:
             continue
-        return {word for value in found for word in value.strip().strip("\"'").split()}
+        return {word for name in ("ID", "ID_LIKE") for word in said.get(name, "").split()}
     return set()
 
 
@@ -217,23 +218,12 @@ def _observe_rpm(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
 
 def _versionlocks() -> set[str]:
     """Names locked by dnf4's plugin or by dnf5; what they merely exclude is not locked."""
-    return _names_in_list(_text(_VERSIONLOCK_LIST)) | _names_in_toml(_text(_VERSIONLOCK_TOML))
+    return _names_in_list(_text(_VERSIONLOCK_LIST)) | _versionlock.names(_text(_VERSIONLOCK_TOML))
 
 
 def _names_in_list(text: str) -> set[str]:
     """dnf4: ``name-epoch:version-release.*`` a line; ``!`` before it excludes."""
     return set(re.findall(r"^(?!!|#)(.+?)-\d+:.+$", text, re.MULTILINE))
-
-
-def _names_in_toml(text: str) -> set[str]:
-    """dnf5: a table for each package, with conditions; ``!=`` excludes."""
-    entries = text.split("[[packages]]")[1:]
-    return {
-        name
-        for entry in entries
-        if not re.search(r'^comparator *= *"!="', entry, re.MULTILINE)
-        for name in re.findall(r'^name *= *"([^"]+)"', entry, re.MULTILINE)
-    }
 
 
 def _text(path: str) -> str:

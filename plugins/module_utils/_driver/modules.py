@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from .._runner import NOT_FOUND, Runner, must
-from . import files
+from . import files, modprobe
 from .dkms import Known
 from .model import Flavour, Module, Origin, Vendor
 
@@ -20,7 +20,6 @@ _FILES: dict[Vendor, re.Pattern[str]] = {
     "nvidia": re.compile(r"nvidia((?:-(?:current|open|tesla|legacy|server|srv|\d+(?:xx)?))*)\.ko(?:\.\w+)?$"),
     "amd": re.compile(r"amdgpu()\.ko(?:\.\w+)?$"),
 }
-_INSTALL = re.compile(r"^(?:install nvidia modprobe -i|alias nvidia) (nvidia-\S+)", re.MULTILINE)
 _PLACES = ("updates", "extra", "weak-updates", "kernel")
 
 
@@ -29,13 +28,7 @@ def chosen(root: str, vendor: Vendor) -> str:
 
     Without the parts for graphics that configuration is not in force, but the alternative is chosen all the same.
     """
-    if vendor == "amd":
-        return "amdgpu"
-    for folder in ("etc/modprobe.d", "lib/modprobe.d", "etc/nvidia"):
-        for name in files.names(root, folder):
-            if found := _INSTALL.search(files.read(root, folder, name) or ""):
-                return found.group(1)
-    return "nvidia"
+    return "amdgpu" if vendor == "amd" else modprobe.instead_of(root, "nvidia", "etc/nvidia") or "nvidia"
 
 
 def read(

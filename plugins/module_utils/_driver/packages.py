@@ -15,6 +15,7 @@ import fnmatch
 import re
 import typing as t
 
+from .. import _versionlock
 from .._component.packages import find_manager
 from .._errors import HostError
 from .._runner import Runner, must
@@ -218,7 +219,5 @@ def _source(maker: str, signature: str = "") -> Source | None:
 def _versionlocks(root: str) -> list[str]:
     """Patterns of dnf4's versionlock and names of dnf5's; what they merely exclude is not locked."""
     listed = (files.read(root, "etc/dnf/plugins/versionlock.list") or "").splitlines()
-    tables = (files.read(root, "etc/dnf/versionlock.toml") or "").split("[[packages]]")[1:]
-    names = [re.search(r'^name *= *"([^"]+)"', table, re.MULTILINE) for table in tables if '"!="' not in table]
     locks = [line.strip() for line in listed if line.strip() and line[0] not in "!#"]
-    return [*locks, *(found.group(1) for found in names if found)]
+    return [*locks, *_versionlock.names(files.read(root, "etc/dnf/versionlock.toml") or "")]

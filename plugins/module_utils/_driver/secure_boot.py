@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from .._runner import NOT_FOUND, Runner
 from . import files
@@ -52,11 +53,19 @@ def mok(root: str, run: Runner, timeout_s: float, *, has_uefi: bool) -> Mok:
 
 
 def _configured(root: str) -> list[str]:
-    texts = [files.read(root, "etc/dkms/framework.conf") or ""]
-    texts += [
-        files.read(root, "etc/dkms/framework.conf.d", name) or ""
-        for name in files.names(root, "etc/dkms/framework.conf.d")
-        if name.endswith(".conf")
-    ]
-    found = re.findall(r"^\s*mok_certificate=[\"']?([^\"'\s]+)", "\n".join(texts), re.MULTILINE)
+    """DKMS reads its files by a shell. A path with a variable is left to those where it usually is."""
+    parts = files.names(root, "etc/dkms/framework.conf.d")
+    names = ["framework.conf", *(f"framework.conf.d/{name}" for name in parts if name.endswith(".conf"))]
+    words = [word for name in names for word in _shell_words(files.read(root, "etc/dkms", name) or "")]
+    found = [word.partition("=")[2] for word in words if word.startswith("mok_certificate=")]
     return [path for path in found[-1:] if "$" not in path]
+
+
+def _shell_words(text: str) -> list[str]:
+    lexer = shlex.shlex(text.replace("\\\n", ""), posix=True, punctuation_chars=";&")
+    lexer.whitespace_split = True
+    try:
+        return list(lexer)
+    except ValueError:
+        # A quote without an end, with which the shell gives up, too.
+        return []

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import fnmatch
 import re
 import typing as t
@@ -15,7 +17,9 @@ from . import files
 from .model import Package
 from .packages import is_part
 
-_DNF_CONFIGS = ("etc/dnf/dnf.conf", "etc/dnf/automatic.conf")
+# Files with the section that counts for all repositories; dnf-automatic's goes over dnf's own.
+_DNF_CONFIGS = (("etc/dnf/dnf.conf", "main"), ("etc/dnf/automatic.conf", "base"))
+_DNF_KEYS = ("exclude", "excludepkgs")
 _DNF_PROGRAMS = ("usr/bin/dnf-automatic", "usr/bin/dnf-automatic-3", "usr/lib/systemd/system/dnf5-automatic.timer")
 _OFF = ("0", "", "no", "false")
 
@@ -53,9 +57,13 @@ def _begins(pattern: str, name: str) -> bool:
 
 def _dnf(root: str, parts: t.Iterable[Package]) -> bool:
     excluded: list[str] = []
-    for path in _DNF_CONFIGS:
-        for line in re.findall(r"^\s*exclude(?:pkgs)?\s*=\s*(.*)$", files.read(root, path) or "", re.MULTILINE):
-            excluded += re.split(r"[\s,]+", line.strip())
+    for path, section in _DNF_CONFIGS:
+        config = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",), allow_no_value=True)
+        # dnf does not start with a file that cannot be read, and nothing is upgraded then.
+        with contextlib.suppress(configparser.Error):
+            config.read_string(files.read(root, path) or "")
+        for key in _DNF_KEYS:
+            excluded += re.split(r"[\s,]+", config.get(section, key, fallback="") or "")
     return all(
         package.held or any(fnmatch.fnmatchcase(package.name, pattern) for pattern in excluded) for package in parts
     )

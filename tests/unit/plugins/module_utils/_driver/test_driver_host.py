@@ -78,6 +78,24 @@ def test_ubuntu_s_key_and_one_that_dkms_was_told_of(tmp_path):
     assert secure_boot.mok(str(tmp_path), Recorded(), 30, has_uefi=False).key == "/etc/keys/own.der"
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('mok_certificate="/etc/my keys/own.der" # ours\n', "/etc/my keys/own.der"),
+        ("mok_certificate=/etc/my\\ keys/own.der\n", "/etc/my keys/own.der"),
+        ("sign_tool=/x; export mok_certificate=\\\n/own.der\n", "/own.der"),
+        ("# mok_certificate=/own.der\n", KEY),
+        ('mok_certificate="$dir/own.der"\n', KEY),
+        ('mok_certificate="/own.der\n', KEY),
+    ],
+)
+def test_the_key_that_dkms_was_told_of_is_read_as_a_shell_does(tmp_path, text, key):
+    for path in (KEY, "etc/my keys/own.der", "own.der"):
+        write(tmp_path, path)
+    write(tmp_path, "etc/dkms/framework.conf", text)
+    assert secure_boot.mok(str(tmp_path), Recorded(), 30, has_uefi=False).key == key
+
+
 # The first line of the file; where it was read is said in upstream's sources, for no GPU was at hand.
 OPEN = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.178.04  Release Build  (dvs-builder@U22)\n"
 CLOSED = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.309.01  Thu Jan  1 00:00:00 UTC 2026\nGCC version:\n"

@@ -357,6 +357,37 @@ def test_the_alternative_counts_where_modprobe_is_not_configured(tmp_path):
     assert chosen(str(tmp_path), "amd") == "amdgpu"
 
 
+INSTALL = "install nvidia modprobe -i nvidia-current $CMDLINE_OPTS\n"
+OLD = "install nvidia modprobe -i nvidia-tesla $CMDLINE_OPTS\n"
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        pytest.param({"etc/modprobe.d/a.conf": INSTALL.replace(" ", "\t ")}, id="spaces"),
+        pytest.param(
+            {"etc/modprobe.d/a.conf": INSTALL.replace("modprobe -i", "/sbin/modprobe \\\n --ignore-install")},
+            id="continued",
+        ),
+        pytest.param(
+            {"etc/modprobe.d/a.conf": f"# note\n\ninstall nvidia-drm x\nalias nvidia off\n{INSTALL}"}, id="others"
+        ),
+        pytest.param({"etc/modprobe.d/a.conf": "alias nvidia nvidia-current\n"}, id="alias"),
+        pytest.param({"etc/modprobe.d/a.conf.dpkg-old": OLD, "etc/modprobe.d/b.conf": INSTALL}, id="left-over"),
+        pytest.param({"run/modprobe.d/b.conf": INSTALL}, id="run"),
+        pytest.param({"etc/modprobe.d/b.conf": INSTALL, "lib/modprobe.d/b.conf": OLD}, id="overridden"),
+        pytest.param({"etc/modprobe.d/z.conf": OLD, "lib/modprobe.d/a.conf": INSTALL}, id="by-name"),
+        pytest.param(
+            {"etc/modprobe.d/a.conf": "", "lib/modprobe.d/a.conf": OLD, "etc/nvidia/n.conf": INSTALL}, id="masked"
+        ),
+    ],
+)
+def test_modprobe_is_configured_by_its_own_rules(tmp_path, configured):
+    for path, text in configured.items():
+        write(tmp_path, path, text)
+    assert chosen(str(tmp_path), "nvidia") == "nvidia-current"
+
+
 @pytest.mark.parametrize(
     ("version", "wanted", "fits"),
     [

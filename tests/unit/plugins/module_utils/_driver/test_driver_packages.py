@@ -217,6 +217,14 @@ nvidia-persistenced\t3:580.178.04-1.el9.x86_64\tNVIDIA Corporation\t(none)\t(non
         ("etc/dnf/plugins/versionlock.list", "# Added by us\nnvidia-driver-cuda-3:580.178.04-1.el9.*\n", True),
         ("etc/dnf/plugins/versionlock.list", "!nvidia-driver-cuda-3:580.178.04-1.el9.*\n", False),
         ("etc/dnf/versionlock.toml", 'version = "1.0"\n[[packages]]\nname = "nvidia-driver-cuda"\n', True),
+        ("etc/dnf/versionlock.toml", "[[packages]]\n  name = 'nvidia-driver-cuda' # not \"!=\"\n", True),
+        ("etc/dnf/versionlock.toml", 'packages = [{name = "nvidia-driver-cuda"}]\n', True),
+        (
+            "etc/dnf/versionlock.toml",
+            "[[packages]]\nname = \"nvidia-driver-cuda\"\n[[packages.conditions]]\ncomparator = '!='\n",
+            False,
+        ),
+        ("etc/dnf/versionlock.toml", '[[packages]]\nname = "nvidia-driver-cuda"\n[[', False),
         ("etc/dnf/dnf.conf", "[main]\n", False),
     ],
 )
@@ -280,12 +288,23 @@ def test_nothing_unattended(tmp_path):
         ("etc/dnf/automatic.conf", "exclude = nvidia-* libnvidia-*", True),
         ("etc/dnf/automatic.conf", "exclude = nvidia-*", False),
         ("etc/dnf/automatic.conf", "#exclude = *nvidia*", False),
+        ("etc/dnf/dnf.conf", "excludepkgs=kernel*\n  nvidia-smi,\n  lib*", True),
+        ("etc/dnf/dnf.conf", "[cuda]\nexcludepkgs=*nvidia*", False),
+        ("etc/dnf/dnf.conf", "excludepkgs=*nvidia*\n[cuda", True),
+        ("etc/dnf/dnf.conf", "excludepkgs", False),
     ],
 )
 def test_dnf_automatic(tmp_path, path, line, excluded):
     write(tmp_path, "usr/bin/dnf-automatic")
-    write(tmp_path, path, f"[base]\n{line}\n")
+    section = {"etc/dnf/dnf.conf": "main", "etc/dnf/automatic.conf": "base"}[path]
+    write(tmp_path, path, f"[{section}]\n{line}\n")
     assert unattended.read(str(tmp_path), DRIVER, Recorded(), 30) is excluded
+
+
+def test_a_configuration_of_dnf_that_is_none_excludes_nothing(tmp_path):
+    write(tmp_path, "usr/bin/dnf-automatic")
+    write(tmp_path, "etc/dnf/dnf.conf", "excludepkgs=*nvidia*\n")
+    assert unattended.read(str(tmp_path), DRIVER, Recorded(), 30) is False
 
 
 @pytest.mark.parametrize(
