@@ -36,7 +36,8 @@ class Engine:
 
 def measure(most_rounds: int) -> Engine:
     say("the engine against plain tasks: a host, and two repositories on it")
-    hosts("up", "--group", GROUP, "--spec", "-", stdin="[{name: bench, suite: bookworm, groups: [bench_hosts]}]")
+    spec = "[{name: bench, suite: bookworm, stock: true, groups: [bench_hosts]}]"
+    hosts("up", "--group", GROUP, "--spec", "-", stdin=spec)
     try:
         FOLDER.joinpath("hosts.yml").write_text(hosts("inventory", "--group", GROUP))
         FOLDER.joinpath("vars.yml").write_text(yaml.safe_dump({"bench_folder": str(FOLDER)}))

@@ -67,7 +67,7 @@ def measure(sizes: tuple[int, ...], most_rounds: int) -> Fleet:
     names = [f"host{number:02}" for number in range(1, max(sizes) + 1)]
     try:
         say("the whole stack: a log host, and a host to be converged")
-        _up({"loghost": {"suite": "trixie", "groups": ["log_hosts"]}, names[0]: _ml_host()})
+        _up({"loghost": {"suite": "trixie", "stock": True, "groups": ["log_hosts"]}, names[0]: _ml_host()})
         _make_models()
         _make_vars(names)
         Play("prepare", ROOT / "tools" / "demo" / "prepare.yml", must_change=True).run()
@@ -115,7 +115,7 @@ def _limit(size: int) -> tuple[str, ...]:
 
 def _ml_host() -> dict[str, object]:
     # llama.cpp is packaged for forky only.
-    return {"suite": "forky", "groups": ["ml_hosts"]}
+    return {"suite": "forky", "stock": True, "groups": ["ml_hosts"]}
 
 
 def _up(wanted: dict[str, dict[str, object]]) -> None:

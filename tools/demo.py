@@ -36,8 +36,8 @@ ML_HOSTS = ("ml1", "ml2")
 LOG_HOST = "loghost"
 # llama.cpp is packaged for forky only.
 HOSTS = [
-    *({"name": name, "suite": "forky", "groups": ["ml_hosts"]} for name in ML_HOSTS),
-    {"name": LOG_HOST, "suite": "trixie", "groups": ["log_hosts"]},
+    *({"name": name, "suite": "forky", "stock": True, "groups": ["ml_hosts"]} for name in ML_HOSTS),
+    {"name": LOG_HOST, "suite": "trixie", "stock": True, "groups": ["log_hosts"]},
 ]
 # A model that loads and is healthy, and never says a word: a health check passes it, a question does not.
 MODELS = {"good": ["--seed=1"], "broken": ["--broken=says-nothing"]}

@@ -40,6 +40,7 @@ class Host:
     name: str
     suite: str
     image: str = ""
+    stock: bool = False
     groups: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     tmpfs: tuple[str, ...] = ()
@@ -73,11 +74,11 @@ class Group:
         """Start the hosts that do not run yet and wait for all of them; one line each."""
         key = public_key()
         _raise_inotify_limit()
-        images = ensure(self.client, (host.suite for host in hosts if not host.image))
+        images = ensure(self.client, ((host.suite, host.stock) for host in hosts if not host.image))
         self._make_network()
         with ThreadPoolExecutor(max_workers=4) as pool:
             begun = time.monotonic()
-            list(pool.map(lambda host: self._start(host, host.image or images[host.suite], key), hosts))
+            list(pool.map(lambda host: self._start(host, host.image or images[host.suite, host.stock], key), hosts))
             lines = list(pool.map(lambda host: self._ready(host, begun), hosts))
         self._write_known_hosts()
         return lines

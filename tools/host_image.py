@@ -51,6 +51,24 @@ STOPSIGNAL SIGRTMIN+3
 CMD ["/lib/systemd/systemd"]
 """
 )
+# Most of what a stock host costs a test is not the test: lists of 65,000 packages that every apt reads, files that dpkg
+# writes through to the disk one by one, modules that Python compiles in every task. A quick host is spared this.
+_QUICK = """\
+FROM {base}
+COPY files/ /
+RUN sh /usr/local/sbin/small-lists '{packages}' && rm /usr/local/sbin/small-lists && mkdir /var/cache/mlops-compiled
+"""
+# Packages that tests install from Debian on quick hosts, as an extended regular expression each.
+_LISTED = [
+    *("linux-(image|headers)-.*", "nvidia-(driver|kernel-dkms|open-kernel-dkms|smi|cuda-toolkit)", "dkms", "mokutil"),
+    *("dracut", "initramfs-tools", "shim-signed", "systemd-boot", "grub-pc", "binutils", "pciutils", "xz-utils"),
+    *("docker.io", "docker-(buildx|cli|compose|registry)", "containerd", "runc", "crun", "conmon"),
+    *("podman", "buildah", "skopeo", "netavark", "aardvark-dns", "nftables", "iptables", "busybox-static"),
+    *("dnf5?", "dnf-plugins-core", "python3-(apt|debian|dnf|libdnf5|yaml)", "rpm", "createrepo-c"),
+    *("dpkg-dev", "apt-utils", "gnupg", "reprepro", "unattended-upgrades", "needrestart"),
+    *("rsyslog.*", "syslog-ng-core", "logrotate", "openssl", "apache2-utils", "haproxy", "llama.cpp"),
+    *("acl", "curl", "wget", "rsync", "socat", "strace", "jq", "zip", "zstd", "libfaketime", "attr"),
+]
 # A host with kernels and a boot loader of its own, for tools/guest.py: the two newest kernels that the mirror has. Its
 # initramfs holds what QEMU's machine needs and no more, so that it is made and read quickly. A kernel's package would
 # install GRUB where it runs, which here is a container: its images are made, and laid on the disk later.
@@ -79,6 +97,15 @@ _HOST_PACKAGES = [
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "procps", "cron"),
     *("python3", "python3-apt", "sudo", "openssh-server", "iproute2", "ca-certificates"),
 ]
+_QUICK_FILES = {
+    "small_lists.sh": "usr/local/sbin/small-lists",
+    "mlops_compiled.py": "usr/lib/python3/dist-packages/mlops_compiled.py",
+}
+_QUICK_SETTINGS = {
+    "usr/lib/python3/dist-packages/mlops_compiled.pth": "import mlops_compiled\n",
+    "etc/apt/apt.conf.d/12small": 'Acquire::Languages "none";\n',
+    "etc/dpkg/dpkg.cfg.d/unsafe-io": "force-unsafe-io\n",
+}
 # Each host makes its own keys before its first sshd, as after an installation.
 _SSH_KEYS = """\
 [Service]
@@ -119,15 +146,15 @@ http {
 """
 
 
-def ensure(client: docker.DockerClient, suites: Iterable[str]) -> dict[str, str]:
-    """The image of each suite, made where it is missing; several at once."""
-    wanted = sorted(set(suites))
-    unknown = [suite for suite in wanted if suite not in SUITES]
+def ensure(client: docker.DockerClient, wanted: Iterable[tuple[str, bool]]) -> dict[tuple[str, bool], str]:
+    """The image of each suite, stock or quick, made where it is missing; several at once."""
+    pairs = sorted(set(wanted))
+    unknown = [suite for suite, _ in pairs if suite not in SUITES]
     if unknown:
         raise Problem(f"there is no image of {', '.join(unknown)}; suites are {', '.join(SUITES)}")
     mirror = machine_mirror()
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return dict(zip(wanted, pool.map(lambda suite: _host(client, suite, mirror), wanted)))
+        return dict(zip(pairs, pool.map(lambda pair: _host(client, pair[0], pair[1], mirror), pairs)))
 
 
 def ensure_cache(client: docker.DockerClient) -> str:
@@ -149,8 +176,13 @@ def ensure_guest(client: docker.DockerClient, suite: str) -> str:
     return _image(client, f"mlops-hosts-{suite}-guest", suite, _GUEST, _HOST_PACKAGES, files, mirror)
 
 
-def _host(client: docker.DockerClient, suite: str, mirror: Mirror | None) -> str:
-    return _image(client, f"mlops-hosts-{suite}", suite, _HOST, _HOST_PACKAGES, _host_files(), mirror)
+def _host(client: docker.DockerClient, suite: str, stock: bool, mirror: Mirror | None) -> str:
+    image = _image(client, f"mlops-hosts-{suite}", suite, _HOST, _HOST_PACKAGES, _host_files(), mirror)
+    if stock:
+        return image
+    files = {target: (ROOT / "tools/host_quick" / name).read_text() for name, target in _QUICK_FILES.items()}
+    files |= _QUICK_SETTINGS
+    return _image(client, f"mlops-hosts-{suite}-quick", suite, _QUICK, ["|".join(_LISTED)], files, mirror, base=image)
 
 
 def _host_files() -> dict[str, str]:
@@ -178,17 +210,21 @@ def _image(
     packages: list[str],
     files: dict[str, str],
     mirror: Mirror | None,
+    base: str | None = None,
 ) -> str:
-    inputs = (dockerfile, packages, sorted(files.items()), mirror)
+    """A tag of the image that is made from these; of a clean base of the suite, unless another image is its base."""
+    inputs = (dockerfile, packages, sorted(files.items()), base or mirror)
     recipe = hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
     tag = f"{name}:{recipe}"
     with only_one(name):
         if _exists(client, tag):
             return tag
         begun = time.monotonic()
-        text = dockerfile.format(base=_base(client, suite, mirror), packages=" ".join(packages), user=USER)
+        settings = {} if base else _apt_files(suite, mirror)
+        base = base or _base(client, suite, mirror)
+        text = dockerfile.format(base=base, packages=" ".join(packages), user=USER)
         say(f"{name}: building the image")
-        _build(client, tag, text, {**files, **_apt_files(suite, mirror)})
+        _build(client, tag, text, {**files, **settings})
         say(f"{name}: built in {time.monotonic() - begun:.0f} s")
         for old in {old for image in client.images.list(name) for old in image.tags} - {tag}:
             with contextlib.suppress(DockerException):  # a host may still run from it

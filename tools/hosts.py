@@ -14,7 +14,8 @@
     hosts.py clean                                   remove all groups of this checkout, and stop-engine
     hosts.py stop-engine                             stop the Docker engine, if it was started from here
 
-A spec is a YAML or JSON list: name, suite, and where needed image (of a snapshot), groups (of the inventory), volumes
+A spec is a YAML or JSON list: name, suite, and where needed stock (true: as Debian ships it; tests mostly take a quick
+host, see host_image.py), image (of a snapshot), groups (of the inventory), volumes
 ("/path" for a fresh one, or "/here:/there[:ro]"), tmpfs ("/path[:options]"), cap_drop, publish ({port in the host: port
 on 127.0.0.1}), vars (of the inventory). What a group has is written in labels of its containers; nothing else remembers
 it.
@@ -47,8 +48,8 @@ def main(argv: list[str]) -> int:
 
 
 def _images(options: argparse.Namespace) -> str:
-    made = ensure(engine(), options.suite or SUITES)
-    return "".join(f"{suite}: {image}\n" for suite, image in sorted(made.items()))
+    made = ensure(engine(), ((suite, False) for suite in options.suite or SUITES))
+    return "".join(f"{suite}: {image}\n" for (suite, _), image in sorted(made.items()))
 
 
 def _up(options: argparse.Namespace) -> str:
@@ -56,6 +57,7 @@ def _up(options: argparse.Namespace) -> str:
         Host(
             name=name,
             suite=suite,
+            stock=options.stock,
             volumes=tuple(options.volume),
             tmpfs=tuple(options.tmpfs),
             cap_drop=tuple(options.cap_drop),
@@ -132,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument("--tmpfs", action="append", default=[], help="file system in memory, such as /small:size=10m")
     up.add_argument("--cap-drop", action="append", default=[], help="capability that the hosts do not get")
+    up.add_argument("--stock", action="store_true", help="hosts as Debian ships them, not the quick ones of tests")
     up.set_defaults(run=_up)
 
     down = verbs.add_parser("down", help="remove hosts")
