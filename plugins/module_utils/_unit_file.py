@@ -99,7 +99,7 @@ def service(unit: str, files: t.Iterable[str], text_of: t.Callable[[str], str]) 
                 commands = [*commands, *_command(unit, value, path)] if value else []
             elif key == "Environment":
                 named = [text.partition("=") for text in _values(unit, value)]
-                more = {name: Word(text, path) for name, equals, text in named if equals}
+                more = {name: Word(text, path) for name, equals, text in named if name and equals}
                 environment = {**environment, **more} if value else {}
             elif key == "EnvironmentFile":
                 environment_files = [*environment_files, _specified(unit, value)] if value else []
@@ -133,8 +133,9 @@ def entries(text: str) -> t.Iterator[tuple[str, str, str]]:
         line = ""
 
 
-def words(text: str, *, c_escapes: bool = True) -> t.Iterator[str]:
-    """Split at spaces outside of quotes. ValueError, after the words before, for a quote without an end."""
+def words(text: str, *, c_escapes: bool = True, strict: bool = False) -> t.Iterator[str]:
+    """Split at spaces outside of quotes. ValueError, after the words before, for a quote without an end, and with
+    ``strict`` for an escape that is none."""
     word: str | None = None
     quote = ""
     at = 0
@@ -143,6 +144,8 @@ def words(text: str, *, c_escapes: bool = True) -> t.Iterator[str]:
         at += 1
         if char == "\\":
             part, length = _unescaped(text, at) if c_escapes else (text[at : at + 1], 1)
+            if strict and len(part) > 1:
+                raise ValueError(f"{part} is no escape: {text}")
             word = (word or "") + part
             at += length
         elif char == quote:
@@ -200,7 +203,7 @@ def _command(unit: str, value: str, path: str) -> t.Iterator[tuple[Word, ...]]:
 
 
 def _values(unit: str, value: str) -> list[str]:
-    return [_specified(unit, text) for text in _until_error(words(value))]
+    return [_specified(unit, text) for text in _until_error(words(value, strict=True))]
 
 
 def _until_error(found: t.Iterator[str]) -> t.Iterator[str]:

@@ -75,6 +75,20 @@ def test_each_word_tells_its_file() -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "variables"),
+    [
+        (r"A=1 B=\% C=3", {"A": "1"}),
+        ('A=1 "B=2', {"A": "1"}),
+        (r"A=\x41\s\u00e9 B=\"", {"A": "A é", "B": '"'}),
+        ("A B=1 =2", {"B": "1"}),
+    ],
+)
+def test_what_is_no_word_ends_a_list_of_variables(line: str, variables: dict[str, str]) -> None:
+    service = _unit_file.service(UNIT, ["a"], lambda _path: f"[Service]\nEnvironment={line}\n")
+    assert {name: word.text for name, word in service.environment.items()} == variables
+
+
+@pytest.mark.parametrize(
     ("text", "variables"),
     [
         ("", {}),
