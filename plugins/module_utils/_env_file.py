@@ -26,6 +26,12 @@ def parse(text: str) -> dict[str, str]:
     return found
 
 
+def assignment(name: str, value: str) -> str:
+    """A line that is read as this value, whatever characters are in it."""
+    guarded = "".join(f"\\{char}" if char in _ESCAPED else char for char in value)
+    return f'{name}="{guarded}"'
+
+
 def _read_value(text: str, at: int) -> tuple[str, int]:
     """The value that begins at an index, and the index after it."""
     value = ""

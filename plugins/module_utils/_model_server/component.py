@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from .. import _env_file
 from .instance import CONFIG_DIR, Data, Instance, present
 
 
@@ -51,7 +51,9 @@ def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:
     yield {
         "path": f"{instance.folder}/env",
         "template": "env.j2",
-        "template_vars": {"__model_server_env": [_assignment(*item) for item in environment(instance).items()]},
+        "template_vars": {
+            "__model_server_env": [_env_file.assignment(*item) for item in environment(instance).items()]
+        },
         "mode": "0640",
         "units": [instance.unit],
     }
@@ -141,9 +143,3 @@ def quoted(word: str) -> str:
     """One word of ``ExecStart=``, safe from its specifiers and variables."""
     text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{text}"'
-
-
-def _assignment(name: str, value: str) -> str:
-    """One line of an ``EnvironmentFile=``, where a backslash guards these four characters between double quotes."""
-    guarded = re.sub(r'(["\\`$])', r"\\\1", value)
-    return f'{name}="{guarded}"'

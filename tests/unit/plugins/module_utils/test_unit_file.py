@@ -16,6 +16,8 @@ import typing as t
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils import _env_file, _unit_file
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import flags
+from hypothesis import given
+from hypothesis import strategies as st
 
 RECORDED = json.loads((pathlib.Path(__file__).resolve().parents[2] / "data/systemd/257/services.json").read_text())
 UNIT = "shown.service"
@@ -107,3 +109,9 @@ def test_what_is_no_word_ends_a_list_of_variables(line: str, variables: dict[str
 )
 def test_files_of_variables(text: str, variables: dict[str, t.Any]) -> None:
     assert _env_file.parse(text) == variables
+
+
+@given(st.text("aB1 \t\n\r\"'\\`$%#;=é"), st.text('ab"\\'))
+def test_what_is_written_is_read(value: str, other: str) -> None:
+    lines = [_env_file.assignment("A", value), _env_file.assignment("B", other)]
+    assert _env_file.parse("\n".join(lines)) == {"A": value, "B": other}
