@@ -146,6 +146,9 @@ def words(text: str, *, c_escapes: bool = True, strict: bool = False) -> t.Itera
             part, length = _unescaped(text, at) if c_escapes else (text[at : at + 1], 1)
             if strict and len(part) > 1:
                 raise ValueError(f"{part} is no escape: {text}")
+            # A semicolon would begin another command.
+            is_semicolon = part == r"\;" and word is None and not quote and not text[at + 1 : at + 2].strip(_SPACE)
+            part = ";" if is_semicolon else part
             word = (word or "") + part
             at += length
         elif char == quote:
@@ -187,7 +190,7 @@ def _text(match: re.Match[str], environment: t.Mapping[str, Word]) -> str:
 
 def _command(unit: str, value: str, path: str) -> t.Iterator[tuple[Word, ...]]:
     try:
-        parts = [";" if text == r"\;" else _specified(unit, text) for text in words(value)]
+        parts = [_specified(unit, text) for text in words(value)]
     except ValueError:
         # systemd passes over such a line.
         return

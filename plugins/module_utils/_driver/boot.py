@@ -111,20 +111,24 @@ def _loader_entries(root: str, folder: str) -> list[_Entry]:
     found = []
     for name in files.names(root, folder, "loader/entries"):
         text = files.read(root, folder, "loader/entries", name) or ""
-        said = dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
-        release = _release(said.get("linux", "").strip()) or said.get("version", "").strip() or None
+        said = _settings(text)
+        release = _release(said.get("linux", "")) or said.get("version", "") or None
         stem = name[: -len(".conf")]
         if name.endswith(".conf") and release and "rescue" not in stem:
-            found.append(_Entry((stem, name, said.get("title", "").strip()), release))
+            found.append(_Entry((stem, name, said.get("title", "")), release))
     return sorted(found, key=lambda entry: versions.order(entry.release or ""))
 
 
 def _loader(config: str, entries: t.Sequence[_Entry]) -> str | None:
-    told = re.findall(r"^default\s+(\S+)", config, re.MULTILINE)
-    for entry in reversed(entries):
-        if told and any(fnmatch.fnmatchcase(name, told[-1]) for name in entry.names):
-            return entry.release
-    return entries[-1].release
+    default = _settings(config).get("default", "")
+    chosen = (entry for entry in reversed(entries) if any(fnmatch.fnmatchcase(name, default) for name in entry.names))
+    return next(chosen, entries[-1]).release
+
+
+def _settings(text: str) -> dict[str, str]:
+    """Of systemd-boot, in loader.conf and in entries: a key and a value a line."""
+    pairs = (line.split(None, 1) for line in text.splitlines())
+    return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
 
 
 def _release(image: str) -> str | None:

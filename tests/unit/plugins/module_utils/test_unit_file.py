@@ -16,6 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils import _env_file, _unit_file
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import flags
+from ansible_collections.mlops.hosts.plugins.module_utils._model_server import component
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +110,14 @@ def test_what_is_no_word_ends_a_list_of_variables(line: str, variables: dict[str
 )
 def test_files_of_variables(text: str, variables: dict[str, t.Any]) -> None:
     assert _env_file.parse(text) == variables
+
+
+@given(st.lists(st.text("ab1 \"'\\$%{};#é@-:"), max_size=4))
+def test_a_word_of_a_command_is_read_as_it_was_meant(arguments: list[str]) -> None:
+    text = f"[Service]\nExecStart=/x {' '.join(map(component.quoted, arguments))}\n"
+    service = _unit_file.service(UNIT, ["a"], lambda _path: text)
+    words = _unit_file.expanded(service.commands[0], service.environment)
+    assert [word.text for word in words] == ["/x", *arguments]
 
 
 @given(st.text("aB1 \t\n\r\"'\\`$%#;=é"), st.text('ab"\\'))

@@ -320,7 +320,15 @@ def test_el_s_grub(tmp_path, saved, release):
     assert boot.next_kernel(str(tmp_path), (EL_OLD, EL_NEW)) == (release, "grub")
 
 
-@pytest.mark.parametrize(("config", "release"), [("timeout 3\n", EL_NEW), (f"default *-{EL_OLD}.conf\n", EL_OLD)])
+@pytest.mark.parametrize(
+    ("config", "release"),
+    [
+        ("timeout 3\n", EL_NEW),
+        (f"default *-{EL_OLD}.conf\n", EL_OLD),
+        (f"timeout 3\n \tdefault\t *-{EL_OLD}.conf \n", EL_OLD),
+        (f"#default *-{EL_OLD}.conf\ndefault @saved\n", EL_NEW),
+    ],
+)
 def test_systemd_boot(tmp_path, config, release):
     write(tmp_path, "boot/efi/loader/loader.conf", config)
     entries(tmp_path, "boot/efi")
