@@ -18,9 +18,11 @@ def parse(text: str) -> dict[str, str]:
     at = 0
     while at < len(text):
         line = text[at:].partition("\n")[0].partition("\r")[0]
-        name, equals, _value = line.partition("=")
-        if equals and name.lstrip(_SPACE)[:1] not in ("#", ";"):
-            found[name.strip(_SPACE)], at = _read_value(text, at + len(name) + 1)
+        # A name has one character at least.
+        begin = len(line) - len(line.lstrip(_SPACE))
+        equals = line.find("=", begin + 1)
+        if equals > 0 and line[begin] not in "#;":
+            found[line[begin:equals].rstrip(_SPACE)], at = _read_value(text, at + equals + 1)
         else:
             at += len(line) + 1
     return found

@@ -64,7 +64,8 @@ class Word:
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """``commands`` are those of ExecStart=, each with its program first, and with variables as they are written."""
+    """``commands`` are those of ExecStart=, each with its program first, and with variables as they are written. A
+    semicolon is a word of a command: only a oneshot service may have several in a line."""
 
     commands: tuple[tuple[Word, ...], ...]
     environment: t.Mapping[str, Word]
@@ -121,7 +122,8 @@ def entries(text: str) -> t.Iterator[tuple[str, str, str]]:
     for raw in [*re.split(r"\r\n|[\r\n]", text), ""]:
         if raw.lstrip(_SPACE)[:1] in ("#", ";"):
             continue
-        if raw.endswith("\\"):
+        # Of two at the end, one guards the other.
+        if (len(raw) - len(raw.rstrip("\\"))) % 2:
             line += f"{raw[:-1]} "
             continue
         line = (line + raw).strip(_SPACE)
@@ -135,7 +137,7 @@ def entries(text: str) -> t.Iterator[tuple[str, str, str]]:
 
 def words(text: str, *, c_escapes: bool = True, strict: bool = False) -> t.Iterator[str]:
     """Split at spaces outside of quotes. ValueError, after the words before, for a quote without an end, and with
-    ``strict`` for an escape that is none."""
+    ``strict`` for an escape that is none. Without ``c_escapes``, as values of variables are split, there is neither."""
     word: str | None = None
     quote = ""
     at = 0
@@ -160,7 +162,7 @@ def words(text: str, *, c_escapes: bool = True, strict: bool = False) -> t.Itera
         elif word is not None:
             yield word
             word = None
-    if quote:
+    if quote and c_escapes:
         raise ValueError(f"a quote has no end: {text}")
     if word is not None:
         yield word
@@ -172,9 +174,7 @@ def expanded(command: t.Iterable[Word], environment: t.Mapping[str, Word]) -> li
     for word in command:
         if word.text[:1] == "$" and word.text[1:2] not in ("{", "$", ""):
             value = environment.get(word.text[1:])
-            found += (
-                [Word(text, value.source) for text in _until_error(words(value.text, c_escapes=False))] if value else []
-            )
+            found += [Word(text, value.source) for text in words(value.text, c_escapes=False)] if value else []
             continue
         used = [environment[name] for name in _BRACED.findall(word.text) if name in environment]
         text = _BRACED.sub(lambda match: _text(match, environment), word.text)

@@ -65,6 +65,19 @@ def test_a_line_that_systemd_passes_over_is_no_command(text: str) -> None:
     assert _unit_file.service(UNIT, ["a"], lambda _path: text).commands == ()
 
 
+def test_two_backslashes_do_not_continue_a_line() -> None:
+    text = "[Service]\nEnvironment=A=b\\\\\nExecStart=/x $A \\\\\\\n --c\n"
+    service = _unit_file.service(UNIT, ["a"], lambda _path: text)
+    words = _unit_file.expanded(service.commands[0], service.environment)
+    assert [word.text for word in words] == ["/x", "b", "\\", "--c"]
+
+
+def test_an_open_quote_in_a_variable_ends_with_it() -> None:
+    command = (_unit_file.Word("$A", "a"),)
+    words = _unit_file.expanded(command, {"A": _unit_file.Word("--b 'c d", "e")})
+    assert [word.text for word in words] == ["--b", "c d"]
+
+
 def test_each_word_tells_its_file() -> None:
     texts = {
         "unit": "[Service]\nEnvironmentFile=/e\nEnvironment=A=1\nExecStart=/x --a $B\n",
@@ -102,6 +115,7 @@ def test_what_is_no_word_ends_a_list_of_variables(line: str, variables: dict[str
         ('A="\\', {"A": "\\"}),
         ("  # A=1\n;A=2\nA = 3", {"A": "3"}),
         ("A=1 \\\n", {"A": "1 "}),
+        ("=1\nA=2\n==3", {"A": "2", "=": "3"}),
         (
             "ID=\"debian\" \nNAME='Debian GNU/Linux'\nVERSION_CODENAME=trixie",
             {"ID": "debian", "NAME": "Debian GNU/Linux", "VERSION_CODENAME": "trixie"},
