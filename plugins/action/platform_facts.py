@@ -10,9 +10,12 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._marked_output import BEGIN, END, between_marks
+
 # What these hosts call themselves, and what Ansible calls them. Derivatives that keep the ID of their parent do not
 # keep its name.
 _KNOWN = {("debian", "Debian GNU/Linux"): "Debian", ("ubuntu", "Ubuntu"): "Ubuntu"}
+_COMMAND = f"echo {BEGIN} && uname -m && cat /etc/os-release && echo {END}"
 _SETUP = {"gather_subset": ["!all", "!min", "distribution", "platform"]}
 
 
@@ -24,8 +27,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        said = self._low_level_execute_command("uname -m && cat /etc/os-release", sudoable=False)
-        facts = _facts(str(said.get("stdout", "")))
+        said = self._low_level_execute_command(_COMMAND, sudoable=False)
+        facts = _facts((between_marks(str(said.get("stdout", ""))) or "").strip())
         if said.get("rc") == 0 and facts:
             return {"changed": False, "ansible_facts": facts}
         found = self._execute_module(module_name="ansible.builtin.setup", module_args=_SETUP, task_vars=task_vars)

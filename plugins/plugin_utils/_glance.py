@@ -21,8 +21,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-# One line on standard output; a shell's greeting may stand before it.
-_MARK = "mlops.hosts:"
+from ._marked_output import BEGIN, END, between_marks
+
 _PACKAGE = "mlops_hosts"
 _SHARED = ("_env_file.py", "_errors.py", "_http.py", "_runner.py", "_versionlock.py")
 _PROGRAM = """\
@@ -42,7 +42,7 @@ class Finder:
         exec(compile(sent["sources"][module.__name__], module.__name__, "exec", dont_inherit=True), module.__dict__)
 sys.meta_path.insert(0, Finder)
 from {package}.glance import glance
-print("{mark}" + json.dumps(glance(sent["params"], check_mode=sent["check_mode"])))
+print("{begin}" + json.dumps(glance(sent["params"], check_mode=sent["check_mode"])) + "{end}")
 """
 display = Display()
 
@@ -68,12 +68,12 @@ def glance(
     display.vvv(f"mlops.hosts: asks for what differs, by module_utils/{core}/glance.py")
     sent = json.dumps({"sources": _sources(core), "params": params, "check_mode": bool(action._task.check_mode)})
     packed = base64.b64encode(zlib.compress(sent.encode())).decode()
-    program = _PROGRAM.format(packed=packed, package=f"{_PACKAGE}.{core}", mark=_MARK)
+    program = _PROGRAM.format(packed=packed, package=f"{_PACKAGE}.{core}", begin=BEGIN, end=END)
     said = action._low_level_execute_command(python, sudoable=True, in_data=program.encode())
     try:
         if said.get("rc") != 0:
             raise ValueError("it failed")
-        result: dict[str, t.Any] | None = json.loads(str(said["stdout"]).rpartition(_MARK)[2])
+        result: dict[str, t.Any] | None = json.loads(between_marks(str(said["stdout"])) or "")
     except ValueError as exc:
         display.vvv(f"mlops.hosts: no answer ({exc}); the module runs, and says why")
         return None

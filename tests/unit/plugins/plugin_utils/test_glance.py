@@ -29,6 +29,8 @@ MODELS = ("_model", ArgumentSpecValidator(model_artifact.SPEC, model_artifact.EX
 class Action:
     """What a glance needs of an action plugin; ``sent`` is what the host got."""
 
+    greeting, farewell = "Welcome!\n", ""
+
     def __init__(self, *, python=sys.executable, pipelining=True, **task):
         self._task = types.SimpleNamespace(
             **{"async_val": 0, "delegate_to": None, "environment": [], "check_mode": True, "diff": False, **task}
@@ -45,7 +47,7 @@ class Action:
         assert sudoable
         self.sent.append(in_data)
         done = subprocess.run([cmd], input=in_data, capture_output=True, env={"PATH": os.environ["PATH"]}, cwd="/")
-        return {"rc": done.returncode, "stdout": f"Welcome!\n{done.stdout.decode()}"}
+        return {"rc": done.returncode, "stdout": f"{self.greeting}{done.stdout.decode()}{self.farewell}"}
 
     def ask(self, core, validator, **args):
         complete = component.complete if core == "_component" else dict
@@ -65,6 +67,28 @@ def right(tmp_path):
 def test_nothing_differs(right):
     found = Action().ask(*COMPONENT, **right)
     assert found == {**found, "changed": False, "drift": [], "component": "test-glance"}
+
+
+@pytest.mark.parametrize(
+    ("greeting", "farewell"),
+    [
+        pytest.param("\033(B\033[m", "", id="control-sequence"),
+        pytest.param("", "goodbye\n", id="exit-trap"),
+        pytest.param('{"changed": true}\n', '{"changed": true}\n', id="json"),
+        pytest.param("", "\r\n", id="terminal"),
+    ],
+)
+def test_what_start_files_print_is_no_answer(right, greeting, farewell):
+    action = Action()
+    action.greeting, action.farewell = greeting, farewell
+    assert action.ask(*COMPONENT, **right)["changed"] is False
+
+
+def test_an_answer_that_was_cut_off_is_none(right):
+    action = Action()
+    whole = action._low_level_execute_command
+    action._low_level_execute_command = lambda cmd, **options: {"rc": 0, "stdout": whole(cmd, **options)["stdout"][:-5]}
+    assert action.ask(*COMPONENT, **right) is None
 
 
 def test_something_differs(right):
