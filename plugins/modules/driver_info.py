@@ -79,8 +79,10 @@ verdict:
     - V(broken) when the driver cannot work as it is. A package is half installed, packages are of different versions
       or sources, DKMS fails for the kernel that runs or boots next, Secure Boot will refuse the module, a fabric
       manager is missing or stopped, or the driver does not serve the GPUs.
-    - V(absent) when no driver is installed, or another one than O(version) and O(flavour) ask for.
-    - V(rebuild) when an installed kernel lacks the module, or has another version of it.
+    - V(absent) when no driver is installed, or another one than O(version) and O(flavour) ask for. Libraries and tools
+      without a kernel module are no driver, on a host without a GPU.
+    - V(rebuild) when an installed kernel lacks the module, or has another version of it, or when no kernel is installed
+      and none has loaded it.
     - V(reboot) when the running kernel must give way. The loaded module is not the installed one and something holds
       it, nouveau or nova has the GPUs, or only the next kernel has the module.
     - V(reload) when the module is not loaded, or is not the installed one and nothing holds it.

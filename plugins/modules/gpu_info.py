@@ -14,6 +14,7 @@ description:
   - A host without a GPU is not an error, and neither is a driver that is not installed, not loaded, or loaded in a
     version other than the installed one. The GPUs are then listed as failed, with the reason.
   - A tool that hangs, crashes or prints half of its answer is an error. What it left out is never read as "no GPU".
+    Only where the PCI bus has no NVIDIA GPU and the kernel no NVIDIA driver, C(nvidia-smi) may fail to start.
 version_added: 0.1.0
 author:
   - The mlops.hosts founders (@mlops-hosts)

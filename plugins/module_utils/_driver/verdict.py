@@ -60,7 +60,7 @@ def _findings(state: State, wish: Wish) -> t.Iterator[Finding]:
 
 def _has_driver(state: State) -> bool:
     """By packages, or by a module that did not come with the kernel, which NVIDIA's installer leaves."""
-    if any(packages.is_part(package) for package in state.installed.packages):
+    if _parts(state) and (state.gpus or _has_module(state)):
         return True
     if any(kernel.module and kernel.module.origin != "kernel" for kernel in state.kernels):
         return True
@@ -68,6 +68,22 @@ def _has_driver(state: State) -> bool:
     # another one.
     in_container = not any(kernel.running for kernel in state.kernels)
     return in_container and state.vendor == "nvidia" and state.loaded.module is not None
+
+
+def _has_module(state: State) -> bool:
+    """Whether a package, a kernel on disk or the running one has the driver's module.
+
+    Libraries and tools alone come with images of clouds and with programs, and drive nothing.
+    """
+    if state.loaded.module and state.vendor == "nvidia":
+        return True
+    return any(packages.has_module(package) for package in state.installed.packages) or any(
+        kernel.module and kernel.module.origin != "kernel" for kernel in state.kernels
+    )
+
+
+def _parts(state: State) -> list[str]:
+    return [package.name for package in state.installed.packages if packages.is_part(package)]
 
 
 def _expected(state: State) -> str | None:
@@ -84,6 +100,8 @@ def _absent(state: State, wish: Wish) -> t.Iterator[Finding]:
     left = [package.name for package in state.installed.packages if package.state == "config_files"]
     rest = f" Configuration of {_list(left)} is left." if left else ""
     wanted = wish.version or wish.flavour
+    if parts := _parts(state):
+        rest = f" Libraries or tools of one are installed ({_list(parts)}), and its kernel module is nowhere.{rest}"
     if not state.gpus and not wanted:
         yield Finding("absent", f"No GPU driver is installed, and no GPU is on the PCI bus.{rest}")
         return
@@ -153,9 +171,8 @@ def _packages(state: State) -> t.Iterator[Finding]:
             f"and the distribution's ({_list(others)}).",
             "Remove the packages of one of the two sources.",
         )
-    modules = [package.name for package in state.installed.packages if packages.has_module(package)]
     on_disk = [kernel.module for kernel in state.kernels if kernel.module]
-    if parts and not modules and not on_disk and not state.loaded.module and state.gpus and state.kernels:
+    if parts and state.gpus and not on_disk and not state.loaded.module and not _has_module(state):
         yield Finding(
             "broken",
             f"The driver's libraries are installed ({_list([package.name for package in parts])}), "
@@ -246,6 +263,13 @@ def _kernels(state: State) -> t.Iterator[Finding]:
     if not has_module and not any(kernel.module for kernel in state.kernels):
         return
     expected = _expected(state)
+    if not state.kernels and not state.loaded.module:
+        yield Finding(
+            "rebuild",
+            f"No kernel is installed that could have the module of driver {expected}, and the running kernel has not "
+            "loaded one.",
+            "Install a kernel with its headers; in a container, have the driver on the machine that runs it.",
+        )
     by_dkms = any(kernel.dkms for kernel in state.kernels)
     in_packages = any(kernel.module and kernel.module.origin == "prebuilt" for kernel in state.kernels)
     # What comes in packages may not be there any more for older ones.

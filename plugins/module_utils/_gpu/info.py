@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 from .._errors import HostError
@@ -47,7 +48,9 @@ def collect(run: Runner, *, sysfs_root: str = "/sys", timeout_s: float = 60) -> 
     physical = [device for device in devices if not device.is_virtual_function]
     addresses = [device.pci_address for device in physical if device.vendor == "nvidia"]
     answers = {
-        "nvidia": nvidia.read(run, addresses, timeout_s=timeout_s),
+        "nvidia": nvidia.read(
+            run, addresses, timeout_s=timeout_s, is_loaded=os.path.isdir(os.path.join(sysfs_root, "module", "nvidia"))
+        ),
         "amd": amd.read(run, [device for device in devices if device.vendor == "amd"], timeout_s=timeout_s),
     }
     listed = [gpu for answer in answers.values() for gpu in answer.gpus]

@@ -43,8 +43,9 @@ _GPU_IS_LOST = 15
 _LOST_TEXT = "Unable to determine the device handle"
 
 
-def read(run: Runner, addresses: t.Sequence[str], *, timeout_s: float) -> Answer:
-    """All that nvidia-smi tells. ``addresses`` are those of the NVIDIA GPUs on the PCI bus.
+def read(run: Runner, addresses: t.Sequence[str], *, timeout_s: float, is_loaded: bool = True) -> Answer:
+    """All that nvidia-smi tells. ``addresses`` are those of the NVIDIA GPUs on the PCI bus, ``is_loaded`` whether the
+    kernel has the driver: with neither, a tool that fails hides nothing.
 
     Raises CommandError when nvidia-smi hangs, crashes, is cut short, or fails for a reason that is no host state.
     """
@@ -54,6 +55,8 @@ def read(run: Runner, addresses: t.Sequence[str], *, timeout_s: float) -> Answer
     state = _state(asked)
     if state is not None:
         return Answer(why_unlisted=state)
+    if not addresses and not is_loaded and _has_failed(asked):
+        return Answer(why_unlisted=f"nvidia-smi says: {asked.last_words}")
     if _speaks_of_lost_gpu(asked) and addresses:
         return _one_by_one(run, addresses, timeout_s)
     log = _log(run, asked, timeout_s)
@@ -72,6 +75,11 @@ def _state(asked: Completed) -> str | None:
     if asked.rc in (0, _NO_DEVICES) and "No devices were found" in said:
         return "nvidia-smi finds no devices"
     return _STATES.get(asked.rc)
+
+
+def _has_failed(asked: Completed) -> bool:
+    """Before its answer began. Seen of 535 on a host without a GPU: 255, "Failed to initialize NVML: Unknown Error"."""
+    return asked.rc != 0 and not asked.timed_out and "<nvidia_smi_log" not in asked.stdout
 
 
 def _speaks_of_lost_gpu(asked: Completed) -> bool:

@@ -32,6 +32,9 @@ NOUVEAU = dataclasses.replace(GPU, kernel_driver="nouveau")
 UNBOUND = dataclasses.replace(GPU, kernel_driver=None)
 DAEMON = User(812, "nvidia-persiste")
 PYTHON = User(4711, "python3")
+TOOLS = tuple(Package(name, f"{VERSION}-1", source="distribution") for name in ("libcuda1", "nvidia-smi"))
+ONLY_TOOLS = "Libraries or tools of one are installed (libcuda1, nvidia-smi), and its kernel module is nowhere."
+BARE = kernel(module=None, state=None, running=True, next_boot=True)
 TWO_KERNELS = {
     "kernels": (kernel(running=True), kernel(NEXT, next_boot=True)),
     "next_kernel": NEXT,
@@ -157,6 +160,31 @@ ROWS = [
         id="absent-only-configuration-is-left",
     ),
     pytest.param(
+        state(installed=Installed(VERSION, packages=TOOLS), loaded=Loaded(), gpus=(), kernels=(BARE,)),
+        f"No GPU driver is installed, and no GPU is on the PCI bus. {ONLY_TOOLS}",
+        None,
+        id="absent-tools-on-a-host-without-a-gpu",
+    ),
+    pytest.param(
+        state(installed=Installed(VERSION, packages=TOOLS[:1]), loaded=Loaded(), gpus=(), kernels=()),
+        "No GPU driver is installed, and no GPU is on the PCI bus. Libraries or tools of one are installed (libcuda1), "
+        "and its kernel module is nowhere.",
+        None,
+        id="absent-a-library-in-a-container-without-a-gpu",
+    ),
+    pytest.param(
+        amd(
+            gpus=(),
+            installed=Installed(packages=(Package("amdgpu-dkms-firmware", "1:6.12.12.60402000-2187269.24.04"),)),
+            loaded=Loaded(),
+            kernels=(kernel(module=module(None, None, None, "kernel"), state=None, running=True),),
+        ),
+        "No GPU driver is installed, and no GPU is on the PCI bus. Libraries or tools of one are installed "
+        "(amdgpu-dkms-firmware), and its kernel module is nowhere.",
+        None,
+        id="absent-amd-s-firmware-on-a-host-without-a-gpu",
+    ),
+    pytest.param(
         state(installed=NOTHING, loaded=Loaded(), kernels=(), gpus=(NOUVEAU,), other_drivers=("nouveau",)),
         "No NVIDIA driver is installed for the 1 NVIDIA GPU on the PCI bus.",
         "Install the NVIDIA driver.",
@@ -228,6 +256,13 @@ ROWS = [
         "Kernel 6.8.0-50-generic (running, boots next) has no module of the driver.",
         "Run dkms autoinstall -k 6.8.0-50-generic.",
         id="rebuild-amd-has-only-the-kernel's-own-module",
+    ),
+    pytest.param(
+        state(loaded=Loaded(), gpus=(), kernels=(), running_kernel="6.18.44"),
+        "No kernel is installed that could have the module of driver 580.178.04, and the running kernel has not loaded "
+        "one.",
+        "Install a kernel with its headers; in a container, have the driver on the machine that runs it.",
+        id="rebuild-no-kernel-is-installed",
     ),
     # reboot
     pytest.param(
@@ -388,6 +423,12 @@ ROWS = [
         "The driver's libraries are installed (libnvidia-compute), and nothing that has its kernel module.",
         "Install the package with the kernel module of the same version.",
         id="broken-libraries-without-a-module",
+    ),
+    pytest.param(
+        state(installed=Installed(VERSION, packages=TOOLS), loaded=Loaded(), gpus=(UNBOUND,), kernels=()),
+        "The driver's libraries are installed (libcuda1, nvidia-smi), and nothing that has its kernel module.",
+        "Install the package with the kernel module of the same version.",
+        id="broken-libraries-without-a-module-where-no-kernel-is-installed",
     ),
     pytest.param(
         state(secure_boot="enabled", **two_kernels(module=module(signer=None))),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError, HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.info import collect
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     QUERY,
@@ -55,6 +55,40 @@ def test_a_host_without_gpus(tmp_path):
 @pytest.mark.parametrize("rc", [0, 6])
 def test_no_devices_where_the_bus_agrees(tmp_path, rc):
     assert report(tmp_path, {QUERY: ended(QUERY, rc, "No devices were found\n")})["count"] == 0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(ended(QUERY, 255, "Failed to initialize NVML: Unknown Error"), id="unknown-error"),
+        pytest.param(ended(QUERY, 4, "Failed to initialize NVML: Insufficient Permissions"), id="no-permission"),
+        pytest.param(ended(QUERY, 127, "", "error while loading shared libraries: libz"), id="cannot-start"),
+        pytest.param(ended(QUERY, 126, "", "Exec format error"), id="of-another-machine"),
+    ],
+)
+def test_a_tool_that_fails_on_a_host_without_gpus_hides_nothing(tmp_path, asked):
+    assert report(tmp_path, {QUERY: asked})["count"] == 0
+    h100(tmp_path)
+    with pytest.raises(CommandError):
+        report(tmp_path, {QUERY: asked})
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(ended(QUERY, 124, timed_out=True), id="hangs"),
+        pytest.param(ended(QUERY, 139, ONE[:300], "Segmentation fault"), id="crashes-half-way"),
+    ],
+)
+def test_a_tool_that_hangs_or_is_cut_off_is_an_error_on_any_host(tmp_path, asked):
+    with pytest.raises(CommandError):
+        report(tmp_path, {QUERY: asked})
+
+
+def test_a_tool_that_fails_under_a_loaded_driver_is_an_error(tmp_path):
+    (tmp_path / "module" / "nvidia").mkdir(parents=True)
+    with pytest.raises(CommandError, match="Unknown Error"):
+        report(tmp_path, {QUERY: ended(QUERY, 255, "Failed to initialize NVML: Unknown Error")})
 
 
 def test_a_driver_that_is_not_loaded_on_a_host_without_gpus(tmp_path):
