@@ -47,6 +47,7 @@ attributes:
     platforms: linux
     support: full
 notes:
+        require_root("cdi_info", "to ask Docker and root's Podman for their containers")
   - The specifications are YAML, which is parsed on the controller as container engines parse it. The host needs no
     parser.
   - Containers are those of Docker and of root's Podman. It needs root, as they do.
@@ -166,6 +167,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._cdi import containers, files
 from ..module_utils._errors import HostError
 from ..module_utils._gpu.info import collect
+from ..module_utils._privileges import require_root
 from ..module_utils._runner import ModuleRunner
 
 SPEC = {
@@ -179,6 +181,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     run = ModuleRunner(module)
     try:
+        require_root("cdi_info", "to ask Docker and root's Podman for their containers")
         report = collect(run, timeout_s=module.params["timeout_s"]).as_result()
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)

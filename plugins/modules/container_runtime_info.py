@@ -38,6 +38,8 @@ attributes:
     description: Linux with systemd.
     platforms: linux
     support: full
+notes:
+  - It needs root, and fails without it. Other users are told nothing by the engine, and less than there is by files.
 seealso:
   - module: mlops.hosts.cdi_info
   - module: mlops.hosts.component
@@ -108,6 +110,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._container_runtime import info
 from ..module_utils._container_runtime.containerd import CONFIG
+from ..module_utils._errors import HostError
+from ..module_utils._privileges import require_root
 from ..module_utils._runner import ModuleRunner
 
 SPEC = {
@@ -127,6 +131,10 @@ def _text(path: str) -> str:
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     mounts = module.params["mounts"]
+    try:
+        require_root("container_runtime_info", "to ask the engine and to read its files and mounts")
+    except HostError as exc:
+        module.fail_json(msg=str(exc), **exc.details)
     if module.params["provider"] == "docker":
         seen = info.docker(ModuleRunner(module), mounts, _text)
     else:

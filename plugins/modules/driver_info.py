@@ -47,7 +47,8 @@ attributes:
     platforms: linux
     support: full
 notes:
-  - Without root, the processes of other users are not seen in RV(users).
+  - Without root RV(users) is null. Where the configuration of the boot loader, the data of InfiniBand devices or
+    another file that counts is for root only, the module fails without root, and names it.
   - >-
     It starts at most six processes, of those that are there of C(dpkg-query) or C(rpm), C(modinfo), C(mokutil),
     C(apt-config) and C(systemctl). What DKMS did is read from C(/var/lib/dkms), as C(dkms status) takes seconds.
@@ -291,7 +292,7 @@ other_drivers:
   type: list
   elements: str
 users:
-  description: Processes that have a device of the driver open.
+  description: Processes that have a device of the driver open. V(null) without root, who alone sees all of them.
   returned: success
   type: list
   elements: dict

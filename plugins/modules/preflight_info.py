@@ -36,7 +36,8 @@ attributes:
     platforms: linux
     support: full
 notes:
-  - Without root, the processes of other users are not seen; then RV(listeners[].pid) is null.
+  - Without root, the processes of other users are not seen; then RV(listeners[].pid), RV(listeners[].process) and
+    RV(listeners[].unit) are null. A path in a folder that is for root only makes the module fail.
 seealso:
   - module: mlops.hosts.component
 """
@@ -119,6 +120,7 @@ import dataclasses
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._preflight import listeners, look_at
+from ..module_utils._privileges import denied
 
 
 def main() -> None:
@@ -132,6 +134,8 @@ def main() -> None:
     try:
         paths = [dataclasses.asdict(look_at(path)) for path in module.params["paths"]]
         found = [dataclasses.asdict(item) for item in listeners(module.params["ports"])]
+    except PermissionError as exc:
+        module.fail_json(msg=str(denied(str(exc.filename))))
     except OSError as exc:
         module.fail_json(msg=f"the host could not be looked at: {exc}")
     module.exit_json(changed=False, paths=paths, listeners=found)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from .._privileges import denied
+
 _MAX_LINKS = 20
 
 
@@ -36,21 +38,35 @@ def below(root: str, *parts: str) -> str:
 
 
 def read(root: str, *parts: str) -> str | None:
-    """The text of a file. None when it is not there, or is not for us to read."""
+    """The text of a file. None when it is not there; HostError when it is not for us to read."""
+    path = below(root, *parts)
     try:
-        with open(below(root, *parts), encoding="utf-8", errors="replace") as source:
+        with open(path, encoding="utf-8", errors="replace") as source:
             return source.read()
+    except PermissionError as exc:
+        raise denied(path) from exc
     except OSError:
         return None
 
 
 def names(root: str, *parts: str) -> list[str]:
-    """What is in a folder, sorted. Nothing when it is not there."""
+    """What is in a folder, sorted. Nothing when it is not there; HostError when it is not for us to read."""
+    path = below(root, *parts)
     try:
-        return sorted(os.listdir(below(root, *parts)))
+        return sorted(os.listdir(path))
+    except PermissionError as exc:
+        raise denied(path) from exc
     except OSError:
         return []
 
 
 def exists(root: str, *parts: str) -> bool:
-    return os.path.exists(below(root, *parts))
+    """Whether it is there; HostError when a folder on the way is not for us to read."""
+    path = below(root, *parts)
+    try:
+        os.stat(path)
+    except PermissionError as exc:
+        raise denied(path) from exc
+    except (OSError, ValueError):
+        return False
+    return True

@@ -168,7 +168,7 @@ class State:
     secure_boot: SecureBoot | None = None
     mok: Mok = Mok()
     other_drivers: tuple[str, ...] = ()
-    users: tuple[User, ...] = ()
+    users: tuple[User, ...] | None = ()
     excluded_from_unattended: bool | None = None
     fabric_manager: FabricManager = FabricManager()
     mismatches: tuple[Mismatch, ...] = ()

@@ -18,12 +18,15 @@ _DEVICES: dict[Vendor, re.Pattern[str]] = {
 }
 
 
-def read(root: str, vendor: Vendor | None) -> tuple[User, ...]:
-    """Without root, only those of one's own user."""
+def read(root: str, vendor: Vendor | None) -> tuple[User, ...] | None:
+    """None without root, to whom alone the kernel shows all processes."""
     if vendor is None:
         return ()
     pids = sorted(int(name) for name in files.names(root, "proc") if name.isdigit())
-    return tuple(User(pid, _name(root, pid)) for pid in pids if _uses(root, pid, _DEVICES[vendor]))
+    try:
+        return tuple(User(pid, _name(root, pid)) for pid in pids if _uses(root, pid, _DEVICES[vendor]))
+    except PermissionError:
+        return None
 
 
 def _uses(root: str, pid: int, devices: re.Pattern[str]) -> bool:
@@ -32,9 +35,10 @@ def _uses(root: str, pid: int, devices: re.Pattern[str]) -> bool:
         for name in os.listdir(folder):
             if devices.match(os.readlink(os.path.join(folder, name))):
                 return True
+    except PermissionError:
+        raise
     except OSError:
-        # It ended meanwhile, or is not ours to look at.
-        pass
+        pass  # it ended meanwhile
     return False
 
 

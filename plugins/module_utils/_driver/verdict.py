@@ -402,7 +402,7 @@ def _flavour(state: State) -> str | None:
 
 def _holders(state: State) -> str:
     """Who keeps the module from being unloaded, in words. Empty when nobody does."""
-    users = [f"{user.name} (pid {user.pid})" for user in state.users if user.name not in _OWN_DAEMONS]
+    users = [f"{user.name} (pid {user.pid})" for user in state.users or () if user.name not in _OWN_DAEMONS]
     modules = [name for name in state.loaded.dependents if name not in _OWN_MODULES]
     held = [*(f"module {name}" for name in modules), *users]
     if not held and not state.users and state.loaded.refcount:

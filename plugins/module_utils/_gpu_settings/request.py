@@ -37,6 +37,7 @@ CORE = (
     "_driver/model.py",
     "_driver/users.py",
     "_errors.py",
+    "_privileges.py",
     "_gpu/__init__.py",
     "_gpu/model.py",
     "_gpu/nvidia.py",

@@ -77,7 +77,7 @@ class Smi:
 
     def holders(self) -> str:
         """Who has a device of the driver open; nvidia-smi does not list all who stand in its way."""
-        found = users.read(self._root, "nvidia")
+        found = users.read(self._root, "nvidia") or ()
         return ", ".join(f"{user.name} (pid {user.pid})" for user in found)
 
     def _holders(self, done: Completed) -> str:

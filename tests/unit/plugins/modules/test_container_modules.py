@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible.module_utils import basic
@@ -20,11 +21,12 @@ IMAGE = "r.example.org/tiny@sha256:" + "0" * 64
 def ask(monkeypatch, capsys, tmp_path):
     """Run main() with programs (name: shell text) before all others on the PATH."""
 
-    def run(module, check=False, programs=None, **arguments):
+    def run(module, check=False, programs=None, uid=0, **arguments):
         for name, text in (programs or {}).items():
             (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
             (tmp_path / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        monkeypatch.setattr(os, "geteuid", lambda: uid)
         document = json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": check, **arguments}}).encode()
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", document)
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
@@ -83,3 +85,20 @@ def test_a_specification_without_its_gpus_is_stale(ask, monkeypatch, tmp_path):
     assert (answer["changed"], told["verdict"]) == (False, "stale")
     assert "offers what the host does not have: 99" in told["reasons"][0]
     assert told["specs"][0]["devices"] == ["99"]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "what_for"),
+    [
+        pytest.param(container_runtime_info, {}, "to ask the engine", id="docker"),
+        pytest.param(container_runtime_info, {"provider": "containerd"}, "to ask the engine", id="containerd"),
+        pytest.param(container_runtime_info, {"provider": "podman", "mounts": ["/"]}, "mounts", id="mounts"),
+        pytest.param(cdi_info, {}, "to ask Docker and root's Podman", id="cdi"),
+    ],
+)
+def test_without_root_facts_are_refused_and_not_guessed(ask, module, options, what_for):
+    told = ask(module, uid=12345, check=True, **options)
+    assert told["failed"]
+    assert what_for in told["msg"]
+    assert "this task runs as user 12345; set become: true on the task or the play" in told["msg"]
+    assert not {"running", "verdict", "mounts"} & told.keys()

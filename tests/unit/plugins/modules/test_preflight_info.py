@@ -44,3 +44,16 @@ def test_a_path_that_cannot_be_looked_at_is_an_error(look, tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     assert str(loop) in look(paths=[str(loop)])["msg"]
+
+
+def test_a_path_that_only_root_may_see_says_so(look, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(preflight_info, "look_at", denied)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    said = look(paths=["/etc/chat/api-key"])["msg"]
+    assert said == (
+        "/etc/chat/api-key can be read by root only, and this task runs as user 12345; "
+        "set become: true on the task or the play"
+    )

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import builtins
+import errno
 import json
 import os
 
@@ -170,6 +172,56 @@ def test_users(tmp_path):
     assert users.read(str(tmp_path), "nvidia") == (User(9, "python3"),)
     assert users.read(str(tmp_path), "amd") == (User(11, "hip"),)
     assert users.read(str(tmp_path), None) == ()
+
+
+@pytest.fixture
+def deny(tmp_path, monkeypatch):
+    """Paths below the root of the host that this user is not let at, folders with all that is in them."""
+    closed = []
+
+    def guarded(function):
+        def call(path, *rest, **options):
+            if any(str(path) == top or str(path).startswith(f"{top}/") for top in closed):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return function(path, *rest, **options)
+
+        return call
+
+    for module, name in ((builtins, "open"), (os, "listdir"), (os, "stat")):
+        monkeypatch.setattr(module, name, guarded(getattr(module, name)))
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    return lambda *paths: closed.extend(str(tmp_path / path) for path in paths)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("boot/grub/grub.cfg", id="what-boots-next"),
+        pytest.param("boot/loader", id="entries-of-the-boot-loader"),
+        pytest.param("sys/class/infiniband/mlx5_0/device/vpd", id="switches-behind-infiniband"),
+        pytest.param("var/lib/mlops.hosts", id="disruption-of-an-earlier-run"),
+        pytest.param("var/lib/dkms/nvidia-current", id="what-dkms-has-built"),
+    ],
+)
+def test_what_only_root_may_read_is_not_taken_for_missing(host, deny, path):
+    write(host, "boot/loader/loader.conf", "default x\n")
+    write(host, "sys/class/infiniband/mlx5_0/device/vpd", b"SW_MNG")
+    write(host, "var/lib/mlops.hosts/gpu_driver.disruption.json", "{}")
+    if path.endswith(".cfg"):
+        write(host, path)
+    deny(path)
+    says = f"{path}.* can be read by root only, and this task runs as user 12345; set become: true"
+    with pytest.raises(HostError, match=says):
+        info.collect(Recorded(**programs()), root=str(host))
+
+
+def test_users_are_not_known_where_processes_are_hidden(tmp_path, deny):
+    for pid in (9, 10):
+        write(tmp_path, f"proc/{pid}/comm", "python3\n")
+        (tmp_path / f"proc/{pid}/fd").mkdir()
+        (tmp_path / f"proc/{pid}/fd/3").symlink_to("/dev/nvidiactl")
+    deny("proc/9/fd")
+    assert users.read(str(tmp_path), "nvidia") is None
 
 
 FABRIC_MANAGER = Package("nvidia-fabricmanager", "580.178.04-1")

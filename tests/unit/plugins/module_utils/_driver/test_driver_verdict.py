@@ -307,6 +307,13 @@ ROWS = [
         id="reboot-a-console-holds-it",
     ),
     pytest.param(
+        state(loaded=loaded(OLD, refcount=1), users=None),
+        "The loaded module is 580.105.08 (open), and the installed driver is 580.178.04 (open); "
+        "it is held by 1 reference of unknown origin.",
+        "End what holds it and reload, or reboot.",
+        id="reboot-a-process-that-only-root-sees-holds-it",
+    ),
+    pytest.param(
         state(loaded=loaded(flavour="proprietary"), users=(PYTHON,)),
         "The loaded module is 580.178.04 (proprietary), and the installed driver is 580.178.04 (open); "
         "it is held by python3 (pid 4711).",
