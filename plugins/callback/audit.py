@@ -79,6 +79,8 @@ class CallbackModule(CallbackBase):
             except (AnsibleError, GateError, OutputError) as exc:
                 self._display.error(f"The audit was not started: {exc}", wrap_text=False)
                 raise SystemExit(verdict.REFUSED) from exc
+        if self._listening and self._audit is not None:
+            self._audit.targets.update(_targets(play))
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         self._tell(lambda audit: audit.collector.host(host.get_name()))
@@ -157,11 +159,12 @@ class Audit:
         self.gate = Gate(audit_fail_on)
         self.output = Output(str(audit_dir))
         self.collector = Collector()
+        self.targets: set[str] = set()
         self.defect: str | None = None
 
     def report(self) -> document.Document:
         run = document.Run(self.started, _now(), platform.node(), self.playbook)
-        return document.build(self.collector.hosts.values(), run)
+        return document.build(self.collector.hosts.values(), run, self.targets)
 
 
 def _settings(play: t.Any) -> dict[str, t.Any]:
@@ -171,6 +174,12 @@ def _settings(play: t.Any) -> dict[str, t.Any]:
     variables = manager.get_vars(play=play, host=hosts[0] if hosts else None)
     given = {name: variables.get(name, default) for name, default in _DEFAULTS.items()}
     return t.cast("dict[str, t.Any]", Templar(loader=play.get_loader(), variables=variables).template(given))
+
+
+def _targets(play: t.Any) -> set[str]:
+    """All hosts of the inventory that the play is for, whatever limits this run."""
+    inventory = play.get_variable_manager()._inventory
+    return {host.get_name() for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True)}
 
 
 _DEFAULTS = {"audit_dir": os.path.join(os.curdir, "audit"), "audit_fail_on": DEFAULT}

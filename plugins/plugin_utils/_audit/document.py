@@ -29,9 +29,13 @@ class Run:
     playbook: str
 
 
-def build(hosts: t.Iterable[Host], run: Run) -> Document:
-    """The document: hosts by name, plain data all the way down."""
+def build(hosts: t.Iterable[Host], run: Run, targets: t.Iterable[str] = ()) -> Document:
+    """The document: hosts by name, plain data all the way down.
+
+    ``targets`` are all hosts of the inventory that the plays are for, those that a limit left out among them.
+    """
     rows = [_host(host) for host in sorted(hosts, key=lambda host: natural(host.name))]
+    not_in_run = sorted(set(targets) - {row["name"] for row in rows}, key=natural)
     gpus = [gpu for row in rows for gpu in row["gpus"]]
     document = {
         "version": VERSION,
@@ -45,7 +49,9 @@ def build(hosts: t.Iterable[Host], run: Run) -> Document:
             "drift_items": sum(len(row["drift"]) for row in rows),
             "gpus": len(gpus),
             "gpus_not_ok": sum(gpu.get("health") != "ok" for gpu in gpus),
+            "not_in_run": len(not_in_run),
         },
+        "not_in_run": not_in_run,
         "hosts": rows,
     }
     # Whatever type a result holds, a reader gets JSON.

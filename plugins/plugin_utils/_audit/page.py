@@ -155,8 +155,16 @@ def _where(document: Document) -> str:
     return (
         f'<time id="started" datetime="{started}">{started.replace("T", " ").replace("Z", " UTC")}</time> '
         f'<span id="ago"></span> · ended {ended[11:19]} · on <b>{html.escape(document["controller"])}</b> · '
-        f"<code>{html.escape(document['playbook'])}</code>"
+        f"<code>{html.escape(document['playbook'])}</code>{_not_in_run(document['not_in_run'])}"
     )
+
+
+def _not_in_run(names: t.Sequence[str]) -> str:
+    """A page of a part of the fleet must not pass for one of all of it."""
+    if not names:
+        return ""
+    said = f"{words.count(len(names), 'host')} of the inventory not in this run: {words.some(names)}"
+    return f' · <b id="not-in-run">{html.escape(said)}</b>'
 
 
 def _plain(shown: t.Mapping[str, t.Any]) -> str:

@@ -59,6 +59,8 @@ def closing(document: Document) -> t.Iterator[tuple[str, Tone]]:
     sums = [f"{summary[state]} {state}" for state in reversed(STATES) if summary[state] or state == "ok"]
     differences = words.count(summary["drift_items"], "difference")
     yield f"{words.count(summary['hosts'], 'host')}: {', '.join(sums)}; {differences}", "plain"
+    if document["not_in_run"]:
+        yield f"not in this run: {words.some(document['not_in_run'])}", "change"
 
 
 def _said(host: t.Mapping[str, t.Any]) -> str:

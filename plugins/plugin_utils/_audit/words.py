@@ -29,3 +29,9 @@ def difference(row: t.Mapping[str, t.Any]) -> str:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 host``, ``2 hosts``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def some(names: t.Sequence[str], most: int = 10) -> str:
+    """``a, b and 7 more``."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -38,11 +38,15 @@ class Run:
         path = "/srv/ansible_collections/mlops/hosts/playbooks/audit.yml"
         self.callback.v2_playbook_on_start(Simple(_file_name=path))
 
-    def play(self, mark=True, **variables):
+    def play(self, mark=True, targets=(), **variables):
         variables = {"audit_dir": str(self.folder), **variables}
         manager = Simple(
             get_vars=lambda play, host: {**variables, "seen_by": host},
-            _inventory=Simple(get_hosts=lambda pattern: ["a"]),
+            _inventory=Simple(
+                get_hosts=lambda pattern, ignore_limits=False, ignore_restrictions=False: (
+                    [host(name) for name in targets] if ignore_limits and ignore_restrictions else ["a"]
+                )
+            ),
         )
         self.callback.v2_playbook_on_play_start(
             Simple(
@@ -115,6 +119,14 @@ def test_drift_has_an_exit_code_of_its_own(run):
     run.ok(component="web", changed=True, drift=DRIFT)
     assert run.end() == 16
     assert run.said[:2] == ["AUDIT", "drift        a: 1 difference (web 1)"]
+
+
+def test_hosts_that_a_limit_left_out_are_in_the_report_by_name(run):
+    run.play(targets=("a", "b"))
+    run.ok(component="web", changed=False, drift=[])
+    assert run.end() is None
+    assert (run.document["not_in_run"], run.document["summary"]["hosts"]) == (["b"], 1)
+    assert "not in this run: b" in run.said
 
 
 def test_other_plays_of_the_run_do_not_count(run):

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.plugin_utils._audit import document, verdict
+from ansible_collections.mlops.hosts.plugins.plugin_utils._audit import document, page, verdict
 from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.gate import DEFAULT, Gate, GateError
 from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.output import Output, OutputError
-from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import gpu, row
+from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import RUN, gpu, row
 
 
 def test_the_document_is_a_contract(fleet):
@@ -30,7 +30,9 @@ def test_the_document_is_a_contract(fleet):
             "drift_items": 1,
             "gpus": 1,
             "gpus_not_ok": 0,
+            "not_in_run": 0,
         },
+        "not_in_run": [],
         "hosts": [
             {
                 "name": "ml1",
@@ -57,6 +59,29 @@ def test_the_document_is_a_contract(fleet):
         ],
     }
     assert json.loads(document.text(fleet.document)) == fleet.document
+
+
+def test_hosts_that_a_limit_left_out_are_named(fleet):
+    fleet.component("ml1", row())
+    partial = document.build(fleet.collector.hosts.values(), RUN, {"ml1", "ml10", "ml2"})
+    assert (partial["not_in_run"], partial["summary"]["not_in_run"]) == (["ml2", "ml10"], 2)
+    assert ("not in this run: ml2, ml10", "change") in list(verdict.closing(partial))
+    assert "2 hosts of the inventory not in this run: ml2, ml10" in page.render(partial)
+    assert Gate("not_in_run").matches(partial)
+    assert not Gate(DEFAULT).matches({**partial, "hosts": []})
+
+
+def test_many_hosts_that_were_left_out_are_counted(fleet):
+    fleet.component("ml1", row())
+    partial = document.build(fleet.collector.hosts.values(), RUN, [f"ml{number}" for number in range(1, 4001)])
+    closing = [text for text, _tone in verdict.closing(partial)]
+    assert closing[-1].endswith("ml10, ml11 and 3989 more")
+
+
+def test_a_whole_run_says_nothing_of_the_kind(fleet):
+    fleet.component("ml1")
+    whole = document.build(fleet.collector.hosts.values(), RUN, {"ml1"})
+    assert "not in this run" not in page.render(whole) + str(list(verdict.closing(whole)))
 
 
 def test_hosts_are_in_the_order_of_people(fleet):
