@@ -282,3 +282,10 @@ def test_an_empty_collection_breaks_nothing(
     promise: t.Callable[[pathlib.Path], t.Iterator[str]], tmp_path: pathlib.Path
 ) -> None:
     assert not list(promise(tmp_path))
+
+
+def test_output_of_a_connection_is_read_between_marks_only():
+    """Shell start files print before and after it, so its place says nothing."""
+    raw = [path for path in (ROOT / "plugins").rglob("*.py") if "_low_level_execute_command" in path.read_text()]
+    assert raw
+    assert [path.name for path in raw if "between_marks(" not in path.read_text()] == []
