@@ -46,7 +46,8 @@ noisy: the ratios are the result.
 
 A repository with its key, 2 packages, a directory, 6 files, a link and a unit: once as one `mlops.hosts.component`,
 once as `deb822_repository`, `apt`, `file`, `copy`, `template` and `systemd_service`. The repository is a folder on
-the host. Sources: [component.yml](../benchmarks/component.yml), [plain.yml](../benchmarks/plain.yml).
+the host. Sources:
+[component.yml](https://github.com/mlops-hosts/mlops.hosts/blob/main/benchmarks/component.yml), [plain.yml](https://github.com/mlops-hosts/mlops.hosts/blob/main/benchmarks/plain.yml).
 
 Nothing differs, {_rounds(engine.rounds_same)}:
 

@@ -289,3 +289,51 @@ def test_output_of_a_connection_is_read_between_marks_only():
     raw = [path for path in (ROOT / "plugins").rglob("*.py") if "_low_level_execute_command" in path.read_text()]
     assert raw
     assert [path.name for path in raw if "between_marks(" not in path.read_text()] == []
+
+
+def shipped(root: pathlib.Path) -> t.Iterator[pathlib.Path]:
+    """What people read in an installed collection."""
+    for pattern in ("CONTRIBUTING.md", "docs/*.md", "roles/*/README.md"):
+        yield from sorted(root.glob(pattern))
+
+
+def broken_links(root: pathlib.Path, ignored: t.Iterable[str]) -> t.Iterator[str]:
+    left_out = [root / name for name in ignored if "*" not in name]
+    for page in shipped(root):
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
+            target = (page.parent / link).resolve()
+            is_there = target.exists() and not any(target.is_relative_to(name) for name in left_out)
+            if "://" not in link and not is_there:
+                yield f"{page.relative_to(root)} links {link}"
+
+
+def test_links_lead_to_what_the_artifact_has():
+    assert list(broken_links(ROOT, load(ROOT / "galaxy.yml")["build_ignore"])) == []
+
+
+def test_a_link_that_the_artifact_lacks_is_found(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/x.py").touch()
+    (tmp_path / "docs/a.md").write_text("[x](../tools/x.py) [b](b.md#top) [c](https://example.org/) [a](a.md)")
+    assert list(broken_links(tmp_path, ["tools", "*.gz"])) == ["docs/a.md links ../tools/x.py", "docs/a.md links b.md"]
+
+
+def test_examples_read_files_beside_the_inventory():
+    """A relative path is searched for beside the playbook, which for those of a collection is in the collection."""
+    pages = [*shipped(ROOT), ROOT / "README.md", *ROOT.glob("roles/*/meta/argument_specs.yml")]
+    relative = re.compile(r"lookup\('(?:ansible\.builtin\.)?(?:file|template|unvault)', *'(?!/)")
+    assert [page.relative_to(ROOT).as_posix() for page in pages if relative.search(page.read_text())] == []
+
+
+@pytest.mark.parametrize("playbook", ["audit", "driver_upgrade"])
+def test_plays_over_a_whole_fleet_say_that_they_are_not_sliced(playbook):
+    """AWX gives each slice of a job an inventory of its own hosts only."""
+    page = (ROOT / "docs/audit.md").read_text()
+    (words,) = re.findall(r"^- Leave \*Job slicing\* at 1\..*?(?=^- |^#|\Z)", page, re.MULTILINE | re.DOTALL)
+    assert playbook in words
+
+
+def test_every_play_in_batches_is_one_of_them():
+    in_batches = [path.stem for path in ROOT.glob("playbooks/*.yml") for play in load(path) if "serial" in play]
+    assert in_batches == ["driver_upgrade"]
