@@ -5,7 +5,8 @@
 """A stand-in for the Hugging Face hub: the parts of its API that a download needs, over files from a directory.
 
 It is not the hub. It plays these answers of it: model info at a revision with checksums, downloads with ranges that are
-sent on to another host, the error codes for what is gated, private or missing. Layout of the directory::
+sent on to another host or, for small files and renamed repositories, relative to its own; the error codes for what is
+gated, private or missing. Layout of the directory::
 
     models/<org>/<name>/<branch>/<files>    a commit is made up from the content of each branch
     plain/<files>                           ordinary files with ETag and ranges, as any web server has them
@@ -31,6 +32,7 @@ import threading
 import time
 import typing as t
 import urllib.parse
+import zlib
 
 _LFS_FROM = 1024 * 1024
 _LFS_SUFFIXES = (".gguf", ".safetensors", ".bin")
@@ -52,6 +54,10 @@ class Faults:
     no_length: bool = False  # leave Content-Length away
     no_etag: bool = False
     bad_names: tuple[str, ...] = ()  # names that the API lists as well
+    headers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)  # of the answer with this status
+    hang_up: bool = False  # close the connection and answer nothing
+    coding: str | None = None  # send files with this Content-Encoding: gzip, deflate, raw deflate, or a mere claim
+    api: bool = False  # status, hang_up and coding are of questions to the API, and not of files
     times: int = -1
 
 
@@ -64,6 +70,7 @@ class Asked:
     path: str
     authorized: bool
     range: str | None
+    accepts: str | None = None
 
 
 class Tree:
@@ -148,6 +155,8 @@ class Hub(http.server.ThreadingHTTPServer):
         self.tree = Tree(root)
         self.token = token
         self.gated = set(gated)
+        self.moved: dict[str, str] = {}  # repositories that have another name now
+        self.moved_to = ""  # where that name is: relative to this server, or an address
         self.faults = Faults()
         self.asked: list[Asked] = []
         self.scheme = "http"
@@ -225,13 +234,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 path=path,
                 authorized=authorization is not None,
                 range=self.headers.get("Range"),
+                accepts=self.headers.get("Accept-Encoding"),
             )
         )
         self._known = self.server.token is None or authorization == f"Bearer {self.server.token}"
         info = re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path)
         resolve = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
-        if info:
+        cached = re.fullmatch(r"/api/resolve-cache/models/([^/]+/[^/]+)/([^/]+)/(.+)", path)
+        repo = (info or resolve or [None, None])[1]
+        if repo in self.server.moved:
+            target = self.path.replace(repo, self.server.moved[repo], 1)
+            self._send(307, {"Location": self.server.moved_to + target})
+        elif info:
             self._info(info[1], info[2])
+        elif cached:
+            self._resolve(*cached.groups(), cached=True)
         elif path.startswith("/cdn/"):
             found = self.server.tree.blob(path[len("/cdn/") :])
             self._file(found) if found else self._refuse(403, None)
@@ -246,6 +263,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._refuse(404, None)
 
     def _info(self, repo: str, revision: str) -> None:
+        fault = self.server.fault() if self.server.faults.api else Faults()
+        if self._failed(fault):
+            return
         if not self.server.tree.branches(repo):
             # The hub does not say whether a repository that cannot be seen exists.
             return self._refuse(404 if self._known else 401, "RepoNotFound")
@@ -262,9 +282,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 sibling["lfs"] = {"sha256": sha256, "size": size, "pointerSize": 134}
             siblings.append(sibling)
         gated = "manual" if repo in self.server.gated else False
-        self._json({"id": repo, "sha": commit, "gated": gated, "private": False, "siblings": siblings})
+        self._json({"id": repo, "sha": commit, "gated": gated, "private": False, "siblings": siblings}, fault)
 
-    def _resolve(self, repo: str, revision: str, name: str) -> None:
+    def _resolve(self, repo: str, revision: str, name: str, *, cached: bool = False) -> None:
         if repo in self.server.gated and not self._known:
             return self._refuse(403 if self.headers.get("Authorization") else 401, "GatedRepo")
         found = self.server.tree.at(repo, revision)
@@ -280,15 +300,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "X-Linked-Size": str(path.stat().st_size),
             "X-Linked-Etag": f'"{sha256 if is_lfs(path) else git_sha1}"',
         }
-        if not is_lfs(path):
+        if cached:
             return self._file(path, extra)
+        if not is_lfs(path):
+            return self._send(
+                307, {"Location": f"/api/resolve-cache/models/{repo}/{commit}/{urllib.parse.quote(name)}"}
+            )
         extra["Location"] = f"{self.server.cdn}/cdn/{sha256}?X-Signature=stand-in"
         self._send(302, extra)
 
     def _file(self, path: pathlib.Path, extra: t.Mapping[str, str] | None = None) -> None:
-        fault = self.server.fault()
-        if fault.status is not None:
-            return self._refuse(fault.status, None)
+        fault = Faults() if self.server.faults.api else self.server.fault()
+        if self._failed(fault):
+            return
         if fault.no_head and self.command == "HEAD":
             return self._refuse(403, None)
         content = path.read_bytes()
@@ -309,10 +333,31 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = content[start:end]
         if fault.wrong_content:
             body = bytes(byte ^ 0xFF for byte in body)
+        body = self._compressed(body, headers, fault)
         self._send(status, headers, body, fault)
 
-    def _json(self, data: t.Any) -> None:
-        self._send(200, {"Content-Type": "application/json"}, json.dumps(data).encode())
+    def _failed(self, fault: Faults) -> bool:
+        """Whether the fault was the answer."""
+        if fault.hang_up:
+            self.close_connection = True
+        elif fault.status is not None:
+            self._send(fault.status, fault.headers, b"refused\n")
+        return fault.hang_up or fault.status is not None
+
+    @staticmethod
+    def _compressed(body: bytes, headers: dict[str, str], fault: Faults) -> bytes:
+        if fault.coding is None:
+            return body
+        headers["Content-Encoding"] = fault.coding.rpartition(" ")[2]
+        wbits = {"gzip": 31, "deflate": 15, "raw deflate": -15}.get(fault.coding)
+        if wbits is None:
+            return body
+        deflate = zlib.compressobj(wbits=wbits)
+        return deflate.compress(body) + deflate.flush()
+
+    def _json(self, data: t.Any, fault: Faults | None = None) -> None:
+        headers = {"Content-Type": "application/json"}
+        self._send(200, headers, self._compressed(json.dumps(data).encode(), headers, fault or Faults()))
 
     def _refuse(self, status: int, code: str | None) -> None:
         self._send(status, {"X-Error-Code": code} if code else {}, b"refused\n")

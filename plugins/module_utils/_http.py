@@ -9,28 +9,38 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import typing as t
+import urllib.parse
 
 from ._errors import HostError
 
 
 @dataclasses.dataclass(frozen=True)
 class Response:
-    """An answer whose body is still to be read. Header names are lower case."""
+    """An answer whose body is still to be read. Header names are lower case.
+
+    A body that was sent compressed is decompressed; the headers that describe the compressed bytes are left out then.
+    ``withheld_from`` is the address, without its query, that a redirect led to and that did not get ``Authorization``.
+    """
 
     status: int
     headers: t.Mapping[str, str]
     body: t.BinaryIO
+    withheld_from: str = ""
 
 
 class Unreachable(HostError):
-    """No answer came: refused, reset, timed out, name or certificate not accepted."""
+    """No answer came: refused, reset, timed out, name not found, or an answer that broke off."""
+
+
+class Untrusted(Unreachable):
+    """No answer came, since the certificate was not accepted. Trying again does not help."""
 
 
 class Fetch(t.Protocol):
-    """Sends one request and follows redirects.
+    """Sends one request and follows redirects of GET and HEAD.
 
     Any status comes back as a Response; only the lack of an answer raises Unreachable. ``timeout_s`` bounds the
-    connection and each single read. ``Authorization`` is not passed on to another host by a redirect.
+    connection and each single read. A redirect passes ``Authorization`` on as ``same_recipient`` says.
     """
 
     def __call__(
@@ -42,3 +52,23 @@ class Fetch(t.Protocol):
         data: bytes | None = None,
         timeout_s: float = 30,
     ) -> contextlib.AbstractContextManager[Response]: ...
+
+
+def without_query(url: str) -> str:
+    """The URL without query and fragment, which may hold a signature."""
+    return urllib.parse.urlsplit(url)._replace(query="", fragment="").geturl()
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port. Two URLs of one origin are answered by the same server."""
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def same_recipient(url: str, target: str) -> bool:
+    """Whether a secret for ``url`` may be sent to ``target``: same origin, or https of the same host instead of http.
+
+    An upgrade to https changes the port, whatever it is; the secret has crossed the network unencrypted by then.
+    """
+    (scheme, host, _port), (new_scheme, new_host, _new_port) = origin(url), origin(target)
+    return origin(url) == origin(target) or (host == new_host and (scheme, new_scheme) == ("http", "https"))

@@ -10,13 +10,11 @@ Apart from _http_plain.py, because Ansible sends what a module could import to t
 from __future__ import annotations
 
 import contextlib
-import http.client
 import typing as t
-import urllib.error
 import urllib.parse
 
-from ._http import Response, Unreachable
-from ._http_plain import LOOPBACK, answered
+from ._http import Response
+from ._http_plain import LOOPBACK, following
 
 
 class ModuleFetch:
@@ -40,26 +38,22 @@ class ModuleFetch:
     ) -> t.Iterator[Response]:
         from ansible.module_utils.urls import open_url  # the core must import without Ansible
 
-        try:
-            answer = open_url(
-                url,
+        def send(at: str, given: t.Mapping[str, str]) -> t.Any:
+            return open_url(
+                at,
                 method=method,
-                headers=dict(headers or {}),
+                headers=dict(given),
                 data=data,
                 timeout=timeout_s,
                 ca_path=self._ca_path,
-                unredirected_headers=["authorization"],
                 # A proxy in a host's environment seldom comes with the no_proxy that would keep loopback out of it.
-                use_proxy=urllib.parse.urlsplit(url).hostname not in LOOPBACK,
-                # open_url lets an entry in ~/.netrc win over the header.
-                use_netrc=not any(name.lower() == "authorization" for name in headers or {}),
+                use_proxy=urllib.parse.urlsplit(at).hostname not in LOOPBACK,
+                # open_url lets an entry in ~/.netrc win over the header; where a redirect leads, it is not asked for.
+                use_netrc=at == url and not any(name.lower() == "authorization" for name in given),
                 http_agent="mlops.hosts",
-                follow_redirects="all" if method in ("GET", "HEAD") else "none",
+                follow_redirects="none",
+                decompress=False,  # its headers would still be those of the compressed bytes
             )
-        except urllib.error.HTTPError as exc:
-            answer = exc
-        except (OSError, http.client.HTTPException, ValueError) as exc:
-            reason = getattr(exc, "reason", None) or exc
-            raise Unreachable(f"{url} cannot be reached: {reason}", url=url) from exc
-        with answered(answer, url) as response:
+
+        with following(send, url, method=method, headers=headers) as response:
             yield response

@@ -89,7 +89,9 @@ options:
         description: Address of the hub for this artefact, in the place of O(endpoint).
         type: str
       token:
-        description: Token for this artefact. It is sent to its source only, and not to where the source redirects to.
+        description:
+          - Token for this artefact. It is sent to its source only.
+          - A redirect takes it along within one host and port, and from http to https of one host, and nowhere else.
         type: str
       token_file:
         description: File on the host with the token in its first line.
@@ -139,9 +141,20 @@ options:
     type: int
     default: 4
   retries:
-    description: How often the download of a file is tried again. An attempt that brought 64 MiB does not count.
+    description:
+      - How often each question to a source and each download of a file is tried again, when there was no answer, it
+        broke off, or it was 408, 425, 429 or one from 500 on that may pass.
+      - The waits in between double from 1 to 60 seconds, unless the source says how long to wait.
+      - An attempt of a download that brought 64 MiB more than any before does not count. A certificate that is not
+        accepted is not tried again.
     type: int
     default: 5
+  max_wait_s:
+    description:
+      - How long to wait in all, in seconds, because sources ask for it with C(Retry-After) or C(RateLimit).
+      - Each such wait is a warning in the result. A source that asks for more is an error that says how long.
+    type: int
+    default: 600
   timeout_s:
     description: How long to wait for a connection, and for each piece of an answer, in seconds.
     type: int
@@ -382,6 +395,7 @@ SPEC = {
     "verify": {"type": "bool", "default": False},
     "parallel": {"type": "int", "default": 4},
     "retries": {"type": "int", "default": 5},
+    "max_wait_s": {"type": "int", "default": 600},
     "timeout_s": {"type": "int", "default": 60},
     "reserve_mib": {"type": "int", "default": 1024},
     "mount_required": {"type": "bool", "default": False},
@@ -401,6 +415,7 @@ def main() -> None:
         sleep=time.sleep,
         free_bytes=host.free_bytes,
         mount_point=host.mount_point,
+        tell=module.warn,
     )
     try:
         tokens = [host.token(one) for one in (given, *given["artifacts"])]

@@ -13,6 +13,7 @@ import typing as t
 from .._errors import HostError
 from .._http import Fetch
 from .lock import locked
+from .patience import Patience
 from .plan import Item, Observed, Plan, observe, plan, plan_purge
 from .request import Request
 from .sources import Sources
@@ -30,6 +31,7 @@ class Settings:
     keep: int | None = None
     parallel: int = 4
     retries: int = 5
+    max_wait_s: float = 600
     timeout_s: float = 60
     reserve_mib: int = 1024
     lock_timeout_s: float = 120
@@ -47,6 +49,7 @@ class World:
     sleep: t.Callable[[float], None]
     free_bytes: t.Callable[[str], int]
     mount_point: t.Callable[[str], str]
+    tell: t.Callable[[str], None] = lambda _text: None  # what a person should know though it went well
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +96,15 @@ def ensure(
     """Make the store hold these artefacts. All that can be refused is refused before anything changes."""
     _check(requests, path, world, settings)
     store = Store(path, ownership)
-    sources = Sources(world.fetch, timeout_s=settings.timeout_s, parallel=settings.parallel, sleep=world.sleep)
+    patience = Patience(
+        retries=settings.retries,
+        max_wait_s=settings.max_wait_s,
+        clock=world.clock,
+        now=world.now,
+        sleep=world.sleep,
+        tell=world.tell,
+    )
+    sources = Sources(world.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
     for request in requests:
         sources.pin(request)
 
@@ -110,7 +121,7 @@ def ensure(
         store.make()
         with locked(path, wait_s=settings.lock_timeout_s, clock=world.clock, sleep=world.sleep):
             observed, decided = decide()  # another run may have done it in the meantime
-            fetched = {} if decided.is_empty else _apply(decided, observed, store, world, settings)
+            fetched = {} if decided.is_empty else _apply(decided, observed, store, world, settings, patience)
             then = observe(requests, store, sources, verify=False, parallel=settings.parallel)
         return _outcome(requests, store, then, decided, fetched)
     except OSError as exc:
@@ -153,19 +164,14 @@ def _mib(count: int) -> int:
     return -(-count // _MIB)
 
 
-def _apply(decided: Plan, observed: Observed, store: Store, world: World, settings: Settings) -> dict[str, Fetched]:
+def _apply(
+    decided: Plan, observed: Observed, store: Store, world: World, settings: Settings, patience: Patience
+) -> dict[str, Fetched]:
     """Do it. Nothing that is in use is touched before everything new is complete and verified."""
     for leftover in decided.clean:
         store.clean(leftover)
     store.prepare()
-    transfer = Transfer(
-        store,
-        world.fetch,
-        timeout_s=settings.timeout_s,
-        retries=settings.retries,
-        parallel=settings.parallel,
-        sleep=world.sleep,
-    )
+    transfer = Transfer(store, world.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
     fetched = transfer.all(decided.fetch)
     for record, kept in decided.link_blobs:
         store.relink_blob(record, kept)

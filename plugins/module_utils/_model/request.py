@@ -14,6 +14,7 @@ import typing as t
 import urllib.parse
 
 from .._errors import HostError
+from .._http import without_query
 
 RECORD_NAME = ".mlops-artifact.json"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -88,11 +89,6 @@ class Request:
             return str(self.origin.revision)
         chosen = _digest([paths, sorted(self.include), sorted(self.exclude)])
         return f"{self.origin.revision}-{chosen[:8]}"
-
-
-def without_query(url: str) -> str:
-    """The URL without query and fragment."""
-    return urllib.parse.urlsplit(url)._replace(query="", fragment="").geturl()
 
 
 def check_path(path: str, what: str) -> str:

@@ -17,13 +17,13 @@ import typing as t
 import urllib.parse
 
 from .._errors import HostError
-from .._http import Fetch, Response, Unreachable
-from .request import COMMIT, Named, Request, check_path, check_tree, without_query
+from .._http import Fetch, Response, Unreachable, Untrusted, without_query
+from .patience import Patience, limit_words, passes
+from .request import COMMIT, Named, Request, check_path, check_tree
 
 _LARGEST_ANSWER = 64 * 1024 * 1024
 # urllib's opener, with its proxies, belongs to the whole process: connections are opened one after the other.
 _OPENING = threading.Lock()
-_ASK_AGAIN_AFTER_S = (1.0, 3.0)
 _MAY_REFUSE_HEAD = (400, 403, 405, 501)  # an address signed for GET answers 403 to HEAD
 
 
@@ -63,38 +63,38 @@ def asking(fetch: Fetch, url: str, **options: t.Any) -> t.Iterator[Response]:
             yield answer
     except Unreachable as exc:
         shown = without_query(url)
-        raise Unreachable(str(exc).replace(url, shown), url=shown) from None
+        raise type(exc)(str(exc).replace(url, shown), url=shown) from None
 
 
-def passes(status: int) -> bool:
-    """Whether an answer is likely to be another one soon: try again."""
-    return status in (408, 425, 429) or status >= 500
-
-
-def refusal(status: int, headers: t.Mapping[str, str], *, name: str, what: str, had_token: bool) -> HostError:
+def refusal(answer: Response, *, name: str, what: str, had_token: bool) -> HostError:
     """The sentence for an answer that is not the file: ``what`` is the thing that was asked for."""
-    code = headers.get("x-error-code", "")
-    said = f"the answer was {status} {code}".rstrip()
+    code = answer.headers.get("x-error-code", "")
+    said = f"the answer was {answer.status} {code}".rstrip()
+    if answer.status in (401, 403, 404) and answer.withheld_from and had_token:
+        return HostError(
+            f"{name}: {what} is refused: {said}; a redirect led to {answer.withheld_from}, and the token is not sent "
+            "to another host or port, or without https; if the hub has moved there, set its address as endpoint"
+        )
     if code == "GatedRepo":
         return HostError(f"{name}: {what} is gated: {said}; ask for access on the hub and give a token that has it")
     if code == "RepoNotFound":
         return HostError(f"{name}: {what} is not there, or it is private: {said}")
     if code == "RevisionNotFound":
         return HostError(f"{name}: {what} does not exist at that revision: {said}; write the commit of an existing one")
-    if code == "EntryNotFound" or status in (404, 410):
+    if code == "EntryNotFound" or answer.status in (404, 410):
         return HostError(f"{name}: the source has no {what}: {said}")
-    if status in (401, 403):
+    if answer.status in (401, 403):
         token = "the token that was given may not read it" if had_token else "it needs a token and none was given"
         return HostError(f"{name}: {what} is refused: {said}; {token}")
-    return HostError(f"{name}: {what} cannot be had: {said}")
+    return HostError(f"{name}: {what} cannot be had: {said}{limit_words(answer.headers)}")
 
 
 class Sources:
     """Asks sources, and remembers what they said: it is asked again under the lock."""
 
-    def __init__(self, fetch: Fetch, *, timeout_s: float, parallel: int, sleep: t.Callable[[float], None]) -> None:
+    def __init__(self, fetch: Fetch, patience: Patience, *, timeout_s: float, parallel: int) -> None:
         self._fetch = fetch
-        self._sleep = sleep
+        self._patience = patience
         self._timeout_s = timeout_s
         self._parallel = parallel
         self._listed: dict[Request, tuple[Wanted, ...]] = {}
@@ -162,11 +162,11 @@ class Sources:
         source = request.origin
         quoted = urllib.parse.quote(revision, safe="")
         url = f"{source.endpoint}/api/models/{source.address}/revision/{quoted}?blobs=true"
-        status, found, body = self._ask(url, token=source.token)
-        if status != 200:
-            at = revision if found.get("x-error-code") == "RevisionNotFound" else source.endpoint
+        answer, body = self._ask(url, name=request.name, token=source.token)
+        if answer.status != 200:
+            at = revision if answer.headers.get("x-error-code") == "RevisionNotFound" else source.endpoint
             what = f"{source.address} at {at}"
-            raise refusal(status, found, name=request.name, what=what, had_token=bool(source.token))
+            raise refusal(answer, name=request.name, what=what, had_token=bool(source.token))
         try:
             info = json.loads(body)
             if not isinstance(info["sha"], str) or not isinstance(info["siblings"], list):
@@ -226,34 +226,39 @@ class Sources:
         return dataclasses.replace(offered, sha256=named.sha256 or offered.sha256)
 
     def _head(self, request: Request, wanted: Wanted) -> Wanted:
-        status, found, _body = self._ask(wanted.location, token=wanted.token, method="HEAD")
-        size = _number(found.get("content-length"))
-        if status in _MAY_REFUSE_HEAD and "x-error-code" not in found:
-            status, found, _body = self._ask(wanted.location, token=wanted.token, first_byte=True)
-            size = _number(found.get("content-range", "").rpartition("/")[2] or found.get("content-length"))
-        if status not in (200, 206):
+        answer, _body = self._ask(wanted.location, name=request.name, token=wanted.token, method="HEAD")
+        size = _number(answer.headers.get("content-length"))
+        if answer.status in _MAY_REFUSE_HEAD and "x-error-code" not in answer.headers:
+            answer, _body = self._ask(wanted.location, name=request.name, token=wanted.token, first_byte=True)
+            total = answer.headers.get("content-range", "").rpartition("/")[2]
+            size = _number(total or answer.headers.get("content-length"))
+        if answer.status not in (200, 206):
             what = f"{wanted.path} at {wanted.shown}"
-            raise refusal(status, found, name=request.name, what=what, had_token=bool(wanted.token))
+            raise refusal(answer, name=request.name, what=what, had_token=bool(wanted.token))
         return _with_size(request, wanted, size)
 
     def _ask(
-        self, url: str, *, token: str | None, method: str = "GET", first_byte: bool = False
-    ) -> tuple[int, t.Mapping[str, str], bytes]:
+        self, url: str, *, name: str, token: str | None, method: str = "GET", first_byte: bool = False
+    ) -> tuple[Response, bytes]:
         """A short question, asked again when the answer may pass. The body is only read when it is the answer."""
         headers = headers_for(token)
         if first_byte:
             headers["Range"] = "bytes=0-0"
-        for wait_s in (*_ASK_AGAIN_AFTER_S, None):
+        failures = 0
+        while True:
+            self._patience.before(url)
+            passing = None
             try:
                 with asking(self._fetch, url, method=method, headers=headers, timeout_s=self._timeout_s) as answer:
-                    if wait_s is None or not passes(answer.status):
+                    if not passes(answer.status) or failures >= self._patience.retries:
                         wants_body = method == "GET" and not first_byte
-                        return answer.status, answer.headers, answer.body.read(_LARGEST_ANSWER) if wants_body else b""
-            except Unreachable:
-                if wait_s is None:
-                    raise
-            self._sleep(wait_s)
-        raise AssertionError("the last attempt returns or raises")
+                        return answer, answer.body.read(_LARGEST_ANSWER) if wants_body else b""
+                    passing = answer
+            except Unreachable as exc:
+                if isinstance(exc, Untrusted) or failures >= self._patience.retries:
+                    raise type(exc)(f"{name}: {exc}", **exc.details) from exc
+            failures += 1
+            self._patience.after(url, failures, name=name, answer=passing)
 
     @staticmethod
     def _stat(request: Request, wanted: Wanted) -> Wanted:
@@ -274,4 +279,4 @@ def _with_size(request: Request, wanted: Wanted, size: int | None) -> Wanted:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdigit() else None
+    return int(text) if text and text.isascii() and text.isdigit() else None

@@ -16,13 +16,13 @@ import threading
 import typing as t
 
 from .._errors import HostError
-from .._http import Fetch, Response, Unreachable
-from .sources import Wanted, asking, headers_for, passes, refusal
+from .._http import Fetch, Response, Unreachable, Untrusted
+from .patience import Patience, limit_words, passes
+from .sources import Wanted, asking, headers_for, refusal
 from .store import Store
 
 _CHUNK = 256 * 1024
 _PROGRESS = 64 * 1024 * 1024  # an attempt that came so far is not a failure to count
-_LONGEST_WAIT_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Fetched:
 class _Again(Exception):
     """This attempt did not bring it all, the next one may."""
 
-    def __init__(self, why: str, wait_s: float | None = None) -> None:
+    def __init__(self, why: str, answer: Response | None = None) -> None:
         super().__init__(why)
-        self.wait_s = wait_s
+        self.answer = answer
 
 
 class _Stopped(Exception):
@@ -108,18 +108,16 @@ class Transfer:
         self,
         store: Store,
         fetch: Fetch,
+        patience: Patience,
         *,
         timeout_s: float,
-        retries: int,
         parallel: int,
-        sleep: t.Callable[[float], None],
     ) -> None:
         self._store = store
         self._fetch = fetch
+        self._patience = patience
         self._timeout_s = timeout_s
-        self._retries = retries
         self._parallel = parallel
-        self._sleep = sleep
         self._stop = threading.Event()
 
     def all(self, contents: t.Sequence[tuple[str, Wanted]]) -> dict[str, Fetched]:
@@ -144,26 +142,29 @@ class Transfer:
     def _one(self, name: str, wanted: Wanted) -> Fetched:
         part = _Part(self._store.partial_path(wanted.key))
         received = failures = 0
+        furthest = part.length
         with contextlib.closing(part.file):
             while True:
+                self._patience.before(wanted.location, self._stop)
                 if self._stop.is_set():
                     raise _Stopped
-                before = part.length
                 try:
                     for count in self._pull(name, wanted, part):
                         received += count
                     self._verify(name, wanted, part)
                     break
                 except (_Again, Unreachable) as exc:
-                    failures = 1 if part.length - before >= _PROGRESS else failures + 1
+                    # What starts over does not count as progress, or it could go on for ever.
+                    failures = 1 if part.length - furthest >= _PROGRESS else failures + 1
+                    furthest = max(furthest, part.length)
                     part.file.flush()
-                    if failures > self._retries:
+                    if isinstance(exc, Untrusted) or failures > self._patience.retries:
                         raise HostError(
                             f"{name}: {wanted.path} could not be fetched from {wanted.shown}, tried {failures} times: "
                             f"{exc}; {part.length} bytes are kept for the next run and no version was published"
                         ) from exc
-                    wait_s = exc.wait_s if isinstance(exc, _Again) else None
-                    self._sleep(min(2.0 ** (failures - 1) if wait_s is None else wait_s, _LONGEST_WAIT_S))
+                    answer = exc.answer if isinstance(exc, _Again) else None
+                    self._patience.after(wanted.location, failures, name=name, answer=answer)
                 except OSError as exc:
                     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                         self._store.drop_partial(wanted.key)
@@ -204,9 +205,10 @@ class Transfer:
         """Take the answer up where the part ends, or begin again. Gives the number of bytes it must become."""
         length = answer.headers.get("content-length", "")
         if answer.status == 206:
-            if not answer.headers.get("content-range", "").startswith(f"bytes {part.length}-"):
+            found = answer.headers.get("content-range", "")  # left out when what was sent is compressed
+            if not found.startswith(f"bytes {part.length}-"):
                 part.restart()
-                raise _Again(f"it was sent {answer.headers.get('content-range')}, which was not asked for")
+                raise _Again(f"it was sent {found or 'a part that cannot be told'}, which was not asked for")
             part.joined = True
         elif answer.status == 200:
             if part.length:
@@ -216,18 +218,18 @@ class Transfer:
             part.restart()
             raise _Again("there is no such range")
         elif passes(answer.status):
-            after = answer.headers.get("retry-after", "")
-            raise _Again(f"the answer was {answer.status}", float(after) if after.isdigit() else None)
+            raise _Again(f"the answer was {answer.status}{limit_words(answer.headers)}", answer)
         else:
             what = f"{wanted.path} at {wanted.shown}"
-            raise refusal(answer.status, answer.headers, name=name, what=what, had_token=bool(wanted.token))
+            raise refusal(answer, name=name, what=what, had_token=bool(wanted.token))
         if wanted.size is not None:
             return wanted.size
-        return part.length + int(length) if length.isdigit() else None
+        return part.length + int(length) if length.isascii() and length.isdigit() else None
 
     def _append(self, wanted: Wanted, part: _Part, body: t.BinaryIO) -> t.Iterator[int]:
+        read = getattr(body, "read1", body.read)  # read() would lose what came before the connection breaks
         while True:
-            chunk = body.read(_CHUNK)
+            chunk = read(_CHUNK)
             if self._stop.is_set():
                 raise _Stopped
             if not chunk:

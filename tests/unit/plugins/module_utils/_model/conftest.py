@@ -74,6 +74,7 @@ class Bench:
         self.hub = hub
         self.commits = hub.tree.commits()[REPO]
         self.slept = []
+        self.told = []
         self.free = 10**12
         self.mount = "/data"
         self.ownership = Ownership()
@@ -92,6 +93,7 @@ class Bench:
             sleep=self.slept.append,
             free_bytes=lambda path: self.free,
             mount_point=lambda path: self.mount,
+            tell=self.told.append,
         )
         found = ensure(requests, str(self.path), self.ownership, world, Settings(**settings), dry_run=dry_run)
         return found.result
