@@ -39,6 +39,9 @@ class Observed:
     units: t.Mapping[str, Unit]
     repository_files: tuple[WantedFile, ...]
     interrupted: bool = False
+    own_groups: t.Mapping[str, int] = dataclasses.field(
+        default_factory=dict
+    )  # of users that are desired, by their name
 
 
 def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> Observed:
@@ -78,6 +81,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
         interrupted=manager == "apt" and mend.interrupted(),
         users={name: users.observe(name) for name in user_names},
         missing_groups={item.name: users.missing_groups(item) for item in component.users if item.groups},
+        own_groups={item.name: gid for item in component.users if (gid := users.own_group(item.name)) is not None},
         units=units.observe(unit_names, run),
         repository_files=repository_files,
     )

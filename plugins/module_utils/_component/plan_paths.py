@@ -220,6 +220,8 @@ class _Planner:
             if claim["kind"] == "directory":
                 if original.kind == "absent" and have.kind == "directory":
                     gone.append(path)
+                elif original.kind == have.kind and not claims.claimed(path, self.others):
+                    self._give_back_owner(path, have, original)
                 continue
             if have.kind in ("directory", "other"):
                 continue  # somebody made something else of it: theirs now
@@ -247,6 +249,13 @@ class _Planner:
                 going.append(path)
                 self.drift.append(Drift("directory", path, "state", None, "present"))
         return going
+
+    def _give_back_owner(self, path: str, have: Node, original: Node) -> None:
+        """A directory that was there before keeps its mode. Its owner may go, and another one be given the number."""
+        if (have.uid, have.gid) != (original.uid, original.gid):
+            after = dataclasses.replace(have, uid=original.uid, gid=original.gid)
+            self.drift.append(Drift("directory", path, "owner", "as before", "different"))
+            self.paths.append(PathChange(path, have, after, str(after.uid), str(after.gid), NOTHING))
 
     def _release_json(self, path: str, claim: t.Mapping[str, t.Any], have: Node, original: Node) -> Node:
         if have.kind != "file":

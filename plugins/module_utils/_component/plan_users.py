@@ -16,7 +16,7 @@ from .changes import Drift, Situation, UserChange
 
 @dataclasses.dataclass(frozen=True)
 class UserPart:
-    """``gone`` lists ``{name, created, groups}``: users to remove after the commit, or to take out of groups."""
+    """``gone`` lists ``{name, created, groups, group}``: users to remove after the commit, or to take out of groups."""
 
     drift: tuple[Drift, ...]
     changes: tuple[UserChange, ...]
@@ -41,6 +41,9 @@ def plan(situation: Situation, *, pending: bool) -> UserPart:
         created = claim["created"] if claim else have is None
         ours = set(claim["groups"] if claim else ()) | set(add)
         taken[wanted.name] = {"created": created, "groups": sorted(ours & set(wanted.groups))}
+        there = claim.get("group") if claim else seen.own_groups.get(wanted.name)
+        if created and there is not None:
+            taken[wanted.name]["group"] = there
         differs = have is not None and (have.home, have.shell) != (wanted.home, wanted.shell)
         if have is None:
             drift.append(Drift("user", wanted.name, "state", "present", None))
@@ -60,5 +63,5 @@ def plan(situation: Situation, *, pending: bool) -> UserPart:
         if claim["created"]:
             drift.append(Drift("user", name, "state", None, "present"))
         if claim["created"] or claim["groups"]:
-            gone.append({"name": name, "created": claim["created"], "groups": claim["groups"]})
+            gone.append({"name": name, "group": claim.get("group"), **claim})
     return UserPart(tuple(drift), tuple(changes), tuple(gone), taken)

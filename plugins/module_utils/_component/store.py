@@ -123,7 +123,8 @@ class Ledger:
       ``"wrote"``: sha256, for ``json`` also ``"keys"``: pointer → ``{"earlier": text | null, "container": bool}``; for
       a stranger in a directory that is ``"purged"``, that directory is ``"purged_by"``
     - ``packages``: name → ``{"original": version | null, "held": bool}``
-    - ``users``: name → ``{"created": bool, "groups": [those we added]}``
+    - ``users``: name → ``{"created": bool, "groups": [those we added]}``, and ``"group"``, the number of the group of
+      that name, when it was there before the user
     - ``units``: name → ``{"enabled": bool, "active": bool, "masked": bool, "drop_ins": [paths]}`` as before we came
     - ``ready``, ``settle_s``: how to tell that this state is up, for a rollback to it
     """

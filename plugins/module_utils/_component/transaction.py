@@ -244,7 +244,7 @@ def clean(journal: Journal, store: Store, run: Runner) -> None:
         node.remove_if_empty(path)
     for user in journal.users_gone:
         if user["created"]:
-            users.remove(user["name"], run)
+            users.remove(user["name"], run, group=user.get("group"))
         else:
             users.take_from_groups(user["name"], user["groups"], run)
     ledgers = store.read_ledgers()
@@ -283,7 +283,7 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
             node.put(entry["path"], before)
     for user in journal.users:
         if user["created"]:
-            users.remove(user["name"], run)
+            users.remove(user["name"], run, group=user.get("group"))
             continue
         users.take_from_groups(user["name"], user["groups"], run)
         if user["before"] is not None:
@@ -475,6 +475,7 @@ def _remember(plan: Plan, journal: Journal, store: Store) -> None:
             "created": user.create,
             "groups": list(user.add_groups),
             "before": _home_and_shell(user.wanted.name),
+            "group": users.own_group(user.wanted.name),
         }
         for user in plan.users
     ]

@@ -33,12 +33,22 @@ def observe(name: str) -> User | None:
     return User(entry.pw_dir, entry.pw_shell, groups)
 
 
+def own_group(name: str) -> int | None:
+    """The number of the group that has a user's name; None when there is none."""
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+
+
 def create(wanted: WantedUser, run: Runner) -> None:
+    """Create a user with a group of its name. One that is there, as userdel leaves while it has members, is used."""
+    group = own_group(wanted.name)
     must(
         run(
             "useradd",
             "--system",
-            "--user-group",
+            *(("--user-group",) if group is None else ("--gid", str(group))),
             "--no-create-home",
             "--home-dir",
             wanted.home,
@@ -75,11 +85,13 @@ def restore(name: str, home: str, shell: str, run: Runner) -> None:
         change(WantedUser(name, home, shell, ()), found, run)
 
 
-def remove(name: str, run: Runner) -> None:
-    """Remove a user and its group; one that is already gone is fine."""
+def remove(name: str, run: Runner, *, group: int | None = None) -> None:
+    """Remove a user and its group; one that is already gone is fine. ``group`` was there before and stays."""
     removed = run("userdel", name)
     if removed.rc not in (0, _NO_SUCH_USER):
         raise HostError(f"user {name} could not be removed: {removed.last_words}")
+    if group is not None and own_group(name) is None:  # userdel has no way to keep it
+        must(run("groupadd", "--gid", str(group), name), f"group {name}, which was there before, could not be kept")
 
 
 def missing_groups(wanted: WantedUser) -> list[str]:

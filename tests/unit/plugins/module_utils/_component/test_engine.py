@@ -81,6 +81,25 @@ def test_absent_leaves_what_was_there_before(host):
     assert host.ensure(GONE)["drift"] == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_directory_that_was_there_before_gets_its_owner_back(host, shared):
+    """The user that it was given to may go, and another one be given its number."""
+    (host.root / "data").mkdir(mode=0o750)
+    ours = dataclasses.replace(host.directory("data", mode=0o750), owner="64000", group="64001")
+    host.ensure(component(directories=(ours,)))
+    if shared:
+        host.ensure(component("another", directories=(ours,)), run="run-2")
+    seen = (host.root / "data").stat()
+    assert (seen.st_uid, seen.st_gid) == (64000, 64001)
+    checked = host.ensure(GONE, check=True, run="run-3")
+    done = host.ensure(GONE, run="run-4")
+    assert checked["drift"] == done["drift"]
+    seen = (host.root / "data").stat()
+    assert (seen.st_uid, seen.st_gid) == ((64000, 64001) if shared else (0, 0))
+    assert host.ensure(GONE, run="run-5")["drift"] == []
+
+
 def test_absent_keeps_a_directory_that_others_use(host):
     host.ensure(example(host))
     (host.root / "etc/foreign").write_text("x")
