@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import hashlib
 import json
 import re
@@ -44,6 +45,11 @@ class Source:
     endpoint: str = ""
     revision: str | None = None
     token: str | None = dataclasses.field(default=None, repr=False)
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the source cannot move: a hub needs a commit for that, the others have checksums."""
+        return self.kind != "hub" or bool(self.revision and COMMIT.fullmatch(self.revision))
 
     @property
     def exposes_token(self) -> bool:
@@ -89,6 +95,14 @@ class Request:
             return str(self.origin.revision)
         chosen = _digest([paths, sorted(self.include), sorted(self.exclude)])
         return f"{self.origin.revision}-{chosen[:8]}"
+
+    def chooses(self, path: str) -> bool:
+        """Whether ``include`` and ``exclude`` take this file of a hub's repository."""
+
+        def matches(patterns: t.Iterable[str]) -> bool:
+            return any(fnmatch.fnmatchcase(path, pattern + "*" * pattern.endswith("/")) for pattern in patterns)
+
+        return (not self.include or matches(self.include)) and not matches(self.exclude)
 
 
 def check_path(path: str, what: str) -> str:

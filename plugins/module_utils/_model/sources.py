@@ -9,7 +9,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import fnmatch
 import json
 import os
 import threading
@@ -19,7 +18,7 @@ import urllib.parse
 from .._errors import HostError
 from .._http import Fetch, Response, Unreachable, Untrusted, without_query
 from .patience import Patience, limit_words, passes
-from .request import COMMIT, Named, Request, check_path, check_tree
+from .request import Named, Request, check_path, check_tree
 
 _LARGEST_ANSWER = 64 * 1024 * 1024
 # urllib's opener, with its proxies, belongs to the whole process: connections are opened one after the other.
@@ -103,7 +102,7 @@ class Sources:
     def pin(self, request: Request) -> None:
         """Refuse a hub revision that can move, and say the commit that it means now."""
         source = request.source
-        if source is None or source.kind != "hub" or (source.revision and COMMIT.fullmatch(source.revision)):
+        if source is None or source.is_pinned:
             return
         branch = source.revision or "main"
         try:
@@ -196,7 +195,7 @@ class Sources:
                 raise HostError(f"{request.name}: {source.shown} at {source.revision} has no {', '.join(lacking)}")
             chosen = [self._compared(request, named, offered[named.path]) for named in request.files]
         else:
-            chosen = [wanted for path, wanted in sorted(offered.items()) if self._is_chosen(request, path)]
+            chosen = [wanted for path, wanted in sorted(offered.items()) if request.chooses(path)]
         if not chosen:
             raise HostError(
                 f"{request.name}: include and exclude leave none of the {len(offered)} files of {source.shown}"
@@ -208,13 +207,6 @@ class Sources:
                 )
         check_tree([wanted.path for wanted in chosen], f"{request.name}: {source.shown}")
         return chosen
-
-    @staticmethod
-    def _is_chosen(request: Request, path: str) -> bool:
-        def matches(patterns: t.Iterable[str]) -> bool:
-            return any(fnmatch.fnmatchcase(path, pattern + "*" * pattern.endswith("/")) for pattern in patterns)
-
-        return (not request.include or matches(request.include)) and not matches(request.exclude)
 
     @staticmethod
     def _compared(request: Request, named: Named, offered: Wanted) -> Wanted:

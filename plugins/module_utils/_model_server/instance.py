@@ -13,6 +13,9 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from .._errors import HostError
+from .._model.paths import model_file
+
 Data = t.Mapping[str, t.Any]
 
 ENGINES = ("llama_cpp",)
@@ -42,6 +45,7 @@ class Instance:
     deployment: str
     binary: str | None
     model_path: str | None
+    model_problem: str | None
     served_name: str
     host: str
     port: int
@@ -99,6 +103,7 @@ def parse(item: Data) -> Instance:
         deployment=str(full["deployment"]),
         binary=full.get("binary"),
         model_path=(full.get("model") or {}).get("path"),
+        model_problem=(full.get("model") or {}).get("problem"),
         served_name=str(full.get("served_name", full.get("name", ""))),
         host=str(full["host"]),
         port=int(full.get("port", 0)),
@@ -111,6 +116,28 @@ def parse(item: Data) -> Instance:
         gate={**GATE, **{key: value for key, value in (full.get("gate") or {}).items() if value is not None}},
         given=given,
     )
+
+
+def locate(items: t.Iterable[Data], artifacts: t.Sequence[Data], store: str) -> list[Data]:
+    """The same instances, with a path for each model that is named by its artefact, or ``problem`` in its place.
+
+    ``artifacts`` are those of the module ``model_artifact``, ``store`` is the folder of the store.
+    """
+    return [
+        {**item, "model": _located(item["model"], artifacts, store)} if item.get("model") else item for item in items
+    ]
+
+
+def _located(model: Data, artifacts: t.Sequence[Data], store: str) -> Data:
+    path, artifact, file = (model.get(key) for key in ("path", "artifact", "file"))
+    if artifact is None:
+        return {"problem": "has model.file without model.artifact; set model.artifact"} if file else {"path": path}
+    if path:
+        return {"problem": "has both model.path and model.artifact; keep one"}
+    try:
+        return {"path": model_file(artifacts, artifact, store=store, file=file)}
+    except HostError as exc:
+        return {"problem": f"cannot have its model from model_server_artifacts: {exc}"}
 
 
 def present(items: t.Iterable[Data]) -> list[Instance]:

@@ -100,8 +100,10 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
 
 
 def _wrong_places(instance: Instance) -> t.Iterator[str]:
-    if not instance.model_path:
-        yield "has no model; set model.path to a GGUF file on the host"
+    if instance.model_problem:
+        yield instance.model_problem
+    elif not instance.model_path:
+        yield "has no model; set model.path to a GGUF file on the host, or model.artifact to a model of the store"
     if not 1 <= instance.port <= 65535:
         yield (
             f"has port {instance.port}; set port to a number from 1 to 65535"
