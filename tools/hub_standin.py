@@ -396,6 +396,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--gated", action="append", default=[], metavar="ORG/NAME", help="repository that needs the token"
     )
+    parser.add_argument(
+        "--moved", action="append", default=[], metavar="OLD=NEW", help="repository that is redirected to its new name"
+    )
     parser.add_argument("--certificate", help="PEM file: serve HTTPS")
     parser.add_argument("--key", help="PEM file with the key of the certificate")
     parser.add_argument("--commits", action="store_true", help="print branches and commits as JSON and end")
@@ -413,6 +416,7 @@ def main(argv: list[str] | None = None) -> int:
         certificate=options.certificate,
         key=options.key,
     )
+    hub.moved = dict(pair.split("=", 1) for pair in options.moved)
     print(f"stand-in hub on {hub.url}, downloads from {hub.cdn}", flush=True)
     hub.serve_forever()
     return 0

@@ -21,7 +21,14 @@ TOKEN = "hf_a-token-that-must-not-be-seen"
 class StandIn(http.server.BaseHTTPRequestHandler):
     """A stand-in for a web server that wants a token."""
 
+    busy: list[int] = []
+
     def do_GET(self):
+        if self.busy:
+            self.send_response(429)
+            self.send_header("Retry-After", str(self.busy.pop()))
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         known = self.headers["Authorization"] == f"Bearer {TOKEN}"
         self.send_response(200 if known else 401)
         self.send_header("Content-Length", str(len(CONTENT)) if known else "0")
@@ -91,6 +98,17 @@ def test_a_model_comes_stays_and_goes(module, tiny, tmp_path):
 
 def test_a_token_as_argument(module, tiny):
     assert module(artifacts=[{**tiny, "token": TOKEN}])["changed"]
+
+
+def test_a_wait_that_a_server_asks_for_is_a_warning(module, tiny, url, monkeypatch):
+    monkeypatch.setattr(StandIn, "busy", [1])
+    done = module(artifacts=[{**tiny, "token": TOKEN}])
+    assert done["changed"]
+    (told,) = [text for text in map(str, done["warnings"]) if "asked to wait" in text]
+    assert f"{url} asked to wait 1 s before the next request: the answer was 429 (Retry-After: 1)" in told
+    monkeypatch.setattr(StandIn, "busy", [700])
+    refused = module(artifacts=[{**tiny, "name": "other", "sha256": "0" * 64, "token": TOKEN}])
+    assert "tiny.gguf" not in refused["msg"] and "asks to wait 700 s" in refused["msg"]
 
 
 def test_refusals_are_one_sentence(module, tiny, tmp_path):
