@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ..module_utils import _env_file
 from ..plugin_utils._marked_output import BEGIN, END, between_marks
 
 # What these hosts call themselves, and what Ansible calls them. Derivatives that keep the ID of their parent do not
@@ -38,8 +38,7 @@ class ActionModule(ActionBase):
 def _facts(text: str) -> dict[str, str]:
     """Facts from the machine and, below it, the text of os-release; none where that does not say enough."""
     machine, _newline, text = text.partition("\n")
-    lines = re.findall(r'^(\w+)=(["\']?)(.*?)\2\s*$', text, re.MULTILINE)
-    said = {name: value for name, _quote, value in lines}
+    said = _env_file.parse(text)
     distribution = _KNOWN.get((said.get("ID", ""), said.get("NAME", "")))
     release = said.get("VERSION_CODENAME", "")
     if not distribution or not release:
