@@ -13,8 +13,8 @@ setup:  ## make .venv from requirements.lock, again when the lock has changed
 	@tools/setup.sh
 
 check: setup  ## format, lint, types, changelog, unit and contract tests
-	@tools/each.sh 'ruff format --check .' 'ruff check .' mypy 'yamllint --strict .' 'ansible-lint --offline' \
-	  'antsibull-changelog lint' pytest
+	@tools/each.sh 'ruff format --check .' 'ruff check .' mypy 'yamllint --strict .' '$(PY) tools/lint.py --offline' \
+	  'antsibull-changelog lint' 'pytest --numprocesses=2'
 
 unit: setup  ## unit and contract tests only
 	pytest

@@ -267,7 +267,7 @@ def test_replies_that_are_answers(server, reply, text, tokens, finish_reason):
 
 def test_a_reply_may_hang_once_it_is_finished(server):
     server.routes[CHAT] = [stream(piece("a", finish_reason="stop"), end="hang")]
-    assert ask(FETCHES["used"](), Question(server.url), timeout_s=0.3).text == "a"
+    assert ask(FETCHES["used"](), Question(server.url), timeout_s=1).text == "a"
 
 
 @pytest.mark.parametrize(
@@ -390,21 +390,21 @@ def test_replies_that_are_no_answers(server, reply, said):
 
 def test_a_stream_that_hangs_is_left_in_time(server):
     server.routes[CHAT] = [stream(piece("a"), end="hang")]
-    exc = refusal(server, timeout_s=0.3)
+    exc = refusal(server, timeout_s=1)
     assert "broke off (timed out), after 1 tokens" in str(exc)
     assert exc.stage == "answers"
 
 
 def test_a_server_that_says_nothing_has_an_open_port(server):
     server.routes[CHAT] = [lambda handler: handler.server.released.wait()]
-    exc = refusal(server, model="tiny", timeout_s=0.3)
+    exc = refusal(server, model="tiny", timeout_s=1)
     assert str(exc) == f"port {server.server_port} is open but gave no HTTP answer: timed out"
     assert exc.stage == "port"
 
 
 def test_a_server_that_only_lists_models_is_loading(server):
     server.routes[CHAT] = [lambda handler: handler.server.released.wait()]
-    exc = refusal(server, timeout_s=0.3)
+    exc = refusal(server, timeout_s=1)
     assert str(exc) == f"port {server.server_port} is open but took no question: timed out"
     assert exc.stage == "loading"
 
