@@ -218,6 +218,14 @@ options:
           - Everything else in the file keeps its bytes. When a key is no longer asked for, its earlier value comes
             back.
         type: dict
+      json_only:
+        description:
+          - Objects whose members are strings that belong to something else, such as options of the log driver. Of each,
+            the members that it may have besides those of O(files[].json_keys).
+          - Other members are taken away, and come back with the rest. An earlier value that is no string comes back as
+            one, with a warning.
+        type: dict
+        default: {}
       owner:
         description: Owner.
         type: str
@@ -619,6 +627,7 @@ SPEC = {
         template_vars={"type": "dict", "default": {}},
         src=_text(),
         json_keys={"type": "dict", "no_log": False},
+        json_only={"type": "dict", "default": {}},
         **_OWNER,
         mode=_text(default="0644"),
         validate=_items(default=[]),

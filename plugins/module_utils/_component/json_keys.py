@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing as t
 
+from .._errors import HostError
 from . import json_text
 from .json_text import Key
 
@@ -26,42 +28,72 @@ class KeyDrift:
 
 @dataclasses.dataclass(frozen=True)
 class Merged:
-    """The text with the wanted keys in it, the claims on them, and what differed."""
+    """The text with the wanted keys in it, the claims on them, what differed, and what could not be given back as it
+    was: sentences."""
 
     text: str
     claims: Claims
     drift: tuple[KeyDrift, ...]
+    notes: tuple[str, ...] = ()
 
 
-def merge(text: str, wanted: t.Mapping[str, t.Any], owned: Claims, path: str) -> Merged:
+def merge(
+    text: str,
+    wanted: t.Mapping[str, t.Any],
+    owned: Claims,
+    path: str,
+    only: t.Mapping[str, t.Sequence[str]] | None = None,
+) -> Merged:
     """Put the wanted keys into the text, and give back those that are owned but no longer wanted.
 
     ``owned`` maps a pointer to ``{"earlier": text of the value before us or null, "container": bool}``. A container is
-    an object that we made only to hold our keys.
+    an object that we made only to hold our keys. ``only`` names members that an object of strings may have besides the
+    wanted ones: others are taken away, and their claims have ``"string": True`` as those of its wanted members.
     """
     json_text.load(text, path)
     leaves = dict(_leaves(wanted))
     claims: Claims = {}
     drift: list[KeyDrift] = []
-    kept = {pointer for key in leaves for pointer in _prefixes(key)}
+    notes: list[str] = []
+    unfit = _unfit(text, wanted, owned, path, only or {})
+    kept = {pointer for key in (*leaves, *unfit) for pointer in _prefixes(key)}
     given_up = [pointer for pointer in owned if pointer not in kept]
     for pointer in sorted(given_up, key=lambda item: item.count("/"), reverse=True):
         key = parse_pointer(pointer)
         have = _value(text, key, path)
-        text = _give_back(text, key, owned[pointer], path)
+        text = _give_back(text, key, owned[pointer], path, notes)
         if not owned[pointer]["container"]:
             drift.append(KeyDrift(pointer, _value(text, key, path), have))
+    for key in unfit:
+        raw = json_text.raw(text, key)
+        pointer = make_pointer(key)
+        claims[pointer] = {
+            "earlier": owned[pointer]["earlier"] if pointer in owned else raw,
+            "container": False,
+            "string": True,
+        }
+        if raw is not None:
+            drift.append(KeyDrift(pointer, None, _value(text, key, path)))
+            text = json_text.drop(text, key)
     for key, value in leaves.items():
         for depth in range(1, len(key)):
             text = _open_container(text, key[:depth], owned, claims, path)
         pointer = make_pointer(key)
         raw = json_text.raw(text, key)
         claims[pointer] = {"earlier": owned[pointer]["earlier"] if pointer in owned else raw, "container": False}
+        if len(key) > 1 and key[0] in (only or {}):
+            claims[pointer]["string"] = True
         have = _value(text, key, path)
         if raw is None or not json_text.same(have, value):
             drift.append(KeyDrift(pointer, value, have))
             text = json_text.put(text, key, value)
-    return Merged(text, claims, tuple(drift))
+    _refuse_other_than_strings(text, path, only or {})
+    return Merged(text, claims, tuple(drift), tuple(notes))
+
+
+def keeps_type(claim: t.Mapping[str, t.Any]) -> bool:
+    """Whether the earlier value can be given back as it was."""
+    return claim["earlier"] is None or not claim.get("string") or claim["earlier"].lstrip().startswith('"')
 
 
 def conflict(mine: t.Iterable[str], theirs: t.Mapping[str, t.Mapping[str, t.Any]]) -> str | None:
@@ -111,13 +143,56 @@ def _open_container(text: str, key: Key, owned: Claims, claims: Claims, path: st
     return json_text.put(text, key, {})
 
 
-def _give_back(text: str, key: Key, claim: t.Mapping[str, t.Any], path: str) -> str:
+def _unfit(
+    text: str,
+    wanted: t.Mapping[str, t.Any],
+    owned: Claims,
+    path: str,
+    only: t.Mapping[str, t.Sequence[str]],
+) -> list[Key]:
+    """Members that are there, or were before us, and that their object may not have."""
+    found: list[Key] = []
+    for name, allowed in only.items():
+        members = _value(text, (name,), path)
+        held = (parse_pointer(pointer) for pointer in owned)
+        names = [
+            *(members if isinstance(members, dict) else ()),
+            *(key[1] for key in held if key[0] == name and key[1:]),
+        ]
+        mine = wanted.get(name) or {}
+        found += [(name, member) for member in dict.fromkeys(names) if member not in allowed and member not in mine]
+    return found
+
+
+def _refuse_other_than_strings(text: str, path: str, only: t.Mapping[str, t.Sequence[str]]) -> None:
+    for name in only:
+        members = _value(text, (name,), path)
+        for member, value in members.items() if isinstance(members, dict) else ():
+            if not isinstance(value, str):
+                raise HostError(
+                    f"{path} has {json.dumps(value)} as {name}.{member}, and only strings can be there: write it as "
+                    f'"{_as_text(value)}". Nothing was changed.'
+                )
+
+
+def _as_text(value: t.Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _give_back(text: str, key: Key, claim: t.Mapping[str, t.Any], path: str, notes: list[str]) -> str:
     if claim["container"] and _value(text, key, path) not in ({}, None):
         return text  # somebody else put keys into our object: it is theirs now
     if len(key) > 1 and not isinstance(_value(text, key[:-1], path), dict):
         return text  # its object is gone, by hand
     if claim["earlier"] is None:
         return json_text.drop(text, key)
+    if not keeps_type(claim):
+        value = json.loads(claim["earlier"])
+        notes.append(
+            f"{path} had {claim['earlier'].strip()} as {'.'.join(key)} before, which its program refuses, for it is no "
+            f'string: "{_as_text(value)}" was given back.'
+        )
+        return json_text.put(text, key, _as_text(value))
     return json_text.put_raw(text, key, claim["earlier"])
 
 

@@ -50,7 +50,7 @@ def returned(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str,
         "reboot_required": planned.reboot_required,
         "after_install": list(after_install),
         "ready": [],
-        "warnings": [],
+        "warnings": list(planned.notes),
     }
 
 

@@ -38,6 +38,7 @@ class Plan:
     ledger: Ledger
     ready: tuple[t.Mapping[str, t.Any], ...]
     reboot_required: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -81,4 +82,5 @@ def make(situation: Situation) -> Plan:
             if condition.get("unit") is None or condition["unit"] in unit.changes.begun
         ),
         reboot_required=any(effect.impact == "reboot" for effect in effects),
+        notes=path.notes,
     )

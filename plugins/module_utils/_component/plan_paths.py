@@ -32,6 +32,7 @@ class PathPart:
     revalidated: tuple[PathChange, ...]
     gone: tuple[str, ...]
     claims: dict[str, dict[str, t.Any]]
+    notes: tuple[str, ...] = ()
 
 
 def plan(situation: Situation) -> PathPart:
@@ -44,6 +45,7 @@ class _Planner:
         self.component, self.owned, self.others = situation.component, situation.owned, situation.others
         self.seen, self.journal = situation.seen, situation.journal
         self.drift: list[Drift] = []
+        self.notes: list[str] = []
         self.paths: list[PathChange] = []
         self.path_claims: dict[str, dict[str, t.Any]] = {}
 
@@ -70,7 +72,9 @@ class _Planner:
         leaving = {path for path, claim in self.owned.paths.items() if claim.get("early")} - self.path_claims.keys()
         early += tuple(change for change in self.paths if change.path in leaving)
         changes = tuple(change for change in self.paths if change.path not in leaving)
-        return PathPart(tuple(self.drift), early, changes, self._revalidated(), tuple(gone), self.path_claims)
+        return PathPart(
+            tuple(self.drift), early, changes, self._revalidated(), tuple(gone), self.path_claims, tuple(self.notes)
+        )
 
     def _file(self, file: WantedFile) -> None:
         if file.json_keys is not None:
@@ -143,7 +147,8 @@ class _Planner:
         claim = self.owned.paths.get(file.path)
         claims.refuse_foreign(self.component.name, file.path, "json", self.others, json_keys.pointers(wanted))
         text = _text(have.content, file.path)
-        merged = json_keys.merge(text, wanted, claim["keys"] if claim else {}, file.path)
+        merged = json_keys.merge(text, wanted, claim["keys"] if claim else {}, file.path, file.json_only)
+        self.notes += merged.notes
         content = merged.text.encode()
         self._claim(file.path, "json", have, effect=file.effect, keys=merged.claims, wrote=_sha256(content))
         self._key_drift(file.path, merged.drift, secret=file.secret)
@@ -262,6 +267,9 @@ class _Planner:
             return have
         merged = json_keys.merge(_text(have.content, path), {}, claim["keys"], path)
         self._key_drift(path, merged.drift)
+        self.notes += merged.notes
+        if merged.notes:
+            return dataclasses.replace(have, content=merged.text.encode())
         if claim["wrote"] == _sha256(have.content or b"") and not claims.claimed(path, self.others):
             return original
         if original.kind == "absent" and merged.text.strip() == "{}" and not claims.claimed(path, self.others):

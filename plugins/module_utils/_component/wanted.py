@@ -37,6 +37,7 @@ class WantedFile:
     path: str
     content: bytes | None
     json_keys: t.Mapping[str, t.Any] | None = None
+    json_only: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
     owner: str = "root"
     group: str = "root"
     mode: int = 0o644
@@ -200,6 +201,7 @@ def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
         path=path,
         content=None if content is None else content.encode("utf-8", "surrogateescape"),
         json_keys=json_keys,
+        json_only=item["json_only"],
         owner=item["owner"],
         group=item["group"],
         mode=_mode(item),

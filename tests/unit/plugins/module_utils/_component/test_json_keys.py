@@ -133,3 +133,45 @@ def _at(value, key):
     for name in key:
         value = value[name]
     return value
+
+
+JOURNALD = {"log-opts": ["tag"]}
+COMMONEST = '{"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3", "tag": "x"}}'
+
+
+def test_members_that_an_object_may_not_have_go_and_come_back():
+    merged = json_keys.merge(COMMONEST, {"log-driver": "journald"}, {}, "/x.json", JOURNALD)
+    assert json.loads(merged.text) == {"log-driver": "journald", "log-opts": {"tag": "x"}}
+    assert {item.pointer for item in merged.drift} == {"/log-driver", "/log-opts/max-size", "/log-opts/max-file"}
+    again = json_keys.merge(merged.text, {"log-driver": "journald"}, merged.claims, "/x.json", JOURNALD)
+    assert (again.text, again.claims, again.drift) == (merged.text, merged.claims, ())
+    back = json_keys.merge(again.text, {}, again.claims, "/x.json")
+    assert (json.loads(back.text), back.notes) == (json.loads(COMMONEST), ())
+
+
+def test_a_member_that_was_ours_does_not_come_back_to_an_object_that_may_not_have_it():
+    files = {"log-driver": "json-file", "log-opts": {"max-size": "50m"}}
+    first = json_keys.merge(COMMONEST, files, {}, "/x.json", {"log-opts": ["max-file", "tag"]})
+    second = json_keys.merge(first.text, {"log-driver": "journald"}, first.claims, "/x.json", JOURNALD)
+    assert json.loads(second.text) == {"log-driver": "journald", "log-opts": {"tag": "x"}}
+    third = json_keys.merge(second.text, files, second.claims, "/x.json", {"log-opts": ["max-file", "tag"]})
+    assert json.loads(third.text)["log-opts"] == {"max-size": "50m", "max-file": "3", "tag": "x"}
+    back = json_keys.merge(third.text, {}, third.claims, "/x.json")
+    assert json.loads(back.text) == json.loads(COMMONEST)
+
+
+def test_what_was_no_string_comes_back_as_one_and_is_told():
+    text = '{"log-opts": {"max-file": 3, "compress": true}}'
+    merged = json_keys.merge(text, {"log-opts": {"max-file": "5"}}, {}, "/x.json", {"log-opts": []})
+    assert json.loads(merged.text) == {"log-opts": {"max-file": "5"}}
+    back = json_keys.merge(merged.text, {}, merged.claims, "/x.json")
+    assert json.loads(back.text) == {"log-opts": {"max-file": "3", "compress": "true"}}
+    assert [note.split(",")[0] for note in sorted(back.notes)] == [
+        "/x.json had 3 as log-opts.max-file before",
+        "/x.json had true as log-opts.compress before",
+    ]
+
+
+def test_what_is_no_string_and_stays_is_named():
+    with pytest.raises(HostError, match='/x.json has true as log-opts.compress, .* write it as "true"'):
+        json_keys.merge('{"log-opts": {"compress": true}}', {}, {}, "/x.json", {"log-opts": ["compress"]})
