@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from . import toolkit
+from .refused import Refused
 
 UNIT = "docker.service"
 # What it needs. After a change of packages the first would run on as what was removed, and the second has no socket any
@@ -34,6 +35,17 @@ RELOADABLE = (
 _DROP_IN = f"/etc/systemd/system/{UNIT}.d"
 _PROXY = "/etc/docker/mlops-hosts-proxy.env"
 _LIMITED = ("json-file", "local")
+# What the log drivers take, in Docker 20.10 and 26.1: it does not start with an option that its driver does not know.
+# Drivers that are not here are those of daemon_config, whose options are not judged.
+_COMMON = ("mode", "max-buffer-size", "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress")
+_NAMED = ("labels", "labels-regex", "env", "env-regex", "tag")
+_FILES = ("max-size", "max-file", "compress")
+_LOG_OPTIONS: dict[str, tuple[str, ...]] = {
+    "json-file": (*_COMMON, *_NAMED, *_FILES),
+    "local": (*_COMMON, *_FILES),
+    "journald": (*_COMMON, *_NAMED),
+    "none": (),
+}
 LOGINS = "/root/.docker/config.json"
 
 
@@ -41,12 +53,20 @@ def parts(
     wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
     keys = daemon_keys(wanted, known)
+    driver = keys["log-driver"]
+    for name in keys.get("log-opts", {}):
+        if name not in _LOG_OPTIONS.get(driver, (name,)):
+            raise Refused(
+                f"container_runtime_daemon_config has {name} in log-opts, with which Docker does not start, for its "
+                f"log driver is {driver}; take it out, or choose another driver."
+            )
     directories, files = certificates(wanted["registries"], "/etc/docker/certs.d")
     login_directories, login_files = logins(wanted["registries"])
     files.append(
         {
             "path": DAEMON_JSON,
             "json_keys": keys,
+            "json_only": {"log-opts": _LOG_OPTIONS[driver]} if driver in _LOG_OPTIONS else {},
             "on_change": wanted.get("impact", "restart"),
             "units": [UNIT],
             # The packages' units have this flag: what is in the way of it is found before the restart.
@@ -72,7 +92,7 @@ def parts(
 
 def daemon_keys(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The keys of daemon.json that the role owns. ``daemon_config`` wins over the role's own."""
-    driver = wanted["log_driver"] or "json-file"
+    driver = wanted["daemon_config"].get("log-driver") or wanted["log_driver"] or "json-file"
     keys: dict[str, t.Any] = {"live-restore": wanted["live_restore"], "log-driver": driver}
     if driver in _LIMITED:
         keys["log-opts"] = {"max-size": wanted["log_max_size"], "max-file": str(wanted["log_max_files"])}

@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import crio, docker, request
+from ansible_collections.mlops.hosts.plugins.filter import container_runtime
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import crio, docker
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
 ROLE = ROOT / "roles/container_runtime"
@@ -37,7 +38,7 @@ def asked(release: str = "trixie", family: str = "Debian", **wish: t.Any) -> dic
     platform = {**vendors, **known, "release": release, "architecture": "x86_64"}
     path = known["docker_path"] if family == "Debian" else "linux/centos"
     platform["docker"] = {**vendors["docker"], "path": path, "key_url": "https://example.org/gpg"}
-    return request.request({**wanted, **wish}, platform)
+    return container_runtime.FilterModule().filters()["container_runtime_request"]({**wanted, **wish}, platform)
 
 
 def on_el(release: str = "9", **wish: t.Any) -> dict[str, t.Any]:
@@ -168,7 +169,9 @@ def test_containerd_has_the_password_where_it_looks_for_it() -> None:
 def test_containerd_keeps_its_own_configuration_and_ours_has_the_last_word() -> None:
     found = files(asked(provider="containerd", data_root="/srv/containerd"))
     ours = found["/etc/containerd/mlops-hosts/config.toml"]["content"]
-    assert 'imports = ["/etc/containerd/config.toml", "/etc/containerd/mlops-hosts/settings.toml"]' in ours
+    assert 'imports = ["/etc/containerd/con*fig.toml", "/etc/containerd/mlops-hosts/last.toml"]' in ours
+    last = found["/etc/containerd/mlops-hosts/last.toml"]["content"]
+    assert 'imports = ["/etc/containerd/mlops-hosts/settings.toml"]' in last
     assert "/etc/containerd/config.toml" not in found
     assert 'root = "/srv/containerd"' in found["/etc/containerd/mlops-hosts/settings.toml"]["content"]
 
@@ -272,8 +275,32 @@ def test_what_cannot_be_is_refused(wish: dict[str, t.Any], says: str) -> None:
     ("wish", "says"),
     [
         ({"provider": "podman", "quadlets": [{"name": "web.container", "content": ""}]}, "need podman 4.4"),
-        ({"provider": "containerd", "registry_mirrors": ["https://r.example.org"]}, "would lose what its package sets"),
     ],
 )
 def test_an_old_release_says_what_it_lacks(wish: dict[str, t.Any], says: str) -> None:
     assert says in " ".join(asked("bookworm", **wish)["problems"])
+
+
+@pytest.mark.parametrize(
+    ("desired", "driver", "mine"),
+    [
+        ({}, "json-file", {"max-size": "50m", "max-file": "5"}),
+        ({"log_driver": "journald"}, "journald", None),
+        ({"daemon_config": {"log-driver": "syslog"}}, "syslog", None),
+        ({"log_driver": "local", "daemon_config": {"log-driver": "none"}}, "none", None),
+    ],
+    ids=["default", "variable", "daemon_config", "daemon_config wins"],
+)
+def test_options_of_log_files_are_those_of_the_driver_that_docker_gets(
+    desired: dict[str, t.Any], driver: str, mine: dict[str, str] | None
+) -> None:
+    file = files(asked(**desired))[docker.DAEMON_JSON]
+    assert (file["json_keys"]["log-driver"], file["json_keys"].get("log-opts")) == (driver, mine)
+    allowed = file["json_only"].get("log-opts")
+    assert ("max-size" in (allowed or ())) is (driver == "json-file")
+    assert (allowed is None) is (driver == "syslog")
+
+
+def test_options_that_the_driver_does_not_know_are_refused() -> None:
+    desired = {"log_driver": "journald", "daemon_config": {"log-opts": {"max-size": "1m"}}}
+    assert "has max-size in log-opts, with which Docker does not start" in asked(**desired)["problems"][0]
