@@ -2,11 +2,13 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a container image of one static program and push it to a registry, without a container engine.
+"""Make a container image of one static program, without a container engine, and push it to a registry or write it to an
+archive, as "docker load" and "ctr images import" take it.
 
     tiny_image.py REGISTRY NAME CA.pem USER PASSWORD     (for tests; the password is no secret there)
+    tiny_image.py ARCHIVE NAME...
 
-It holds /bin/busybox (Debian's busybox-static) with a few names, and sleeps. Prints the digest of the image.
+It holds /bin/busybox (Debian's busybox-static) with a few names, and sleeps. Pushed, its digest is printed.
 """
 
 from __future__ import annotations
@@ -55,22 +57,15 @@ class Registry:
         return urllib.request.urlopen(request, context=self.context, timeout=60)
 
 
-def main(address: str, name: str, ca: str, user: str, password: str) -> None:
+def push(address: str, name: str, ca: str, user: str, password: str) -> None:
     registry = Registry(address, ca, user, password)
     layer = _layer()
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Cmd": ["/bin/sleep", "100000"], "Env": ["PATH=/bin"]},
-        "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
-        "history": [{"created_by": "tiny_image.py"}],
-    }
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": {
             "mediaType": "application/vnd.docker.container.image.v1+json",
-            **registry.blob(name, json.dumps(config).encode()),
+            **registry.blob(name, _config(layer)),
         },
         "layers": [
             {
@@ -80,6 +75,31 @@ def main(address: str, name: str, ca: str, user: str, password: str) -> None:
         ],
     }
     print(registry.manifest(name, json.dumps(manifest).encode()))
+
+
+def archive(path: str, *names: str) -> None:
+    layer = _layer()
+    manifest = [{"Config": "config.json", "RepoTags": names, "Layers": ["layer.tar"]}]
+    with tarfile.open(path, mode="w") as tar:
+        for name, data in (
+            ("config.json", _config(layer)),
+            ("layer.tar", layer),
+            ("manifest.json", json.dumps(manifest).encode()),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+
+
+def _config(layer: bytes) -> bytes:
+    config = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Cmd": ["/bin/sleep", "100000"], "Env": ["PATH=/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+        "history": [{"created_by": "tiny_image.py"}],
+    }
+    return json.dumps(config).encode()
 
 
 def _layer() -> bytes:
@@ -106,6 +126,6 @@ def _digest(data: bytes) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 6:
+    if len(sys.argv) < 3:
         raise SystemExit(__doc__)
-    main(*sys.argv[1:])
+    (archive if "/" in sys.argv[1] else push)(*sys.argv[1:])

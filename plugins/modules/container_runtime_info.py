@@ -17,8 +17,8 @@ options:
   provider:
     description:
       - The engine.
-      - Podman has no daemon, and containers of containerd and CRI-O go on without it, so of these only RV(mounts) and
-        RV(config_keys) are told.
+      - Podman has no daemon, and containers of containerd and CRI-O go on without it, so of these only RV(mounts) is
+        told, and of containerd RV(configuration).
     type: str
     choices: [docker, podman, containerd, crio]
     default: docker
@@ -27,6 +27,11 @@ options:
     type: list
     elements: path
     default: []
+  containerd_settings:
+    description:
+      - Text of C(/etc/containerd/mlops-hosts/settings.toml). RV(configuration.effective) tells what containerd would
+        run with if that were the file. Nothing is written to C(/etc/containerd).
+    type: str
 attributes:
   check_mode:
     description: It changes nothing.
@@ -96,7 +101,7 @@ flags:
       type: str
       sample: /etc/systemd/system/docker.service.d/override.conf
 config_keys:
-  description: Keys of C(/etc/docker/daemon.json), or what C(/etc/containerd/config.toml) sets for Kubernetes.
+  description: Keys of C(/etc/docker/daemon.json).
   type: list
   elements: str
   returned: success
@@ -104,12 +109,40 @@ mounts:
   description: Of each path that was asked for, whether it is a mount point.
   type: dict
   returned: success
+configuration:
+  description:
+    - What containerd runs with. Null for other engines. There may be passwords of registries in it.
+  type: dict
+  returned: success
+  contains:
+    files:
+      description: Texts of the TOML files of others below C(/etc/containerd), and of those that they import, by path.
+      type: dict
+    defaults:
+      description: What is built in, as C(containerd config default) prints it. Null where containerd is not installed.
+      type: str
+    site:
+      description: What C(/etc/containerd/config.toml) makes of that, as C(containerd config dump) prints it.
+      type: str
+    effective:
+      description: The same with the files of the role. Null where there are none.
+      type: str
+    problem:
+      description: Why containerd does not print it, a sentence. Empty where it does.
+      type: str
+    cri:
+      description: The status of the plugin for Kubernetes. Null where there is none, and where containerd does not run.
+      type: str
+      sample: ok
+    commands:
+      description: What starts containerd, by the files of its unit but the role's, each with its C(source).
+      type: list
+      elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._container_runtime import info
-from ..module_utils._container_runtime.containerd import CONFIG
+from ..module_utils._container_runtime import containerd_host, info
 from ..module_utils._errors import HostError
 from ..module_utils._privileges import require_root
 from ..module_utils._runner import ModuleRunner
@@ -117,6 +150,7 @@ from ..module_utils._runner import ModuleRunner
 SPEC = {
     "provider": {"type": "str", "choices": ["docker", "podman", "containerd", "crio"], "default": "docker"},
     "mounts": {"type": "list", "elements": "path", "default": []},
+    "containerd_settings": {"type": "str"},
 }
 
 
@@ -130,16 +164,18 @@ def _text(path: str) -> str:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    mounts = module.params["mounts"]
+    run, mounts = ModuleRunner(module), module.params["mounts"]
     try:
         require_root("container_runtime_info", "to ask the engine and to read its files and mounts")
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     if module.params["provider"] == "docker":
-        seen = info.docker(ModuleRunner(module), mounts, _text)
+        seen = info.docker(run, mounts, _text)
+    elif module.params["provider"] == "containerd":
+        configuration = containerd_host.configuration(run, _text, module.params["containerd_settings"])
+        seen = info.containers_of_their_own(mounts, configuration)
     else:
-        config = _text(CONFIG) if module.params["provider"] == "containerd" else ""
-        seen = info.containers_of_their_own(mounts, config)
+        seen = info.containers_of_their_own(mounts)
     module.exit_json(changed=False, **seen.as_result())
 
 

@@ -4,146 +4,220 @@
 # Private to the mlops.hosts collection: it can change in any release.
 """containerd as component data. Its config.toml stays as it is: ours imports it, and has the last word.
 
-Up to 1.7, containerd takes the settings of a plugin whole from the last file that has some. Where ours has some for
-Kubernetes (CRI), those of config.toml would be lost: own_settings finds them, and the change is refused.
+containerd 1.x takes the settings of a plugin whole from the last file that has some, and with any runtime of one's own
+its built-in ones are gone. So ours repeats what the host's other files set for Kubernetes (``site``); from 2.0 on the
+files are merged key by key, and ours has only its own. docs/containerd.md has the measurements.
 """
 
 from __future__ import annotations
 
-import re
+import dataclasses
 import typing as t
 
-from . import docker, toolkit
+from . import docker, toml_text, toolkit
 from .refused import Refused
 
 UNIT = "containerd.service"
-_CONF = "/etc/containerd"
-_OURS = f"{_CONF}/mlops-hosts"
-_CERTS = f"{_CONF}/certs.d"
+CONF = "/etc/containerd"
+OURS = f"{CONF}/mlops-hosts"
+CERTS = f"{CONF}/certs.d"
+CONFIG = f"{CONF}/config.toml"
+MAIN = f"{OURS}/config.toml"
+SETTINGS = f"{OURS}/settings.toml"
+CRI = "io.containerd.grpc.v1.cri"
 _DROP_IN = f"/etc/systemd/system/{UNIT}.d"
-CRI = 'plugins."io.containerd.grpc.v1.cri"'
-_PROXY = f"{_OURS}/proxy.env"
-_PACKAGED = (("bin_dir", '"/usr/lib/cni"'), ("conf_dir", '"/etc/cni/net.d"'))
-CONFIG = f"{_CONF}/config.toml"
-SETTINGS = f"{_OURS}/settings.toml"
+_PROXY = f"{OURS}/proxy.env"
+_RUNC = "io.containerd.runc.v2"
+_CDI_DIRS = ("/etc/cdi", "/var/run/cdi")
+# The list does not say why a plugin is not ok, its details do.
+_CRI_IS_OK = """\
+ctr plugins ls id==cri | grep -q ' ok *$' && exit 0
+echo "the plugin for Kubernetes (CRI) is not ok:" $(ctr plugins ls --detailed id==cri | grep -A3 '^Error') >&2
+exit 1"""
+
+Tree = t.Mapping[str, t.Any]
 
 
-def parts(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
-) -> dict[str, t.Any]:
-    if wanted["source"] == "vendor":
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """What the host's containerd runs with without the role. Trees of settings have the names of version 2.
+
+    ``cri``: settings for Kubernetes, without those that are empty; ``repeated``: the part of them that containerd would
+    lose to a file of ours; ``cri_enabled``, ``knows_cdi``: whether there is such a plugin, and whether it has CDI.
+    ``places`` tells of a setting's path where it is, as "file, line 3"; ``problems`` are sentences.
+    """
+
+    cri: Tree
+    repeated: Tree
+    cri_enabled: bool = True
+    knows_cdi: bool = True
+    problems: tuple[str, ...] = ()
+    place: t.Callable[[tuple[str, ...]], str] = lambda path: CONFIG
+
+
+def parts(desired: Tree, platform: Tree, known: Tree, site: Site) -> dict[str, t.Any]:
+    if desired["source"] == "vendor":
         raise Refused(
             "containerd comes from the distribution here; set container_runtime_source to distribution, or use docker."
         )
-    cri = _cri(wanted)
-    if cri and not known["cri"]:
-        raise Refused(
-            f"The containerd of {platform['name']} {platform['release']} would lose what its package sets for "
-            "Kubernetes in /etc/containerd/config.toml to settings of the toolkit, registries or mirrors; use a later "
-            "release, or set them there by hand."
-        )
-    hosts = list(_hosts(wanted))
-    ca_directories, ca_files = docker.certificates(wanted["registries"], _CERTS)
+    ours = own_settings(desired, site)
+    _refuse(ours, site)
+    hosts = list(_hosts(desired))
+    ca_directories, ca_files = docker.certificates(desired["registries"], CERTS)
     paths = [item["path"] for item in ca_directories]
-    for name, _text, _secret in hosts:
-        paths += [_CERTS, f"{_CERTS}/{name}"]
-    mount = f"[Unit]\nRequiresMountsFor={wanted['data_root']}\n" if docker.needs_mount(wanted) else ""
-    drop_in = (
-        f"# Ansible managed\n{mount}[Service]\n"
-        f"ExecStart=\nExecStart=/usr/bin/containerd --config {_OURS}/config.toml\n"
-        + (f"EnvironmentFile={_PROXY}\n" if docker.proxy_environment(wanted) else "")
+    for name, _text, _private in hosts:
+        paths += [CERTS, f"{CERTS}/{name}"]
+    mount = f"[Unit]\nRequiresMountsFor={desired['data_root']}\n" if docker.needs_mount(desired) else ""
+    drop_in = f"# Ansible managed\n{mount}[Service]\nExecStart=\nExecStart=/usr/bin/containerd --config {MAIN}\n" + (
+        f"EnvironmentFile={_PROXY}\n" if docker.proxy_environment(desired) else ""
     )
-    version = str(wanted["version"])
+    version = str(desired["version"])
+    settings = merged({"plugins": {CRI: site.repeated}} if "plugins" in ours else {}, ours)
+    # Passwords of registries, in what others wrote.
+    secret = bool(site.repeated.get("registry", {}).get("configs"))
+    texts = chain(OURS, toml_text.render({"version": 2, **settings}))
+    files: list[dict[str, t.Any]] = [
+        {"path": f"{OURS}/{name}", "content": text, "units": [UNIT]} for name, text in texts.items()
+    ]
+    files[-1].update(validate=["containerd", "--config", "{staged}", "config", "dump"])
+    if secret:
+        files[-1].update(mode="0600", secret=True)
     return {
         "packages": [toolkit.pinned(name, version if name == "containerd" else "") for name in known["packages"]],
-        "directories": [{"path": path} for path in dict.fromkeys([_CONF, _OURS, *paths, _DROP_IN])],
+        "directories": [{"path": path} for path in dict.fromkeys([CONF, OURS, *paths, _DROP_IN])],
         "files": [
-            {
-                "path": f"{_OURS}/settings.toml",
-                "content": _settings(wanted, cri),
-                "validate": ["containerd", "--config", "{staged}", "config", "dump"],
-                "units": [UNIT],
-            },
-            {
-                "path": f"{_OURS}/config.toml",
-                "content": (
-                    f'# Ansible managed\nversion = 2\nimports = ["{_CONF}/config.toml", "{_OURS}/settings.toml"]\n'
-                ),
-                "units": [UNIT],
-            },
+            *files,
             {"path": f"{_DROP_IN}/mlops-hosts.conf", "content": drop_in, "units": [UNIT]},
-            *docker.proxy_files(wanted, _PROXY, UNIT),
+            *docker.proxy_files(desired, _PROXY, UNIT),
             *ca_files,
             *(
                 {
-                    "path": f"{_CERTS}/{name}/hosts.toml",
+                    "path": f"{CERTS}/{name}/hosts.toml",
                     "content": f"# Ansible managed\n{text}",
-                    "mode": "0600" if secret else "0644",
-                    "secret": secret,
+                    "mode": "0600" if private else "0644",
+                    "secret": private,
                     "on_change": "none",
                 }
-                for name, text, secret in hosts
+                for name, text, private in hosts
             ),
         ],
         "units": [{"name": UNIT, "enabled": True, "state": "started", "drop_ins": "keep"}],
-        "ready": [{"unit": UNIT, "command": ["ctr", "version"]}],
+        "ready": list(_ready(merged(site.cri, settings.get("plugins", {}).get(CRI, {})), site)),
     }
 
 
-def own_settings(text: str) -> list[str]:
-    """What a config.toml sets for Kubernetes, beyond what Debian's package does, which is built in as well."""
-    found, table = [], ""
-    for line in text.splitlines():
-        header = re.match(r"\s*\[([^\[\]]+)\]", line)
-        setting = re.match(r"\s*([\w-]+)\s*=\s*(.*?)\s*$", line)
-        if header:
-            table = header.group(1).strip()
-        elif setting and table.startswith(CRI) and setting.groups() not in _PACKAGED:
-            found.append(f"{table}.{setting.group(1)}")
-    return found
+def chain(folder: str, settings: str) -> dict[str, str]:
+    """Texts by file name, in which a containerd started with the first one has the settings as the last word: it reads
+    files breadth-first, so those that config.toml imports come before what ``last.toml`` does."""
+    head = "# Ansible managed\nversion = 2\n"
+    return {
+        # A pattern, so that containerd starts without the file, too; it is an error for a plain name.
+        "config.toml": f'{head}imports = ["{CONF}/con*fig.toml", "{folder}/last.toml"]\n',
+        "last.toml": f'{head}imports = ["{folder}/settings.toml"]\n',
+        "settings.toml": f"# Ansible managed\n{settings}",
+    }
 
 
-def _settings(wanted: t.Mapping[str, t.Any], cri: str) -> str:
-    root = f'root = "{wanted["data_root"]}"\n' if wanted["data_root"] else ""
-    return f"# Ansible managed\nversion = 2\n{root}{cri}"
+def own_settings(desired: Tree, site: Site) -> dict[str, t.Any]:
+    """What the role itself sets, made to fit what the site has."""
+    cri: dict[str, t.Any] = {}
+    if desired["toolkit"] != "none":
+        name = desired["toolkit"]
+        if site.knows_cdi:
+            directories = site.cri.get("cdi_spec_dirs", [])
+            cri["enable_cdi"] = True
+            cri["cdi_spec_dirs"] = [*directories, *(path for path in _CDI_DIRS if path not in directories)]
+        cri["containerd"] = {"runtimes": {name: _toolkit_runtime(name, site)}}
+    if desired["registries"] or desired["registry_mirrors"] or desired["insecure_registries"]:
+        places = [path for path in site.cri.get("registry", {}).get("config_path", "").split(":") if path]
+        cri["registry"] = {"config_path": ":".join(places if CERTS in places else [CERTS, *places])}
+    root = {"root": desired["data_root"]} if desired["data_root"] else {}
+    return {**root, **({"plugins": {CRI: cri}} if cri else {})}
 
 
-def _cri(wanted: t.Mapping[str, t.Any]) -> str:
-    text = ""
-    if wanted["toolkit"] != "none":
-        name = wanted["toolkit"]
-        text += (
-            f"[{CRI}]\nenable_cdi = true\n"
-            f'cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]\n'
-            f'[{CRI}.containerd.runtimes.{name}]\nruntime_type = "io.containerd.runc.v2"\n'
-            f'[{CRI}.containerd.runtimes.{name}.options]\nBinaryName = "/usr/bin/{name}-container-runtime"\n'
+def _toolkit_runtime(name: str, site: Site) -> dict[str, t.Any]:
+    """As the default one, cgroups by systemd among it, but with the toolkit's program."""
+    settings = site.cri.get("containerd", {})
+    runtimes = settings.get("runtimes", {})
+    like = runtimes.get(settings.get("default_runtime_name", "runc"), {})
+    if like.get("runtime_type") != _RUNC:
+        like = runtimes.get("runc", {})
+    program = {"runtime_type": _RUNC, "options": {"BinaryName": f"/usr/bin/{name}-container-runtime"}}
+    return merged(merged(like, runtimes.get(name, {})), program)
+
+
+def merged(below: Tree, above: Tree) -> dict[str, t.Any]:
+    """Both trees in one; the second has the last word."""
+    result = dict(below)
+    for name, value in above.items():
+        both = isinstance(value, t.Mapping) and isinstance(result.get(name), t.Mapping)
+        result[name] = merged(result[name], value) if both else value
+    return result
+
+
+def _refuse(ours: Tree, site: Site) -> None:
+    """What cannot be beside what the site has."""
+    problems = list(site.problems)
+    cri = ours.get("plugins", {}).get(CRI, {})
+    if cri and not site.cri_enabled:
+        problems.append(
+            f"{site.place(('disabled_plugins',))} has cri in disabled_plugins, and the toolkit, registries and mirrors "
+            "are settings of that plugin: take it out there, or set container_runtime_toolkit to none and leave "
+            "registries and mirrors empty. Nothing was changed."
         )
-    if wanted["registries"] or wanted["registry_mirrors"] or wanted["insecure_registries"]:
-        text += f'[{CRI}.registry]\nconfig_path = "{_CERTS}"\n'
-    return text
+    registry = site.cri.get("registry", {}) if "registry" in cri else {}
+    for path in _not_with_hosts(registry):
+        problems.append(
+            f"{site.place(('plugins', CRI, 'registry', *path))} has registry.{'.'.join(path)}, with which containerd "
+            f"has no CRI as soon as registries are described in {CERTS}: take it out there, and name the registry in "
+            "container_runtime_registries or container_runtime_registry_mirrors. Nothing was changed."
+        )
+    if problems:
+        raise Refused(" ".join(problems))
 
 
-def _hosts(wanted: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str, bool]]:
+def _not_with_hosts(registry: Tree) -> t.Iterator[tuple[str, ...]]:
+    for name in registry.get("mirrors", {}):
+        yield "mirrors", name
+    for name, config in registry.get("configs", {}).items():
+        if "tls" in config:
+            yield "configs", name, "tls"
+
+
+def _ready(cri: Tree, site: Site) -> t.Iterator[dict[str, t.Any]]:
+    """What users need: an answer, Kubernetes' plugin, and a default runtime that runs."""
+    yield {"unit": UNIT, "command": ["ctr", "version"]}
+    if not site.cri_enabled:
+        return
+    yield {"unit": UNIT, "command": ["sh", "-c", _CRI_IS_OK], "timeout_s": 20}
+    settings = cri.get("containerd", {})
+    runtime = settings.get("runtimes", {}).get(settings.get("default_runtime_name", "runc"), {})
+    if runtime.get("runtime_type", _RUNC) == _RUNC:
+        program = runtime.get("options", {}).get("BinaryName") or "runc"
+        yield {"unit": UNIT, "command": [program, "--version"], "timeout_s": 20}
+
+
+def _hosts(desired: t.Mapping[str, t.Any]) -> t.Iterator[tuple[str, str, bool]]:
     """For each registry its name, its hosts.toml, and whether a password is in that."""
-    if wanted["registry_mirrors"]:
+    if desired["registry_mirrors"]:
         mirrors = "".join(
-            f'[host."{url}"]\ncapabilities = ["pull", "resolve"]\n{_of(url.split("://")[1], wanted)}'
-            for url in wanted["registry_mirrors"]
+            f'[host."{url}"]\ncapabilities = ["pull", "resolve"]\n{_of(url.split("://")[1], desired)}'
+            for url in desired["registry_mirrors"]
         )
         yield "docker.io", f'server = "https://registry-1.docker.io"\n{mirrors}', "Authorization" in mirrors
-    for registry in wanted["registries"]:
+    for registry in desired["registries"]:
         url = f"https://{registry['name']}"
-        ours = _of(registry["name"], wanted)
+        ours = _of(registry["name"], desired)
         yield registry["name"], f'server = "{url}"\n[host."{url}"]\n{ours}', "Authorization" in ours
-    for name in wanted["insecure_registries"]:
+    for name in desired["insecure_registries"]:
         yield name, f'server = "http://{name}"\n[host."http://{name}"]\nskip_verify = true\n', False
 
 
-def _of(name: str, wanted: t.Mapping[str, t.Any]) -> str:
+def _of(name: str, desired: t.Mapping[str, t.Any]) -> str:
     registry: t.Mapping[str, t.Any] = next(
-        (item for item in wanted["registries"] if item["name"] == name.rstrip("/")), {}
+        (item for item in desired["registries"] if item["name"] == name.rstrip("/")), {}
     )
-    text = f'ca = "{_CERTS}/{registry["name"]}/ca.crt"\n' if registry.get("ca") else ""
+    text = f'ca = "{CERTS}/{registry["name"]}/ca.crt"\n' if registry.get("ca") else ""
     if registry.get("username"):
         text += f'[host."https://{registry["name"]}".header]\nAuthorization = "Basic {docker.basic(registry)}"\n'
     return text

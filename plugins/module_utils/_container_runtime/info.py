@@ -13,7 +13,7 @@ import typing as t
 
 from .. import _unit_file
 from .._runner import Runner
-from . import containerd, flags
+from . import flags
 from .docker import DAEMON_JSON, RELOADABLE, UNIT
 from .flags import Flag
 
@@ -23,8 +23,8 @@ _TIMEOUT_S = 60
 @dataclasses.dataclass(frozen=True)
 class Engine:
     """``running`` is the number of running containers; it and ``live_restore`` are None when the engine does not tell.
-    ``config_keys`` are the keys of daemon.json, or what containerd's config.toml sets for Kubernetes; ``mounts``
-    tells of each path whether it is a mount point."""
+    ``config_keys`` are the keys of daemon.json; ``mounts`` tells of each path whether it is a mount point;
+    ``configuration`` is that of containerd, see containerd_host."""
 
     active: bool
     version: str | None
@@ -33,6 +33,7 @@ class Engine:
     flags: tuple[Flag, ...]
     config_keys: tuple[str, ...]
     mounts: dict[str, bool]
+    configuration: dict[str, t.Any] | None = None
 
     def as_result(self) -> dict[str, t.Any]:
         result = dataclasses.asdict(self)
@@ -59,9 +60,9 @@ def docker(run: Runner, mounts: t.Sequence[str], read: t.Callable[[str], str], r
     )
 
 
-def containers_of_their_own(mounts: t.Sequence[str], config: str = "") -> Engine:
-    """Podman has no daemon, and containers of containerd and CRI-O do not end with it. ``config``: containerd's."""
-    return Engine(False, None, 0, None, (), tuple(containerd.own_settings(config)), looked_at(mounts))
+def containers_of_their_own(mounts: t.Sequence[str], configuration: dict[str, t.Any] | None = None) -> Engine:
+    """Podman has no daemon, and containers of containerd and CRI-O do not end with it."""
+    return Engine(False, None, 0, None, (), (), looked_at(mounts), configuration)
 
 
 def looked_at(mounts: t.Sequence[str]) -> dict[str, bool]:
@@ -101,23 +102,12 @@ def judge(
     """
     files = asked["component"]["files"]
     keys = next((list(file["json_keys"]) for file in files if file["path"] == DAEMON_JSON), [])
-    has_cri = any(file["path"] == containerd.SETTINGS and containerd.CRI in file["content"] for file in files)
     impact = _impact(asked, compared)
     return {
-        "conflicts": [*conflicts(keys, seen), *(_lost(seen) if has_cri else [])],
+        "conflicts": conflicts(keys, seen),
         "impact": impact,
         "pending": "" if allowed or impact != "restart" else _pending(seen, stops=asked["unit"] in compared["stopped"]),
     }
-
-
-def _lost(seen: t.Mapping[str, t.Any]) -> list[str]:
-    settings = seen["config_keys"]
-    if not settings:
-        return []
-    return [
-        f"{containerd.CONFIG} has {', '.join(settings)}, and containerd would take the whole section from the role's "
-        "file: set the toolkit, registries or mirrors there by hand, or take these out. Nothing was changed."
-    ]
 
 
 def _impact(asked: t.Mapping[str, t.Any], compared: t.Mapping[str, t.Any]) -> str:

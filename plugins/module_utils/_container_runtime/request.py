@@ -14,7 +14,7 @@ from .refused import Refused
 
 _IMAGE = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
-_PROVIDERS = {"docker": docker.parts, "podman": podman.parts, "containerd": containerd.parts, "crio": crio.parts}
+_PROVIDERS = {"docker": docker.parts, "podman": podman.parts, "crio": crio.parts}
 _UNITS = {"docker": docker.UNIT, "containerd": containerd.UNIT, "crio": crio.UNIT}
 _ONLY_FOR = {
     "daemon_config": ("docker",),
@@ -25,22 +25,26 @@ _ONLY_FOR = {
 _KINDS = ("repositories", "packages", "directories", "files", "absent_paths", "units", "ready")
 
 
-def request(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def request(
+    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], site: t.Callable[[containerd.Tree], containerd.Site]
+) -> dict[str, t.Any]:
     """Returns ``problems`` (sentences), ``unit`` (of the engine, None without one) and ``component`` (options of the
     module component). With a problem the component is empty.
 
     ``wanted``: the role's variables without their prefix. ``platform``: what the role knows of the distribution, the
-    ``release`` and ``architecture`` of the host among it.
+    ``release`` and ``architecture`` of the host among it. ``site`` makes of what is known of the distribution's
+    containerd what the host's runs with.
     """
     component: dict[str, list[t.Any]] = {kind: [] for kind in _KINDS}
     problems = list(_problems(wanted))
     if not problems:
         try:
             known = _known(wanted, platform)
-            for part in (
-                toolkit.parts(wanted, platform),
-                _PROVIDERS[wanted["provider"]](wanted, platform, known),
-            ):
+            if wanted["provider"] == "containerd":
+                engine = containerd.parts(wanted, platform, known, site(known))
+            else:
+                engine = _PROVIDERS[wanted["provider"]](wanted, platform, known)
+            for part in (toolkit.parts(wanted, platform), engine):
                 for kind in _KINDS:
                     component[kind] += part.get(kind, [])
             if platform["manager"] == "dnf" and any(item.get("hold") for item in component["packages"]):

@@ -11,7 +11,6 @@ import typing as t
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils import _unit_file
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import (
-    containerd,
     crio,
     docker,
     flags,
@@ -164,26 +163,6 @@ ASKED: dict[str, t.Any] = {
         "packages": [{"name": "docker.io"}],
     },
 }
-PACKAGED = """version = 2
-[plugins]
-  [plugins."io.containerd.grpc.v1.cri"]
-    [plugins."io.containerd.grpc.v1.cri".cni]
-      bin_dir = "/usr/lib/cni"
-      conf_dir = "/etc/cni/net.d"
-"""
-
-
-def test_settings_for_kubernetes_are_not_lost_to_those_of_the_role() -> None:
-    assert containerd.own_settings(PACKAGED) == []
-    seen = info.containers_of_their_own([], PACKAGED.replace("/usr/lib/cni", "/srv/cni")).as_result()
-    ours = {"path": containerd.SETTINGS, "content": f"[{containerd.CRI}.registry]\n"}
-    asked = {"unit": containerd.UNIT, "component": {"files": [ours], "packages": []}}
-    found = info.judge(asked, compared(), seen)
-    assert 'cri".cni.bin_dir, and containerd would take the whole section' in found["conflicts"][0]
-    ours["content"] = 'root = "/srv"'
-    assert info.judge(asked, compared(), seen)["conflicts"] == []
-
-
 MIRROR = {"kind": "json_key", "item": f"{docker.DAEMON_JSON}#/registry-mirrors", "attribute": "value"}
 LOGS = {"kind": "json_key", "item": f"{docker.DAEMON_JSON}#/log-opts/max-size", "attribute": "value"}
 CA = {"kind": "file", "item": "/etc/docker/certs.d/r/ca.crt", "attribute": "state"}
