@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -32,8 +33,11 @@ STEP_LIMIT_S = 2700
 TAIL_LINES = 120
 # A second real build of a driver, which takes minutes of all processors: it runs when it is named.
 BY_NAME_ONLY = ("gpu_driver_trixie",)
-# They take longest, and begin first: none of them is to run alone at the end.
+# They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
 LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "gpu_driver_ubuntu", "cuda_toolkit")
+SLOWEST = 5
+# Seconds of each scenario in the last run here that passed.
+TOOK = BUILD / "log" / "molecule-seconds.json"
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -66,7 +70,7 @@ class Outcome:
     name: str
     seconds: float
     failure: str | None
-    took: str
+    took: tuple[tuple[str, float], ...]  # its steps, and the seconds of each
     tail: str  # of the log, when it failed
 
 
@@ -89,7 +93,7 @@ class Scenario:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
         begun = time.monotonic()
-        took: list[str] = []
+        took: list[tuple[str, float]] = []
         failure, tail = None, ""
         try:
             # A run that was killed may have left hosts: they are not fresh.
@@ -97,7 +101,7 @@ class Scenario:
             for step in self._steps():
                 started = time.monotonic()
                 self._step(step)
-                took.append(f"{step.name} {time.monotonic() - started:.0f}")
+                took.append((step.name, time.monotonic() - started))
         except Failure as problem:
             failure = str(problem)
             # Now, before the removal of the hosts is logged after it.
@@ -106,7 +110,7 @@ class Scenario:
         finally:
             if not self.keep:
                 self._clear()
-        return Outcome(self.name, time.monotonic() - begun, failure, ", ".join(took), tail)
+        return Outcome(self.name, time.monotonic() - begun, failure, tuple(took), tail)
 
     def _steps(self) -> Iterator[Step]:
         return (step for step in STEPS if step.playbook is None or (self.folder / step.playbook).exists())
@@ -186,20 +190,54 @@ def main(argv: list[str]) -> int:
     if not names:
         print("scenario: there is none")
         return 0
-    names.sort(key=lambda name: LONG.index(name) if name in LONG else len(LONG))
+    known = _known()
+    if set(names) <= known.keys():
+        names.sort(key=known.__getitem__, reverse=True)
+    else:
+        names.sort(key=lambda name: LONG.index(name) if name in LONG else len(LONG))
+    print(f"scenarios: {len(names)}, {_estimate(names, known, options.jobs)}", flush=True)
     with ThreadPoolExecutor(max_workers=options.jobs) as pool:
-        outcomes = []
+        outcomes: list[Outcome] = []
         for done in as_completed([pool.submit(Scenario(folders[name], options.keep).run) for name in names]):
             outcomes.append(done.result())
-            print(_report(outcomes[-1]), flush=True)
+            left = set(names) - {outcome.name for outcome in outcomes}
+            so_far = f"{len(outcomes)} of {len(names)}; {_estimate(left, known, options.jobs)}"
+            print(_report(outcomes[-1]) + (f"  [{so_far}]" if left else ""), flush=True)
     failed = sum(outcome.failure is not None for outcome in outcomes)
+    known.update({outcome.name: round(outcome.seconds) for outcome in outcomes if outcome.failure is None})
+    TOOK.write_text(json.dumps(known, indent=1, sort_keys=True))
+    print(_slowest(outcomes))
     print(f"scenarios: {len(outcomes) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 
 
+def _known() -> dict[str, int]:
+    try:
+        return dict(json.loads(TOOK.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _estimate(names: Collection[str], known: dict[str, int], jobs: int) -> str:
+    """How long these take, from the last run; the longest one is the least."""
+    seconds = [known[name] for name in names if name in known]
+    if not seconds:
+        return "no earlier run to estimate from"
+    # Those that never ran here are taken for average ones.
+    total = sum(seconds) * len(names) / len(seconds)
+    return f"about {max([total / jobs, *seconds]) / 60:.0f} min left"
+
+
+def _slowest(outcomes: list[Outcome]) -> str:
+    steps = [(seconds, outcome.name, step) for outcome in outcomes for step, seconds in outcome.took]
+    slowest = sorted(steps, reverse=True)[:SLOWEST]
+    return "slowest steps: " + ", ".join(f"{name} {step} {seconds:.0f} s" for seconds, name, step in slowest)
+
+
 def _report(outcome: Outcome) -> str:
     verdict = outcome.failure or "passed"
-    return f"{outcome.tail}scenario {outcome.name}: {verdict}, {outcome.seconds:.0f} s ({outcome.took})"
+    took = ", ".join(f"{step} {seconds:.0f}" for step, seconds in outcome.took)
+    return f"{outcome.tail}scenario {outcome.name}: {verdict}, {outcome.seconds:.0f} s ({took})"
 
 
 def _program(name: str) -> str:
