@@ -137,7 +137,7 @@ def _located(model: Data, artifacts: t.Sequence[Data], store: str) -> Data:
     try:
         return {"path": model_file(artifacts, artifact, store=store, file=file)}
     except HostError as exc:
-        return {"problem": f"cannot have its model from model_server_artifacts: {exc}"}
+        return {"problem": f"cannot have its model from the list of artifacts: {exc}"}
 
 
 def present(items: t.Iterable[Data]) -> list[Instance]:
