@@ -1,12 +1,17 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A certificate authority for tests and the demo: made on the spot, good for a year, trusted by nobody else."""
+"""A certificate authority for tests and the demo: made on the spot, good for a year, trusted by nobody else.
+
+demo_pki.py DIRECTORY SERVER CLIENT ...    write ca.pem, and NAME.pem and NAME.key for each
+"""
 
 from __future__ import annotations
 
 import datetime
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -62,3 +67,15 @@ def _certificate(
 
 def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def main(directory: str, server: str, *clients: str) -> None:
+    for name, pair in make_pki(server, clients).items():
+        for part, text in pair.items():
+            path = Path(directory) / f"{name}.{'pem' if part == 'cert' else part}"
+            path.touch(mode=0o600)
+            path.write_text(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -125,7 +125,9 @@ def files_of(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def commit_of(folder: pathlib.Path) -> str:
-    """A made-up commit: the same content has the same one."""
+    """The name of the branch where that is a commit, else one made up: the same content has the same one."""
+    if re.fullmatch(r"[0-9a-f]{40}", folder.name):
+        return folder.name
     lines = [f"{path.relative_to(folder)} {digests(path, path.stat().st_mtime_ns)[0]}" for path in files_of(folder)]
     return hashlib.sha1("\n".join(lines).encode()).hexdigest()
 

@@ -1,0 +1,94 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Which processes use files below a directory: those that have one open or mapped, and services that name one.
+
+A service that has read its model into memory has no file open, and needs it again when it is restarted or rolled back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import typing as t
+
+_SERVICE = re.compile(r"/([^/]+\.service)(?:/|$)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """A process that uses a file. ``unit`` is the systemd service that it belongs to."""
+
+    pid: int
+    name: str
+    unit: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid}{f', {self.unit}' if self.unit else ''})"
+
+
+def holders(directories: t.Sequence[str], proc: str = "/proc") -> dict[str, tuple[Holder, ...]]:
+    """By directory, the processes that use a file below it. A directory that nobody uses is left out.
+
+    Without root, only processes of one's own user are seen.
+    """
+    if not directories:
+        return {}
+    found: dict[str, list[Holder]] = {}
+    inodes = {directory: _inodes(directory) for directory in directories}
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid()):
+        folder = os.path.join(proc, str(pid))
+        unit = _unit(folder)
+        opened = [*_mapped(folder), *_opened(folder)]
+        named = _named(folder) if unit else []
+        for directory in directories:
+            below = directory + "/"
+            if any(
+                path.startswith(below)
+                or (inode in inodes[directory] and not path.startswith(os.path.dirname(directory)))
+                for path, inode in opened
+            ) or any(below in word for word in named):
+                found.setdefault(directory, []).append(Holder(pid, _text(folder, "comm").strip() or "?", unit))
+    return {directory: tuple(those) for directory, those in found.items()}
+
+
+def _inodes(directory: str) -> set[int]:
+    """Of the files below it, to know them in a container, which sees them by other paths."""
+    return {os.lstat(os.path.join(top, name)).st_ino for top, _folders, names in os.walk(directory) for name in names}
+
+
+def _mapped(folder: str) -> t.Iterator[tuple[str, int]]:
+    for line in _text(folder, "maps").splitlines():
+        parts = line.split(None, 5)
+        if len(parts) == 6 and parts[5].startswith("/"):
+            yield parts[5], int(parts[4])
+
+
+def _opened(folder: str) -> t.Iterator[tuple[str, int]]:
+    try:
+        for name in os.listdir(os.path.join(folder, "fd")):
+            path = os.path.join(folder, "fd", name)
+            link = os.readlink(path)
+            if link.startswith("/"):
+                yield link, os.stat(path).st_ino
+    except OSError:
+        return  # it ended meanwhile, or is not ours to read
+
+
+def _named(folder: str) -> list[str]:
+    return [*_text(folder, "cmdline").split("\0"), *_text(folder, "environ").split("\0")]
+
+
+def _unit(folder: str) -> str | None:
+    names = _SERVICE.findall(_text(folder, "cgroup"))
+    return names[-1] if names else None
+
+
+def _text(folder: str, name: str) -> str:
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
