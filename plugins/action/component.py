@@ -12,6 +12,7 @@ import uuid
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -88,8 +89,14 @@ class ActionModule(ActionBase):
         self, args: dict[str, t.Any], hidden: dict[str, str], task_vars: dict[str, t.Any]
     ) -> dict[str, t.Any]:
         """The arguments with every ``template``, ``src`` and ``key_src`` read; secret contents go to ``hidden``."""
-        args["files"] = [self._file(dict(file), task_vars, hidden) for file in args.get("files") or ()]
-        args["repositories"] = [self._repository(dict(item)) for item in args.get("repositories") or ()]
+        for option, rendered in (
+            ("files", lambda file: self._file(file, task_vars, hidden)),
+            ("repositories", self._repository),
+        ):
+            items = args.get(option) or []
+            # Of another type, it is the module that says what is wrong.
+            if isinstance(items, list):
+                args[option] = [rendered(dict(item)) if isinstance(item, dict) else item for item in items]
         return args
 
     def _file(self, file: dict[str, t.Any], task_vars: dict[str, t.Any], hidden: dict[str, str]) -> dict[str, t.Any]:
@@ -111,7 +118,8 @@ class ActionModule(ActionBase):
             )
         elif file.get("src") is not None:
             file["content"] = self._read("files", str(file.pop("src")))
-        if file.get("secret") and file.get("content") is not None:
+        # Extra vars bring text: a "false" that counted here and not on the host would leave an empty file.
+        if boolean(file.get("secret", False), strict=False) and file.get("content") is not None:
             hidden[file["path"]] = str(file.pop("content"))
             # Something must stand in its place until the host puts the two together again.
             file["content"] = ""

@@ -46,3 +46,24 @@ def test_data_is_no_content(run, data):
 def test_text_is_content(run):
     run(name="a", files=[{"path": "/etc/a", "content": '{"a": 1}'}])
     assert run.asked[0]["files"] == [{"path": "/etc/a", "content": '{"a": 1}'}]
+
+
+@pytest.mark.parametrize("secret", [False, "false", "no", 0])
+def test_a_file_that_is_no_secret_keeps_its_content(run, secret):
+    run(name="a", files=[{"path": "/etc/a", "content": "x", "secret": secret}])
+    assert run.asked[0]["files"][0]["content"] == "x"
+    assert run.asked[0]["_secrets"] == {}
+
+
+@pytest.mark.parametrize("secret", [True, "true", "yes", 1])
+def test_the_content_of_a_secret_file_goes_apart(run, secret):
+    run(name="a", files=[{"path": "/etc/a", "content": "x", "secret": secret}])
+    assert run.asked[0]["files"][0]["content"] == ""
+    assert run.asked[0]["_secrets"] == {"/etc/a": "x"}
+
+
+@pytest.mark.parametrize("option", ["files", "repositories"])
+@pytest.mark.parametrize("value", ["/etc/a", [["/etc/a"]], {"path": "/etc/a"}])
+def test_what_is_no_list_of_dictionaries_is_left_to_the_module_to_refuse(run, option, value):
+    run(name="a", **{option: value})
+    assert run.asked[0][option] == value
