@@ -130,6 +130,7 @@ options:
       - How many versions besides the wanted one stay for each artefact in O(artifacts), newest first.
       - Giving it also removes contents that no version uses, and what is left of downloads that are not wanted any
         more.
+      - A version that a process has open or mapped, or that a systemd service names, stays as well until that has ended.
       - Without it, nothing is removed but what O(artifacts[].state=absent) asks for.
     type: int
   verify:
@@ -170,6 +171,7 @@ options:
   purge:
     description:
       - Take away the whole store, named artefacts or not. O(artifacts) must be empty. The folder itself stays.
+      - It is refused while a process uses a model of it.
     type: bool
     default: false
   lock_timeout_s:

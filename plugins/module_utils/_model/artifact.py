@@ -12,6 +12,7 @@ import typing as t
 
 from .._errors import HostError
 from .._http import Fetch
+from .holders import Holder, holders
 from .lock import locked
 from .patience import Patience
 from .plan import Item, Observed, Plan, observe, plan, plan_purge
@@ -49,6 +50,7 @@ class World:
     sleep: t.Callable[[float], None]
     free_bytes: t.Callable[[str], int]
     mount_point: t.Callable[[str], str]
+    holders: t.Callable[[t.Sequence[str]], t.Mapping[str, t.Sequence[Holder]]] = holders
     tell: t.Callable[[str], None] = lambda _text: None  # what a person should know though it went well
 
 
@@ -111,6 +113,9 @@ def ensure(
     def decide() -> tuple[Observed, Plan]:
         observed = observe(requests, store, sources, verify=settings.verify, parallel=settings.parallel)
         decided = plan_purge(observed, store) if settings.purge else plan(observed, store, keep=settings.keep)
+        used = _used(decided, store, world, dry_run=dry_run)
+        if used:
+            decided = plan(observed, store, keep=settings.keep, used=used)
         _check_space(decided, observed, path, world, settings)
         return observed, decided
 
@@ -140,6 +145,35 @@ def _check(requests: t.Sequence[Request], path: str, world: World, settings: Set
         raise HostError(
             f"{path} is not on a mount of its own but on the root file system; mount the disk for models there first"
         )
+
+
+def _used(decided: Plan, store: Store, world: World, *, dry_run: bool) -> list[tuple[str, str | None]]:
+    """Versions that would be removed, and stay since a process uses them, such as the model that a server has loaded.
+
+    HostError when a whole model would be removed under a process. In check mode an earlier part of the same run may be
+    what ends that process.
+    """
+    paths = {
+        store.version_path(name, version) if version else os.path.join(store.models, name): (name, version)
+        for name, version in decided.remove
+    }
+    spared: list[tuple[str, str | None]] = []
+    for path, those in world.holders(sorted(paths)).items():
+        name, version = paths[path]
+        users = ", ".join(str(one) for one in those)
+        if version is not None:
+            spared.append((name, version))
+            world.tell(f"version {version} of the model {name} stays, since it is used by {users}")
+        elif dry_run:
+            world.tell(f"the model {name} is used by {users}; it can be removed when that has ended")
+        else:
+            raise HostError(
+                f"the model {name} is to be removed, and is used by {users}; stop that first, a model server of this "
+                "collection by model_server_state=absent; nothing was changed",
+                path=path,
+                pids=[one.pid for one in those],
+            )
+    return spared
 
 
 def _check_space(decided: Plan, observed: Observed, path: str, world: World, settings: Settings) -> None:

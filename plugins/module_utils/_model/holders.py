@@ -37,6 +37,8 @@ def holders(directories: t.Sequence[str], proc: str = "/proc") -> dict[str, tupl
     if not directories:
         return {}
     found: dict[str, list[Holder]] = {}
+    # A service may name a path with symbolic links in it; the kernel names the one that they lead to.
+    below = {directory: (f"{directory}/", f"{os.path.realpath(directory)}/") for directory in directories}
     inodes = {directory: _inodes(directory) for directory in directories}
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid()):
         folder = os.path.join(proc, str(pid))
@@ -44,12 +46,11 @@ def holders(directories: t.Sequence[str], proc: str = "/proc") -> dict[str, tupl
         opened = [*_mapped(folder), *_opened(folder)]
         named = _named(folder) if unit else []
         for directory in directories:
-            below = directory + "/"
+            beside = f"{os.path.dirname(os.path.realpath(directory))}/"
             if any(
-                path.startswith(below)
-                or (inode in inodes[directory] and not path.startswith(os.path.dirname(directory)))
+                path.startswith(below[directory]) or (inode in inodes[directory] and not path.startswith(beside))
                 for path, inode in opened
-            ) or any(below in word for word in named):
+            ) or any(start in word for word in named for start in below[directory]):
                 found.setdefault(directory, []).append(Holder(pid, _text(folder, "comm").strip() or "?", unit))
     return {directory: tuple(those) for directory, those in found.items()}
 

@@ -172,8 +172,13 @@ class _Lookup:
         return sha256 if self._store.digest(self._store.blob_path(sha256)) == sha256 else None
 
 
-def plan(observed: Observed, store: Store, *, keep: int | None) -> Plan:
-    """What makes the store match. ``keep`` is how many versions stay besides the wanted one; None means all."""
+def plan(
+    observed: Observed, store: Store, *, keep: int | None, used: t.Collection[tuple[str, str | None]] = ()
+) -> Plan:
+    """What makes the store match. ``keep`` is how many versions stay besides the wanted one; None means all.
+
+    Versions (name, version) that are ``used`` stay as well.
+    """
     contents, items = observed.contents, observed.items
     fetch: dict[str, tuple[str, Wanted]] = {}
     for item in items:
@@ -185,7 +190,8 @@ def plan(observed: Observed, store: Store, *, keep: int | None) -> Plan:
     switch = tuple(item for item in items if contents.current.get(item.name) != item.version)
     remove: list[tuple[str, str | None]] = [(name, None) for name in observed.absent if name in contents.versions]
     if keep is not None:
-        remove += [(item.name, record.version) for item in items for record in _unused(contents, item)[keep:]]
+        unused = [(item.name, record.version) for item in items for record in _unused(contents, item)[keep:]]
+        remove += [one for one in unused if one not in used]
     gone = [
         record
         for name, version in remove

@@ -75,6 +75,7 @@ class Bench:
         self.commits = hub.tree.commits()[REPO]
         self.slept = []
         self.told = []
+        self.holders = {}
         self.free = 10**12
         self.mount = "/data"
         self.ownership = Ownership()
@@ -93,6 +94,7 @@ class Bench:
             sleep=self.slept.append,
             free_bytes=lambda path: self.free,
             mount_point=lambda path: self.mount,
+            holders=lambda paths: {path: those for path, those in self.holders.items() if path in paths},
             tell=self.told.append,
         )
         found = ensure(requests, str(self.path), self.ownership, world, Settings(**settings), dry_run=dry_run)

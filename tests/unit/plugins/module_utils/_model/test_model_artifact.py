@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._model import store as store_module
 from ansible_collections.mlops.hosts.plugins.module_utils._model import transfer as transfer_module
+from ansible_collections.mlops.hosts.plugins.module_utils._model.holders import Holder
 from ansible_collections.mlops.hosts.plugins.module_utils._model.lock import locked
 from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ownership, Store
 
@@ -414,6 +415,39 @@ def test_versions_stay_until_keep_says_how_many(bench, hub, served):
     assert contents == {b"2", b"3"}
     assert not bench(tiny, keep=1)["changed"]
     assert not bench(bench.chat())["changed"], "another artefact is left alone"
+
+
+SERVER = Holder(812, "llama-server", "mlops-model-chat.service")
+
+
+def test_the_version_that_a_server_runs_stays_for_its_way_back(bench):
+    old = bench(bench.chat())["artifacts"][0]["path"]
+    bench.holders = {old: (SERVER,)}
+    result = bench(bench.chat("next"), keep=0)
+    assert "remove" not in actions(result) and os.path.isdir(old)
+    (told,) = set(bench.told)
+    assert told.startswith("version ") and told.endswith(
+        " of the model chat stays, since it is used by llama-server (pid 812, mlops-model-chat.service)"
+    )
+    assert not bench(bench.chat("next"), keep=0)["changed"]
+    bench.holders = {}
+    assert actions(bench(bench.chat("next"), keep=0)) == ["remove", "collect", "collect"]
+
+
+@pytest.mark.parametrize("way", ["absent", "purge"])
+def test_a_model_is_not_removed_under_a_server(bench, way):
+    bench(bench.chat())
+    bench.holders = {str(bench.path / "models/chat"): (SERVER,)}
+    before = bench.tree()
+    going = ([{"name": "chat", "state": "absent"}], {}) if way == "absent" else ([], {"purge": True})
+    said = refused(bench, *going[0], **going[1])
+    assert "is used by llama-server (pid 812, mlops-model-chat.service); stop that first" in said
+    assert bench.tree() == before
+    # What stops the server may come earlier in the same run.
+    assert "remove" in actions(bench(*going[0], dry_run=True, **going[1]))
+    assert "can be removed when that has ended" in bench.told[-1]
+    bench.holders = {}
+    assert "remove" in actions(bench(*going[0], **going[1]))
 
 
 def spoil(path):
