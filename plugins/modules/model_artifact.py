@@ -130,7 +130,7 @@ options:
       - How many versions besides the wanted one stay for each artefact in O(artifacts), newest first.
       - Giving it also removes contents that no version uses, and what is left of downloads that are not wanted any
         more.
-      - A version that a process has open or mapped, or that a systemd service names, stays as well until that has ended.
+      - A version that a process has open or mapped, or that a systemd service names, stays until that has ended.
       - Without it, nothing is removed but what O(artifacts[].state=absent) asks for.
     type: int
   verify:
