@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""docs/gpu-faults.md names a test for each fault; here it is held to that."""
+"""docs/gpu-faults.md and docs/field-reports.md name a test in each row; here they are held to that."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ def missing(text: str, root: pathlib.Path) -> list[str]:
     return found
 
 
-def test_every_fault_has_its_test():
-    text = (ROOT / "docs/gpu-faults.md").read_text()
+@pytest.mark.parametrize("page", ["gpu-faults.md", "field-reports.md"])
+def test_every_row_has_its_test(page):
+    text = (ROOT / "docs" / page).read_text()
+    assert _ROW.findall(text)
     assert [int(number) for number, _shown in _ROW.findall(text)] == list(range(1, len(_ROW.findall(text)) + 1))
     assert missing(text, ROOT) == []
 
