@@ -8,8 +8,8 @@
     scenario.py --keep NAME      leave the hosts there, to look at them (hosts.py ps, hosts.py down --group NAME)
 
 Order: create and prepare, check on the fresh host, converge, idempotence, check on the converged host, verify, absent,
-absent again, destroy. Molecule knows the steps; what it does not know, and this does, is that a check on a converged
-host and a second absent must change nothing.
+absent again, in some back again, destroy. Molecule knows the steps; what it does not know, and this does, is that a
+check on a converged host and a second absent must change nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "gpu_driver_ubuntu",
 SLOWEST = 5
 # Seconds of each scenario in the last run here that passed.
 TOOK = BUILD / "log" / "molecule-seconds.json"
+# Each role comes back after it was taken away, in one scenario at least; the other roles do so in as_users_do.
+BACK = ("cuda_toolkit", "gpu_driver_rhel", "gpu_settings")
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -49,6 +51,7 @@ class Step:
     command: str
     unchanged: bool = False  # it must change nothing
     playbook: str | None = None  # it runs where the scenario has this
+    only: tuple[str, ...] | None = None  # it runs in these scenarios
 
 
 STEPS = (
@@ -60,6 +63,7 @@ STEPS = (
     Step("verify", "verify"),
     Step("absent", "side-effect", playbook="absent.yml"),
     Step("absent again", "side-effect", playbook="absent.yml", unchanged=True),
+    Step("back", "converge", only=BACK),
 )
 
 
@@ -113,7 +117,12 @@ class Scenario:
         return Outcome(self.name, time.monotonic() - begun, failure, tuple(took), tail)
 
     def _steps(self) -> Iterator[Step]:
-        return (step for step in STEPS if step.playbook is None or (self.folder / step.playbook).exists())
+        return (
+            step
+            for step in STEPS
+            if (step.playbook is None or (self.folder / step.playbook).exists())
+            and (step.only is None or self.name in step.only)
+        )
 
     def _step(self, step: Step) -> None:
         output = self._call(step.name, [_program("molecule"), step.command, "--scenario-name", self.name])
