@@ -51,6 +51,14 @@ from ansible.utils.display import Display
 
 from ..plugin_utils._options import Spec, convert, misspelt
 
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core 2.18, where every string is a template
+
+    def trust_as_template(value: str) -> str:
+        return value
+
+
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 display = Display()
 
@@ -80,15 +88,17 @@ class LookupModule(LookupBase):
             raise AnsibleError(" ".join(problems))
         return [{name[len(role) + 1 :]: value for name, value in converted.values.items()}]
 
-    def _values(
-        self, variables: t.Mapping[str, t.Any], names: t.Iterable[str]
-    ) -> tuple[dict[str, t.Any], dict[str, str]]:
+    def _values(self, variables: t.Mapping[str, t.Any], spec: Spec) -> tuple[dict[str, t.Any], dict[str, str]]:
         """What the variables hold, and why others cannot be evaluated."""
         values, unknown = {}, {}
-        for name in names:
+        for name, option in spec.items():
             try:
-                if name in variables:
-                    values[name] = plain(self._templar.template(variables[name]))
+                value = plain(self._templar.template(variables[name])) if name in variables else None
+                default = option.get("default")
+                if value is None and isinstance(default, str):
+                    # A default may name another option.
+                    value = plain(self._templar.template(trust_as_template(default)))
+                values[name] = value
             except AnsibleError as exc:
                 unknown[name] = f"{name} cannot be evaluated: {exc}."
         return values, unknown

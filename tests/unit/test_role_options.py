@@ -220,7 +220,8 @@ def test_a_misspelt_variable_is_noticed() -> None:
 
 def options(role: str, variables: dict[str, t.Any], **keywords: t.Any) -> t.Any:
     """What a role reads, with the variables of a host as templates."""
-    there = {name: trusted(value) for name, value in variables.items()}
+    defaults = yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text())
+    there = {name: trusted(value) for name, value in {**defaults, **variables}.items()}
     templar = Templar(loader=DataLoader(), variables=there)
     lookup = role_options.LookupModule(loader=DataLoader(), templar=templar)
     lookup.get_option = lambda name: keywords.get(name, False)
@@ -240,6 +241,11 @@ def trusted(value: t.Any) -> t.Any:
 def test_a_role_reads_converted_values_without_its_own_name_in_front() -> None:
     found = options("model_store", {"model_store_purge": "false", "model_store_keep": "{{ 1 + 1 }}"})
     assert found["purge"] is False and found["keep"] == 2
+
+
+def test_a_default_that_names_another_option_is_evaluated() -> None:
+    found = options("model_store", {"model_store_user": "models", "model_store_group": None})
+    assert found["group"] == "models"
 
 
 def test_a_variable_that_cannot_be_evaluated_is_named() -> None:
