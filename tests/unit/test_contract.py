@@ -335,5 +335,6 @@ def test_plays_over_a_whole_fleet_say_that_they_are_not_sliced(playbook):
 
 
 def test_every_play_in_batches_is_one_of_them():
-    in_batches = [path.stem for path in ROOT.glob("playbooks/*.yml") for play in load(path) if "serial" in play]
-    assert in_batches == ["driver_upgrade"]
+    in_batches = {path.stem for path in ROOT.glob("playbooks/*.yml") for play in load(path) if "serial" in play}
+    # The batches of the site are for the load alone: none waits for another to be right.
+    assert in_batches - {"site"} == {"driver_upgrade"}
