@@ -6,6 +6,10 @@
 
 What an entry leaves out gets the default of the role's ``argument_specs``; one that is absent is as good as not there.
 Certificates and keys given as text become contents of files and nothing else: messages hold names, templates get paths.
+
+The shipper is a process of its own, with a configuration of its own. In a shared rsyslogd the files of others decide
+what becomes of our lines (``& stop``, ``$DefaultRuleset``, an open ``$RuleSet``), a module cannot be loaded twice, and
+settings such as ``$PrivDropToUser`` or the TLS of imtcp are one for all.
 """
 
 from __future__ import annotations
@@ -18,10 +22,15 @@ Data = t.Mapping[str, t.Any]
 Finding = tuple[t.Iterable[str], str]  # names, and what is said of them when there are any
 
 LISTS = ("sources", "sinks", "routes", "receivers")
-CONFIG = "/etc/rsyslog.d/10-mlops-log-shipper.conf"
-LOGROTATE = "/etc/logrotate.d/mlops-log-shipper"
-TLS_DIR = "/etc/mlops-log-shipper"
-SPOOL = "/var/spool/mlops-log-shipper"
+NAME = "mlops-log-shipper"
+UNIT = f"{NAME}.service"
+UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+CONFIG_DIR = f"/etc/{NAME}"
+CONFIG = f"{CONFIG_DIR}/rsyslog.conf"
+LOGROTATE = f"/etc/logrotate.d/{NAME}"
+SPOOL = f"/var/spool/{NAME}"
+# The shipper notes here which test lines it has handed to which sink.
+RECEIPTS = f"/run/{NAME}"
 
 SINK: Data = {"port": 6514}
 QUEUE: Data = {"disk_max_mib": 1024, "memory_max_records": 10000}
@@ -38,8 +47,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")
 _UNIT = re.compile(r"[A-Za-z0-9:_.@*?\\-]+\Z")
 _WORD = re.compile(r"[A-Za-z0-9.:_*-]+\Z")
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]+\Z")
-# The units of newer distributions have ProtectHome=yes.
-_HIDDEN = ("/root/", "/home/", "/run/user/")
+# Our unit has ProtectHome=yes and PrivateTmp=yes.
+_HIDDEN = ("/root/", "/home/", "/run/user/", "/tmp/", "/var/tmp/")
 # A directory that is named, then parts with placeholders.
 _PATTERN = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}(/[A-Za-z0-9_.-]*[{](host|program)[}][A-Za-z0-9_.-]*)+\Z")
 # They belong to others, and would become ours with all that is in them.
@@ -58,9 +67,17 @@ class Source:
     def condition(self) -> str:
         """journald vouches for names that begin with an underscore: no program can forge them."""
         if self.type == "kernel":
-            return '$!_TRANSPORT == "kernel"'
+            return '$!mlops_transport == "kernel"'
         patterns = "|".join(map(unit_pattern, self.units))
         return f'($!mlops_unit != "" and re_match($!mlops_unit, "^({patterns})\\$"))'
+
+    @property
+    def test(self) -> dict[str, str]:
+        """What a line of this source has that the role writes to see it arrive."""
+        if self.type == "kernel":
+            return {"source": self.name, "transport": "kernel", "unit": ""}
+        unit = full_unit_name(self.units[0]).replace("*", "test").replace("?", "x")
+        return {"source": self.name, "transport": "journal", "unit": unit}
 
 
 class Route(t.NamedTuple):
@@ -154,7 +171,7 @@ def _endpoint(kind: str, item: Data, rest: Data) -> Endpoint:
         return Pem(
             path=None if path is None else str(path),
             content=None if content is None else str(content),
-            home=f"{TLS_DIR}/{kind}-{item['name']}.{suffix}.pem",
+            home=f"{CONFIG_DIR}/{kind}-{item['name']}.{suffix}.pem",
         )
 
     return Endpoint(
@@ -182,8 +199,13 @@ def _once(items: t.Iterable[str]) -> list[str]:
 
 
 def unit_pattern(unit: str) -> str:
-    """The name of a unit, with wildcards, as a regular expression. Without a dot and without ``*`` it is a service."""
-    return (unit if "." in unit or "*" in unit else f"{unit}.service").translate(_WILDCARDS)
+    """The name of a unit, with wildcards, as a regular expression."""
+    return full_unit_name(unit).translate(_WILDCARDS)
+
+
+def full_unit_name(unit: str) -> str:
+    """Without a dot and without ``*`` it is a service."""
+    return unit if "." in unit or "*" in unit else f"{unit}.service"
 
 
 # What is wrong with the request
@@ -263,11 +285,13 @@ def _wrong_places(wanted: Wanted) -> t.Iterator[Finding]:
     words += [receiver.rest[what] for what in ("address", "group") for receiver in wanted.receivers]
     bad = [path for path in wanted.host_paths if not _PATH.match(path)]
     hidden = [path for path in wanted.host_paths if path.startswith(_HIDDEN)]
+    lost = [path for receiver in wanted.receivers if (path := receiver.rest["path"]).startswith(_HIDDEN)]
     patterns = [receiver.rest["path"] for receiver in wanted.receivers if _bad_pattern(receiver.rest["path"])]
     ports = sorted(receiver.port for receiver in wanted.receivers)
     yield [w for w in words if not _WORD.match(w)], "These hosts, addresses, groups or peers cannot be meant: {}."
     yield bad, "These paths cannot be used: {}; give absolute paths without blanks."
-    yield hidden, "The shipper cannot read below /root, /home and /run/user: {}; move them to /etc."
+    yield hidden, "The shipper cannot read below /root, /home, /tmp, /var/tmp and /run/user: {}; move them to /etc."
+    yield lost, "The shipper cannot write below /root, /home, /tmp, /var/tmp and /run/user: {}; use /var/log or /srv."
     yield (
         patterns,
         "These patterns of received logs cannot be used: {}; give a directory of their own, then {host}, "
@@ -284,20 +308,31 @@ def _bad_pattern(path: str) -> bool:
 # What is wrong with the host
 
 
-def host_problems(given: Data, seen: Data, *, unit: str) -> list[str]:
-    """One sentence for each thing on the host that stands against the request. What ``unit`` listens on is its own."""
-    keys = {endpoint.key.path for endpoint in parse(given).endpoints}
+def host_problems(given: Data, seen: Data, platform: Data) -> list[str]:
+    """One sentence for each thing on the host that conflicts with the request. What our unit listens on is its own."""
+    desired = parse(given)
+    keys = {endpoint.key.path for endpoint in desired.endpoints}
     files = {item["path"]: item for item in seen["paths"] if item["kind"] == "file"}
-    missing = [item["path"] for item in seen["paths"] if item["path"] not in files]
+    missing = [path for path in desired.host_paths if path not in files]
     exposed = [path for path, item in files.items() if path in keys and not item["mode"].endswith("0")]
-    taken = [str(item["port"]) for item in seen["listeners"] if item["unit"] != unit]
+    taken = [_holder(item) for item in seen["listeners"] if item["unit"] != UNIT]
+    rivals = [f"{package} ({path})" for path, package in platform["rivals"].items() if path in files]
     return _sentences(
         [
             (missing, "These files are not on the host: {}; put them there first, or give their content."),
             (exposed, "The private key {} can be read by others; take away their permissions (mode 0600 or 0640)."),
             (taken, "Another program listens on port {}; stop it or choose another port."),
+            (
+                rivals,
+                "The host logs with {}, which the package rsyslog would remove; remove it yourself, or take the host "
+                "out of the play.",
+            ),
         ]
     )
+
+
+def _holder(listener: Data) -> str:
+    return f"{listener['port']} ({listener['unit']})" if listener["unit"] else str(listener["port"])
 
 
 # What the component is
@@ -311,37 +346,40 @@ def request(given: Data, platform: Data, *, provider: str = "rsyslog") -> dict[s
     return {
         "problems": found,
         "component": component(usable, platform, provider),
-        "questions": {"paths": usable.host_paths, "ports": [receiver.port for receiver in usable.receivers]},
+        "questions": {
+            "paths": [] if found else [*usable.host_paths, *platform["rivals"]],
+            "ports": [receiver.port for receiver in usable.receivers],
+        },
+        "tests": tests(usable),
+        "unit": UNIT,
+        "receipts": RECEIPTS,
         "spool": SPOOL,
     }
 
 
 def component(wanted: Wanted, platform: Data, provider: str) -> dict[str, t.Any]:
-    """Options of the module ``component``."""
-    unit = platform["unit"]
-    # Only we lay files in it, unless the user keeps certificates there.
-    theirs = any(
-        pem.path is not None and pem.path.startswith(f"{TLS_DIR}/")
-        for endpoint in wanted.endpoints
-        for pem in endpoint.pems
-    )
+    """Options of the module ``component``. With nothing to ship and nothing to receive, nothing runs."""
+    # Only we write files in it, unless the user keeps certificates there.
+    theirs = any(path.startswith(f"{CONFIG_DIR}/") for path in wanted.host_paths)
     groups = {receiver.root: receiver.rest["group"] for receiver in wanted.receivers}
+    # Installed without being started, so the timer that rotates has to be started here.
+    units = [UNIT, "logrotate.timer"] if wanted.receivers else [UNIT]
     return {
         "packages": [{"name": name, "state": "present"} for name in _packages(wanted, platform["packages"])],
         "directories": [
-            {"path": TLS_DIR, "mode": "0700", "purge": not theirs, "on_change": "none"},
+            {"path": CONFIG_DIR, "mode": "0700", "purge": not theirs, "on_change": "none"},
             {"path": SPOOL, "mode": "0700"},
             *({"path": root, "group": group, "mode": "0750"} for root, group in groups.items()),
         ],
-        "files": [*_pem_files(wanted), *_config_files(wanted, platform, provider)],
-        # Installed without being started, so the timer that rotates has to be started here.
-        "units": [{"name": unit}, *([{"name": "logrotate.timer"}] if wanted.receivers else [])],
+        "files": [*_pem_files(wanted), *(_program_files(wanted, platform, provider) if wanted.endpoints else [])],
+        "units": [{"name": unit} for unit in units] if wanted.endpoints else [],
         "ready": [
-            # The validator saw the new file alone; rsyslogd starts without the parts of a configuration that contradict
-            # each other, so the whole of it is asked for once more, before it is final.
-            {"unit": unit, "command": [platform["program"], "-N1"], "timeout_s": 10},
-            *({"tcp": _listens(receiver), "unit": unit, "timeout_s": 20} for receiver in wanted.receivers),
-        ],
+            # Certificates that lie on the host are read only by the validator of the file in its place.
+            {"unit": UNIT, "command": [platform["program"], "-N1", "-f", CONFIG], "timeout_s": 10},
+            *({"tcp": _listens(receiver), "unit": UNIT, "timeout_s": 20} for receiver in wanted.receivers),
+        ]
+        if wanted.endpoints
+        else [],
     }
 
 
@@ -366,22 +404,34 @@ def _pem_files(wanted: Wanted) -> t.Iterator[dict[str, t.Any]]:
                 yield {"path": pem.home, "content": pem.content, **secret}
 
 
-def _config_files(wanted: Wanted, platform: Data, provider: str) -> t.Iterator[dict[str, t.Any]]:
+def _program_files(wanted: Wanted, platform: Data, provider: str) -> t.Iterator[dict[str, t.Any]]:
+    yield {
+        "path": UNIT_FILE,
+        "template": f"{provider}.service.j2",
+        "template_vars": {
+            "__log_shipper_command": f"{platform['program']} -n -iNONE -f {CONFIG}",
+            "__log_shipper_runtime": NAME,
+            "__log_shipper_receives": bool(wanted.receivers),
+        },
+    }
     yield {
         "path": CONFIG,
         "template": f"{provider}.conf.j2",
         "template_vars": {
             "__log_shipper_spool": SPOOL,
+            "__log_shipper_receipts": RECEIPTS,
             "__log_shipper_sinks": [_shown(sink, condition=condition(wanted, sink)) for sink in wanted.sinks],
             "__log_shipper_receivers": [_shown(receiver) for receiver in wanted.receivers],
         },
         "validate": [platform["program"], "-N1", "-f", "{staged}"],
+        "validate_with": [pem["path"] for pem in _pem_files(wanted)],
     }
     if wanted.receivers:
+        reopen = f"{platform['systemctl']} kill --signal=HUP {UNIT}"
         yield {
             "path": LOGROTATE,
             "template": "logrotate.j2",
-            "template_vars": {"__log_shipper_kept": kept(wanted.receivers), "__log_shipper_reopen": platform["reopen"]},
+            "template_vars": {"__log_shipper_kept": kept(wanted.receivers), "__log_shipper_reopen": reopen},
             "validate": [platform["logrotate_program"], "--debug", "{staged}"],
             "on_change": "none",
         }
@@ -405,8 +455,23 @@ def _shown(endpoint: Endpoint, **more: t.Any) -> dict[str, t.Any]:
 
 def condition(wanted: Wanted, sink: Endpoint) -> str:
     """Which lines go to the sink; empty when no route leads there."""
+    return " or ".join(source.condition for source in _routed(wanted, sink))
+
+
+def _routed(wanted: Wanted, sink: Endpoint) -> list[Source]:
     names = {name for route in wanted.routes if sink.name in route.sinks for name in route.sources}
-    return " or ".join(source.condition for source in wanted.sources if source.name in names)
+    return [source for source in wanted.sources if source.name in names]
+
+
+def tests(wanted: Wanted) -> dict[str, list[t.Any]]:
+    """``lines`` to write to the journal, one for each source that a route takes; ``arrivals`` are the receipts that
+    they leave, "source sink"."""
+    arrivals = [(source, sink) for sink in wanted.sinks for source in _routed(wanted, sink)]
+    sources = dict.fromkeys(source for source, _sink in arrivals)
+    return {
+        "lines": [source.test for source in sources],
+        "arrivals": [f"{source.name} {sink.name}" for source, sink in arrivals],
+    }
 
 
 def kept(receivers: t.Iterable[Endpoint]) -> list[dict[str, t.Any]]:

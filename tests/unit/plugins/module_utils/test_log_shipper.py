@@ -117,8 +117,22 @@ REFUSED = {
     "These paths cannot be used: ca.pem, /a b; give absolute paths without blanks.": {
         "sinks": [sink(ca="ca.pem", cert="/a b", private_key=PRIVATE_KEY)]
     },
-    "The shipper cannot read below /root, /home and /run/user: /root/ca, /home/me/ca; move them to /etc.": {
-        "sinks": [sink("a", ca="/root/ca"), sink("b", ca="/home/me/ca"), sink("c", ca="/rooted/ca")]
+    "The shipper cannot read below /root, /home, /tmp, /var/tmp and /run/user: /root/ca, /home/me/ca, /tmp/ca; "
+    "move them to /etc.": {
+        "sinks": [
+            sink("a", ca="/root/ca"),
+            sink("b", ca="/home/me/ca"),
+            sink("c", ca="/rooted/ca"),
+            sink("d", ca="/tmp/ca"),
+        ]
+    },
+    "The shipper cannot write below /root, /home, /tmp, /var/tmp and /run/user: /home/logs/{host}.log, "
+    "/var/tmp/logs/{host}.log; use /var/log or /srv.": {
+        "receivers": [
+            receiver("a", path="/home/logs/{host}.log"),
+            receiver("b", port=1, path="/var/tmp/logs/{host}.log"),
+            receiver("c", port=2, path="/homes/logs/{host}.log"),
+        ]
     },
     "Two receivers want port 6514; give each a port of its own.": {
         "receivers": [receiver("a"), receiver("b", port="6514"), receiver("c", port=1, state="absent")]
@@ -168,7 +182,7 @@ def test_a_refused_request_asks_nothing_and_holds_no_key():
     found = shipper.request({"sinks": [sink(**TEXTS, private_key_content=KEY), sink()]}, PLATFORM)
     assert found["problems"]
     assert found["questions"] == {"paths": [], "ports": []}
-    assert [item["path"] for item in found["component"]["files"]] == [shipper.CONFIG]
+    assert found["component"]["files"] == []
 
 
 @pytest.mark.parametrize(
@@ -220,7 +234,7 @@ def test_a_unit_is_a_regular_expression(unit, takes, leaves):
     assert not leaves or not re.fullmatch(pattern, leaves)
 
 
-KERNEL = '$!_TRANSPORT == "kernel"'
+KERNEL = '$!mlops_transport == "kernel"'
 MODELS = '($!mlops_unit != "" and re_match($!mlops_unit, "^(mlops-.*|vllm[.]service)\\$"))'
 
 
@@ -294,13 +308,27 @@ def test_a_key_is_in_one_secret_file_and_nowhere_else():
     }
     assert "c2VjcmV0" not in repr(found)
     assert "c2VjcmV0" not in repr(shipper.parse(lists))
-    assert found["questions"] == {"paths": [], "ports": [6514]}
+    assert found["questions"] == {"paths": list(PLATFORM["rivals"]), "ports": [6514]}
+
+
+@pytest.mark.parametrize("kind", ["relp_tls", "syslog_tls"])
+def test_the_configuration_is_validated_with_the_contents_that_it_names(kind):
+    component = made(sinks=[sink(**TEXTS | {"private_key_content": KEY}, type=kind)], receivers=[receiver()])
+    assert file(component, shipper.CONFIG)["validate_with"] == [
+        "/etc/mlops-log-shipper/sink-central.ca.pem",
+        "/etc/mlops-log-shipper/sink-central.cert.pem",
+        "/etc/mlops-log-shipper/sink-central.key.pem",
+    ]
 
 
 def test_what_lies_on_the_host_is_asked_for_once():
     found = shipper.request({"sinks": [sink("a", **ON_HOST), sink("b")], "receivers": [receiver(port=7)]}, PLATFORM)
-    assert found["questions"] == {"paths": [CA, CERT, PRIVATE_KEY], "ports": [7]}
-    assert [item["path"] for item in found["component"]["files"]] == [shipper.CONFIG, shipper.LOGROTATE]
+    assert found["questions"] == {"paths": [CA, CERT, PRIVATE_KEY, *PLATFORM["rivals"]], "ports": [7]}
+    assert [item["path"] for item in found["component"]["files"]] == [
+        shipper.UNIT_FILE,
+        shipper.CONFIG,
+        shipper.LOGROTATE,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -315,10 +343,62 @@ def test_what_lies_on_the_host_is_asked_for_once():
 def test_a_receiver_is_waited_for_where_it_listens(address, tcp):
     component = made(receivers=[receiver(address=address)])
     assert component["ready"] == [
-        {"unit": "rsyslog.service", "command": ["/usr/sbin/rsyslogd", "-N1"], "timeout_s": 10},
-        {"unit": "rsyslog.service", "tcp": tcp, "timeout_s": 20},
+        {"unit": shipper.UNIT, "command": ["/usr/sbin/rsyslogd", "-N1", "-f", shipper.CONFIG], "timeout_s": 10},
+        {"unit": shipper.UNIT, "tcp": tcp, "timeout_s": 20},
     ]
-    assert [unit["name"] for unit in component["units"]] == ["rsyslog.service", "logrotate.timer"]
+    assert [unit["name"] for unit in component["units"]] == [shipper.UNIT, "logrotate.timer"]
+
+
+def test_nothing_of_the_sites_own_rsyslog_is_touched():
+    component = made(sources=[source()], sinks=[sink()], routes=[route()], receivers=[receiver()])
+    assert not [item["path"] for item in component["files"] if item["path"].startswith("/etc/rsyslog")]
+    assert "rsyslog.service" not in {unit["name"] for unit in component["units"]}
+
+
+@pytest.mark.parametrize("lists", [{}, {"sources": [source()]}, {"sinks": [sink(state="absent")]}])
+def test_with_nothing_to_ship_or_receive_nothing_runs(lists):
+    component = made(**lists)
+    assert (component["files"], component["units"], component["ready"]) == ([], [], [])
+
+
+def lines_to_test(routes, units=("mlops-*",)):
+    sources = [source(units=list(units)), {"name": "kernel", "type": "kernel"}]
+    lists = {"sources": sources, "sinks": [sink(), sink("plain")], "routes": routes}
+    return shipper.request(lists, PLATFORM)["tests"]
+
+
+@pytest.mark.parametrize(
+    ("routes", "lines", "arrivals"),
+    [
+        pytest.param([], [], [], id="nothing-is-routed"),
+        pytest.param([route()], ["models"], ["models central"], id="one-route"),
+        pytest.param([route(), route("again")], ["models"], ["models central"], id="two-routes-are-one"),
+        pytest.param(
+            [route(sources=["models", "kernel"], sinks=["plain", "central"])],
+            ["models", "kernel"],
+            ["models central", "kernel central", "models plain", "kernel plain"],
+            id="each-source-at-each-sink",
+        ),
+    ],
+)
+def test_each_source_that_a_route_takes_is_tested_at_each_of_its_sinks(routes, lines, arrivals):
+    found = lines_to_test(routes)
+    assert [line["source"] for line in found["lines"]] == lines
+    assert found["arrivals"] == arrivals
+
+
+@pytest.mark.parametrize("unit", ["vllm", "vllm.socket", "vllm@*", "gpu?", "gpu?.service", "*", "a\\x2db.mount"])
+def test_a_test_line_comes_from_a_unit_that_the_source_takes(unit):
+    (line,) = lines_to_test([route()], [unit, "other"])["lines"]
+    assert re.fullmatch(shipper.unit_pattern(unit), line["unit"])
+    assert "*" not in line["unit"]
+    assert "?" not in line["unit"]
+
+
+def test_the_kernel_is_tested_by_what_a_line_of_it_has():
+    assert lines_to_test([route(sources=["kernel"])])["lines"] == [
+        {"source": "kernel", "transport": "kernel", "unit": ""}
+    ]
 
 
 def test_the_directory_before_the_first_placeholder_is_made():
@@ -343,17 +423,18 @@ def test_files_are_kept_as_long_as_any_receiver_of_the_path_wants():
 
 
 def conflicts(paths=(), listeners=()):
+    paths = {path: {} for path in ON_HOST.values()} | dict(paths)
     seen = {
-        "paths": [{"path": path, "kind": "file", "mode": "0600"} | what for path, what in dict(paths).items()],
+        "paths": [{"path": path, "kind": "file", "mode": "0600"} | what for path, what in paths.items()],
         "listeners": [{"port": port, "unit": unit} for port, unit in listeners],
     }
-    return shipper.host_problems({"sinks": [sink(**ON_HOST)]}, seen, unit="rsyslog.service")
+    return shipper.host_problems({"sinks": [sink(**ON_HOST)]}, seen, PLATFORM)
 
 
 @pytest.mark.parametrize(
     ("paths", "listeners", "sentences"),
     [
-        ({CA: {"mode": "0644"}, PRIVATE_KEY: {"mode": "0640"}}, [(6514, "rsyslog.service")], []),
+        ({CA: {"mode": "0644"}, PRIVATE_KEY: {"mode": "0640"}}, [(6514, "mlops-log-shipper.service")], []),
         (
             {CA: {"kind": "absent", "mode": None}, CERT: {"kind": "directory", "mode": "0755"}},
             [],
@@ -366,11 +447,23 @@ def conflicts(paths=(), listeners=()):
         ),
         (
             {},
-            [(22, "ssh.service"), (22, "ssh.service"), (6514, None)],
-            ["Another program listens on port 22, 6514; stop it or choose another port."],
+            [(22, "ssh.service"), (22, "ssh.service"), (514, "rsyslog.service"), (6514, None)],
+            [
+                "Another program listens on port 22 (ssh.service), 514 (rsyslog.service), 6514; stop it or choose "
+                "another port."
+            ],
         ),
+        (
+            {"/usr/sbin/syslog-ng": {"mode": "0755"}},
+            [],
+            [
+                "The host logs with syslog-ng-core (/usr/sbin/syslog-ng), which the package rsyslog would remove; "
+                "remove it yourself, or take the host out of the play."
+            ],
+        ),
+        ({"/usr/sbin/syslog-ng": {"kind": "absent", "mode": None}}, [], []),
     ],
-    ids=["a-good-host", "files-are-missing", "a-key-is-open", "a-port-is-taken"],
+    ids=["a-good-host", "files-are-missing", "a-key-is-open", "a-port-is-taken", "a-rival", "no-rival"],
 )
 def test_what_the_host_has_against_it_is_one_sentence(paths, listeners, sentences):
     assert conflicts(paths, listeners) == sentences
