@@ -38,10 +38,12 @@ def read(configuration: Tree, known: Tree) -> Site:
         return _running(configuration, tuple(problems))
     try:
         cri, disabled = _not_running(files, known)
+        problems += _short_names(disabled, files)
     except _Unreadable as exc:
-        cri, disabled = known["cri"], False
+        cri, disabled = known["cri"], []
         problems += [str(exc)] if not configuration.get("problem") else []
-    return Site(cri, cri, not disabled, known["cdi"], tuple(problems), lambda path: _place(path, files))
+    enabled = not any(name in _DISABLED for name in disabled)
+    return Site(cri, cri, enabled, known["cdi"], tuple(problems), lambda path: _place(path, files))
 
 
 def lost(configuration: Tree, settings: str) -> list[str]:
@@ -86,6 +88,9 @@ def _running(configuration: Tree, problems: tuple[str, ...]) -> Site:
     """Of a containerd that is installed: its own word for what its files make."""
     site, defaults = _parse(configuration["site"]), _parse(configuration["defaults"])
     whole = _version(site) < 3
+    disabled = site.get("disabled_plugins", [])
+    if whole:
+        problems = (*problems, *_short_names(disabled, configuration["files"]))
     cri, built_in = _cri(site), _cri(defaults)
     repeated: dict[str, t.Any] = _difference(cri, built_in)
     runtimes = _filled(cri.get("containerd", {}).get("runtimes", {}))
@@ -94,18 +99,30 @@ def _running(configuration: Tree, problems: tuple[str, ...]) -> Site:
     return Site(
         cri=_filled(cri),
         repeated=repeated if whole else {},
-        cri_enabled=not any(name in _DISABLED for name in site.get("disabled_plugins", [])),
+        cri_enabled=not any(name in _DISABLED for name in disabled),
         knows_cdi="enable_cdi" in built_in,
         problems=problems,
         place=lambda path: _place(path, configuration["files"]),
     )
 
 
-def _not_running(files: Tree, known: Tree) -> tuple[Tree, bool]:
-    """Settings for Kubernetes of a containerd that is still to be installed, and whether they are turned off."""
+def _short_names(disabled: t.Sequence[str], files: Tree) -> list[str]:
+    """They are for files of version 1 alone: together with one of version 2 containerd 1.x does not start."""
+    short = [name for name in disabled if "." not in name]
+    if not short:
+        return []
+    return [
+        f"{_place(('disabled_plugins',), files)} has {', '.join(short)} in disabled_plugins, and containerd takes "
+        "names without a type only where all files are of version 1, as the role's are not: write it as, for example, "
+        f"{CRI}, or take it out. Nothing was changed."
+    ]
+
+
+def _not_running(files: Tree, known: Tree) -> tuple[Tree, list[str]]:
+    """Settings for Kubernetes of a containerd that is still to be installed, and the plugins that are disabled."""
     documents = _imported(files)
     if not documents:
-        return known["cri"], False
+        return known["cri"], []
     disabled = [name for document in documents for name in document.get("disabled_plugins", [])]
     section: Tree = {}
     for document in documents:
@@ -113,7 +130,7 @@ def _not_running(files: Tree, known: Tree) -> tuple[Tree, bool]:
     if not section.get("containerd", {}).get("runtimes"):
         built_in = known["cri"]["containerd"]["runtimes"]
         section = {**section, "containerd": {**section.get("containerd", {}), "runtimes": built_in}}
-    return _filled(section), any(name in _DISABLED for name in disabled)
+    return _filled(section), disabled
 
 
 def _imported(files: Tree) -> list[Tree]:

@@ -46,8 +46,10 @@ def configuration(
         found["problem"] = f"containerd cannot use {containerd.CONFIG}: {dump.last_words}"
         return found
     found["site"] = dump.stdout
-    for path in _imported(dump.stdout):
-        found["files"].setdefault(path, read(path))
+    imported = _imported(dump.stdout)
+    if containerd.CONFIG in imported:  # up to 1.7 it tells all that it read
+        names = [path for path in found["files"] if path in imported]
+        found["files"] = {path: read(path) for path in dict.fromkeys([*names, *sorted(imported)])}
     if settings is not None:
         with tempfile.TemporaryDirectory(prefix="mlops-hosts-") as folder:
             for name, text in containerd.chain(folder, settings).items():

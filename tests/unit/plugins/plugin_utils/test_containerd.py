@@ -124,7 +124,17 @@ def test_a_disabled_cri_is_named_with_file_and_line(version: str) -> None:
     for configured in (host(version, "disabled"), fresh(SITE["disabled"])):
         (problem,) = request(configured, version)["problems"]
         assert problem.startswith(f"{CONFIG}, line 1, has cri in disabled_plugins")
-    assert request(host(version, "disabled"), version, toolkit="none")["problems"] == []
+    whole_name = host(version, "disabled")
+    whole_name["site"] = whole_name["site"].replace('"cri"', f'"{containerd.CRI}"')
+    assert request(whole_name, version, toolkit="none")["problems"] == []
+
+
+@pytest.mark.parametrize("version", ["1.6.20", "1.7.24"])
+def test_a_short_name_is_refused_for_containerd_would_not_start(version: str) -> None:
+    for configured in (host(version, "disabled"), fresh(SITE["disabled"])):
+        (problem,) = request(configured, version, toolkit="none")["problems"]
+        assert problem.startswith(f"{CONFIG}, line 1, has cri in disabled_plugins, and containerd takes names without")
+    assert request(host("2.1.9", "disabled"), "2.1.9", toolkit="none")["problems"] == []
 
 
 def test_without_cri_it_is_not_waited_for() -> None:
@@ -132,7 +142,9 @@ def test_without_cri_it_is_not_waited_for() -> None:
         ready = request(configured, toolkit="none")["component"]["ready"]
         return [condition["command"][0] for condition in ready]
 
-    assert commands(host("1.7.24", "disabled")) == ["ctr"]
+    disabled = host("1.7.24", "disabled")
+    disabled["site"] = disabled["site"].replace('"cri"', f'"{containerd.CRI}"')
+    assert commands(disabled) == ["ctr"]
     assert commands(host("1.7.24")) == ["ctr", "sh", "runc"]
 
 
