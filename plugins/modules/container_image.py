@@ -73,6 +73,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._container_runtime.images import missing, pull
 from ..module_utils._errors import HostError
 from ..module_utils._runner import ModuleRunner
+from ..module_utils._umask import usual_umask
 
 SPEC = {
     "images": {"type": "list", "elements": "str", "required": True},
@@ -82,6 +83,7 @@ SPEC = {
 
 
 def main() -> None:
+    usual_umask()
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     run, provider = ModuleRunner(module), module.params["provider"]
     for image in module.params["images"]:

@@ -212,6 +212,7 @@ from ..module_utils._gpu_settings.mig_apply import converge
 from ..module_utils._gpu_settings.outcome import Options
 from ..module_utils._gpu_settings.smi import Smi
 from ..module_utils._runner import ModuleRunner
+from ..module_utils._umask import usual_umask
 
 DEVICE = {
     "select": {"type": "str", "required": True},
@@ -227,6 +228,7 @@ SPEC = {
 
 
 def main() -> None:
+    usual_umask()
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     asked = module.params
     options = Options(

@@ -357,6 +357,7 @@ from ..module_utils._http_module import ModuleFetch
 from ..module_utils._model import host
 from ..module_utils._model.artifact import World, ensure
 from ..module_utils._model.glance import requests, settings
+from ..module_utils._umask import usual_umask
 
 FILES = {
     "path": {"type": "str", "required": True},
@@ -408,6 +409,7 @@ EXCLUSIVE = [("token", "token_file")]
 
 
 def main() -> None:
+    usual_umask()
     module = AnsibleModule(SPEC, mutually_exclusive=EXCLUSIVE, supports_check_mode=True)
     given = module.params
     world = World(

@@ -160,6 +160,13 @@ def every_module_is_documented(root: pathlib.Path) -> t.Iterator[str]:
                 yield f"{path.stem}: does not say whether it supports {name}"
 
 
+def every_module_that_changes_a_host_sets_its_umask(root: pathlib.Path) -> t.Iterator[str]:
+    for path in modules(root):
+        reads_only = path.stem.endswith(("_info", "_facts", "_probe"))
+        if not reads_only and "    usual_umask()\n" not in path.read_text():
+            yield f"{path.stem}: main() does not call usual_umask()"
+
+
 PROMISES = [
     defaults_are_the_argument_specs,
     every_default_is_read,
@@ -169,6 +176,7 @@ PROMISES = [
     the_audit_has_every_role_of_the_site,
     action_groups_list_every_module,
     every_module_is_documented,
+    every_module_that_changes_a_host_sets_its_umask,
 ]
 
 
@@ -216,7 +224,7 @@ BROKEN = {
     "meta/runtime.yml": "action_groups: {all: [known, gone, {metadata: {}}]}\n",
     "plugins/modules/known.py": (
         'DOCUMENTATION = "attributes: {check_mode: {support: full}, diff_mode: {support: none}}"\n'
-        'EXAMPLES = "- known:"\nRETURN = "x: {}"\n'
+        'EXAMPLES = "- known:"\nRETURN = "x: {}"\ndef main():\n    usual_umask()\n'
     ),
     "plugins/modules/mute.py": 'DOCUMENTATION = "attributes: {diff_mode: {support: full}}"\nEXAMPLES = ""\n',
     "plugins/modules/_private.py": "",
@@ -265,6 +273,7 @@ BROKEN = {
             every_module_is_documented,
             ["mute: has no EXAMPLES", "mute: has no RETURN", "mute: does not say whether it supports check_mode"],
         ),
+        (every_module_that_changes_a_host_sets_its_umask, ["mute: main() does not call usual_umask()"]),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
