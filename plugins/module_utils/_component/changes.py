@@ -55,11 +55,12 @@ class UserChange:
 
 @dataclasses.dataclass(frozen=True)
 class UnitChanges:
-    """Names of units, by what is done to them, in this order."""
+    """Names of units, by what is done to them, in this order. ``reset`` failed, and nobody runs them any more."""
 
     stop: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
     reread: bool = False
+    reset: tuple[str, ...] = ()
     unmask: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
     enable: tuple[str, ...] = ()

@@ -25,7 +25,8 @@ from .wanted import Component, WantedFile
 class Observed:
     """``nodes`` by path; ``entries``: what lies in each directory that may have to go; ``originals``: what the ledger
     kept of the paths that may have to be given back; ``strays``: all that lies in each directory that is purged, ours
-    too; ``drop_ins``: the same of each unit; ``interrupted``: dpkg was killed in the middle of its work."""
+    too; ``drop_ins``: the same of each unit; ``leaving_units``: units whose file has to go; ``interrupted``: dpkg was
+    killed in the middle of its work."""
 
     manager: Manager | None
     nodes: t.Mapping[str, Node]
@@ -38,6 +39,7 @@ class Observed:
     missing_groups: t.Mapping[str, t.Sequence[str]]
     units: t.Mapping[str, Unit]
     repository_files: tuple[WantedFile, ...]
+    leaving_units: t.Sequence[str] = ()
     interrupted: bool = False
     own_groups: t.Mapping[str, int] = dataclasses.field(
         default_factory=dict
@@ -61,8 +63,10 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
     }
     package_names = sorted({item.name for item in component.packages} | set(owned.packages))
     user_names = {item.name for item in component.users} | set(owned.users)
-    unit_names = sorted({item.name for item in component.units} | set(owned.units))
     released = set(owned.paths) - wanted_paths
+    leaving = [path for path in sorted(released) if owned.paths[path]["original"]["kind"] == "absent"]
+    leaving_units = [name for path in leaving for name in units.of_file(path, run)]
+    unit_names = sorted({*(item.name for item in component.units), *owned.units, *leaving_units})
     strays = {item.path: _below(item.path) for item in component.directories if item.purge}
     drop_ins = {item.name: units.drop_ins(item.name) for item in component.units}
     unasked = {path for found in (*strays.values(), *drop_ins.values()) for path in found}
@@ -83,6 +87,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
         missing_groups={item.name: users.missing_groups(item) for item in component.users if item.groups},
         own_groups={item.name: gid for item in component.users if (gid := users.own_group(item.name)) is not None},
         units=units.observe(unit_names, run),
+        leaving_units=leaving_units,
         repository_files=repository_files,
     )
 

@@ -35,7 +35,7 @@ class _Planner:
         self.changes = changes
         self.drift: list[Drift] = []
         self.do: dict[str, list[str]] = {
-            verb: [] for verb in ("stop", "disable", "unmask", "mask", "enable", "start", "restart", "reload")
+            verb: [] for verb in ("stop", "disable", "reset", "unmask", "mask", "enable", "start", "restart", "reload")
         }
         self.reread = any(is_unit_file(change.path) for change in changes)
         everyone = [unit.name for unit in situation.component.units] or list(situation.owned.units)
@@ -52,8 +52,12 @@ class _Planner:
             self._state(wanted, have)
         for name, before in self.situation.owned.units.items():
             have = self.situation.seen.units[name]
-            if have.exists and name not in taken and not claims.inherited_unit(name, self.situation.others):
+            if name not in taken and not claims.inherited_unit(name, self.situation.others):
                 self._release(name, before, have)
+        for name in self.situation.seen.leaving_units:
+            known = name in taken or name in self.situation.owned.units
+            if not known and not claims.inherited_unit(name, self.situation.others):
+                self._end(name, self.situation.seen.units[name])
         done = {verb: tuple(names) for verb, names in self.do.items()}
         return UnitPart(tuple(self.drift), UnitChanges(reread=self.reread, **done), taken)
 
@@ -108,17 +112,26 @@ class _Planner:
         )
         if before.get("masked") and not have.masked and not vanishes:
             self._do("mask", name, "masked", True, False)
+        if not have.exists:
+            self._end(name, have)  # somebody took its file away
+            return
         if have.file_state.startswith("enabled") and (vanishes or not before["enabled"]):
             self._do("disable", name, "enabled", False, True)
         elif before["enabled"] and not have.starts_at_boot and not vanishes:
             self._do("enable", name, "enabled", True, False)
         if vanishes or not before["active"]:
-            if _busy(have):
-                self._do("stop", name, "state", "stopped", _word(have))
+            self._end(name, have)
         elif not have.running:
             self._do("start", name, "state", "started", _word(have))
         elif name in self.affected["restart"] | self.affected["reload"]:
             self.do["restart"].append(name)
+
+    def _end(self, name: str, have: Unit) -> None:
+        """Nothing of it stays, not even that it failed, which would leave the host degraded."""
+        if _busy(have):
+            self._do("stop", name, "state", "stopped", _word(have))
+        elif have.failed:
+            self._do("reset", name, "state", "stopped", _word(have))
 
     def _do(self, verb: str, name: str, attribute: str, want: t.Any, have: t.Any) -> None:
         self.do[verb].append(name)
@@ -130,4 +143,5 @@ def _busy(unit: Unit) -> bool:
 
 
 def _word(unit: Unit) -> str | None:
-    return f"{unit.active_state} ({unit.sub_state})" if unit.exists else None
+    there = unit.exists or unit.running or unit.failed
+    return f"{unit.active_state} ({unit.sub_state})" if there else None

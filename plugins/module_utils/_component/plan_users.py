@@ -58,10 +58,14 @@ def plan(situation: Situation, *, pending: bool) -> UserPart:
             changes.append(UserChange(wanted, have is None, add))
     gone = []
     for name, claim in owned.users.items():
-        if name in taken or claims.inherited_user(name, others) or seen.users[name] is None:
+        found = seen.users[name]
+        if name in taken or claims.inherited_user(name, others) or found is None:
             continue
+        joined = found.groups
         if claim["created"]:
             drift.append(Drift("user", name, "state", None, "present"))
+        elif joined.intersection(claim["groups"]):
+            drift.append(Drift("user", name, "groups", sorted(joined.difference(claim["groups"])), sorted(joined)))
         if claim["created"] or claim["groups"]:
             gone.append({"name": name, "group": claim.get("group"), **claim})
     return UserPart(tuple(drift), tuple(changes), tuple(gone), taken)

@@ -122,6 +122,8 @@ def change(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reac
     reach("reread")
     if plan.units.reread:
         units.daemon_reload(run)
+    # A unit that ends with another status than 0 when it is stopped has failed, too.
+    units.reset_failed((*plan.units.stop, *plan.units.reset), run)
     reach("enable")
     units.unmask(plan.units.unmask, run)
     units.set_enabled([name for name in plan.units.disable if name in masked], enabled=False, run=run)
@@ -382,6 +384,10 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
     units.unmask(
         [name for name, before in journal.units_before.items() if seen[name].masked and not before["masked"]], run
     )
+    ours = [
+        name for name, before in journal.units_before.items() if not (before["active"] or before.get("failed", True))
+    ]
+    units.reset_failed([name for name in ours if seen[name].failed], run)
     begun_before = _begun(journal, seen)
     again: list[str] = []
     start: list[str] = []

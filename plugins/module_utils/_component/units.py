@@ -36,6 +36,7 @@ _OVERRIDES = (
     "/run/systemd/system",
     "/run/systemd/system.control",
 )
+_KINDS = (".service", ".socket", ".timer", ".path", ".mount", ".automount", ".swap", ".target")
 _STARTS_AT_BOOT = ("enabled", "static", "indirect", "generated", "alias", "transient")
 _UNIT_DIRECTORIES = (
     "/etc/systemd/system/",
@@ -89,6 +90,10 @@ class Unit:
         return self.active_state == "failed" or self.sub_state.startswith("auto-restart")
 
     @property
+    def failed(self) -> bool:
+        return self.active_state == "failed"
+
+    @property
     def starts_at_boot(self) -> bool:
         return self.file_state in _STARTS_AT_BOOT
 
@@ -127,6 +132,18 @@ def _parse(name: str, block: str) -> Unit:
         invocation=said.get("InvocationID", ""),
         queued=said.get("Job", "0") not in ("", "0"),
     )
+
+
+def of_file(path: str, run: Runner) -> list[str]:
+    """Units that systemd has from this file: one, or of a template the instances that are loaded."""
+    name = os.path.basename(path)
+    if not is_unit_file(path) or not name.endswith(_KINDS):
+        return []
+    stem, at, kind = name.rpartition("@")
+    if not at or not kind.startswith("."):
+        return [name]
+    argv = ("systemctl", "list-units", "--all", "--full", "--plain", "--no-legend", "--", f"{stem}@*{kind}")
+    return [line.split()[0] for line in run(*argv, timeout_s=_CALL_TIMEOUT_S).stdout.splitlines() if line.strip()]
 
 
 def drop_ins(name: str) -> list[str]:
@@ -177,16 +194,22 @@ def begin(verb: t.Literal["start", "restart", "reload-or-restart"], names: t.Seq
     """Queue the job and return: a model that loads for minutes is waited for by the readiness gate."""
     if names:
         # A unit that failed often is refused a start until its counter is reset; the gate counts restarts from zero.
-        run("systemctl", "reset-failed", "--", *names, timeout_s=_CALL_TIMEOUT_S)
+        reset_failed(names, run)
         must(
             run("systemctl", "--no-block", verb, "--", *names, timeout_s=_CALL_TIMEOUT_S),
             f"systemd refused to {verb} {', '.join(names)}",
         )
 
 
+def reset_failed(names: t.Collection[str], run: Runner) -> None:
+    """Let systemd forget that they failed. It says that it does not know those that are gone, which is the aim."""
+    if names:
+        run("systemctl", "reset-failed", "--", *names, timeout_s=_CALL_TIMEOUT_S)
+
+
 def stop(names: t.Sequence[str], run: Runner, *, timeout_s: float = 300) -> None:
-    """Stop and wait. A unit that is not there is stopped already."""
-    present = [name for name, unit in observe(names, run).items() if unit.exists]
+    """Stop and wait. A unit that is not there is stopped already, unless it outlived its file."""
+    present = [name for name, unit in observe(names, run).items() if unit.exists or unit.running]
     if present:
         must(
             run("systemctl", "stop", "--", *present, timeout_s=timeout_s),

@@ -8,13 +8,14 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import plan_units
+from ansible_collections.mlops.hosts.plugins.module_utils._component import plan_units, units
 from ansible_collections.mlops.hosts.plugins.module_utils._component.changes import PathChange, Situation, UnitChanges
 from ansible_collections.mlops.hosts.plugins.module_utils._component.node import ABSENT, Node
 from ansible_collections.mlops.hosts.plugins.module_utils._component.observe import Observed
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
 from ansible_collections.mlops.hosts.plugins.module_utils._component.units import Unit
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component, Effect, WantedUnit
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 RUNNING = Unit(
     name="a.service",
@@ -45,7 +46,7 @@ def changed(path="/etc/a.conf", impact="restart", after=NEW, units=None):
     return PathChange(path, Node("file", content=b"1"), after, "root", "root", Effect(impact, units))
 
 
-def plan(wanted, have, changes=(), package_effects=(), owned=None, others=(), drop_ins=()):
+def plan(wanted, have, changes=(), package_effects=(), owned=None, others=(), drop_ins=(), leaving=()):
     component = Component("demo", True, units=(WantedUnit("a.service", *wanted),) if wanted else ())
     seen = Observed(
         manager=None,
@@ -59,6 +60,7 @@ def plan(wanted, have, changes=(), package_effects=(), owned=None, others=(), dr
         missing_groups={},
         units={"a.service": have},
         repository_files=(),
+        leaving_units=leaving,
     )
     situation = Situation(component, Ledger("demo", units=owned or {}), others, seen, None)
     return plan_units.plan(situation, changes, package_effects)
@@ -183,3 +185,62 @@ def test_the_ledger_keeps_how_the_unit_was_before_us():
     assert first.claims == {"a.service": {"enabled": True, "active": False, "masked": False, "drop_ins": []}}
     later = plan(("started", True), RUNNING, owned=first.claims)
     assert later.claims == first.claims
+
+
+BEFORE = {"enabled": False, "active": False, "masked": False, "drop_ins": []}
+OUTLIVED = dataclasses.replace(RUNNING, exists=False, file_state="")
+FORGOTTEN = dataclasses.replace(FAILED, exists=False, file_state="")
+
+
+@pytest.mark.parametrize(
+    ("have", "changes", "expected"),
+    [
+        pytest.param(
+            FAILED, [changed(FILE, after=ABSENT)], UnitChanges(reread=True, disable=NAME, reset=NAME), id="failed"
+        ),
+        pytest.param(FORGOTTEN, [], UnitChanges(reset=NAME), id="failed, and its file is gone"),
+        pytest.param(OUTLIVED, [], UnitChanges(stop=NAME), id="runs, and its file is gone"),
+        pytest.param(MISSING, [], UnitChanges(), id="gone altogether"),
+        pytest.param(
+            CRASHING, [changed(FILE, after=ABSENT)], UnitChanges(reread=True, disable=NAME, stop=NAME), id="restarts"
+        ),
+    ],
+)
+def test_of_a_unit_that_goes_nothing_stays(have, changes, expected):
+    assert plan(None, have, changes, owned={"a.service": BEFORE}).changes == expected
+
+
+@pytest.mark.parametrize(
+    ("have", "expected"),
+    [
+        pytest.param(RUNNING, UnitChanges(stop=NAME), id="runs"),
+        pytest.param(FAILED, UnitChanges(reset=NAME), id="failed"),
+        pytest.param(MISSING, UnitChanges(), id="neither"),
+    ],
+)
+@pytest.mark.parametrize("theirs", [False, True])
+def test_what_runs_from_a_unit_file_that_goes_ends(have, expected, theirs):
+    """Such as the service of a timer, or an instance that somebody started."""
+    others = [Ledger("other", units={"a.service": BEFORE})] if theirs else []
+    found = plan(None, have, leaving=NAME, others=others).changes
+    assert found == (UnitChanges() if theirs else expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/etc/systemd/system/a.service", ["a.service"]),
+        ("/etc/systemd/system/a.timer", ["a.timer"]),
+        ("/etc/systemd/system/t@.service", ["t@a.service", "t@b.service"]),
+        ("/etc/systemd/system/a.service.d/x.conf", []),
+        ("/etc/containers/systemd/a.container", []),
+        ("/etc/a.service", []),
+    ],
+)
+def test_the_units_of_a_file(path, names):
+    def run(*argv, timeout_s=None):
+        assert argv[-1] == "t@*.service"
+        out = "t@a.service loaded    active running t@a.service\nt@b.service not-found failed failed t@b.service\n"
+        return Completed(argv, 0, out, "")
+
+    assert units.of_file(path, run) == names
