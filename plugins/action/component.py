@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os.path
 import platform
 import typing as t
 import uuid
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -40,7 +43,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        call = {"run": uuid.uuid4().hex, "controller": platform.node(), "work_error": None}
+        call = {"run": uuid.uuid4().hex, "controller": platform.node(), "work_error": None, "earlier": []}
         hidden: dict[str, str] = {}
         args = self._rendered(dict(self._task.args), hidden, task_vars)
         args.update(_call=call, _secrets=hidden)
@@ -49,9 +52,14 @@ class ActionModule(ActionBase):
             # Nothing to warn of, and where no diff is wanted, none to show.
             unwanted = ("warnings",) if self._task.diff else ("warnings", "diff")
             return {key: value for key, value in right.items() if key not in unwanted}
+        unwritten = _Unwritten(self._task.delegate_to or task_vars.get("inventory_hostname"))
+        if self._task.check_mode:
+            call["earlier"] = unwritten.read()
         for _call in range(_MOST_CALLS):
             result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
             if result.get("failed") or not result.get("work"):
+                if self._task.check_mode:
+                    unwritten.add(result)
                 return t.cast("dict[str, t.Any]", result)
             call["work_error"] = self._work(result["manager"], result["work"], task_vars)
         raise AnsibleActionFail(
@@ -152,3 +160,35 @@ class ActionModule(ActionBase):
             # 2.18 has no public way that lays no decrypted copy on the disk.
             return t.cast("bytes", self._loader._get_file_contents(path)[0]).decode()
         return t.cast("str", self._loader.get_text_file_contents(path))
+
+
+class _Unwritten:
+    """Repositories of one host that this run of Ansible would have written, were it not in check mode.
+
+    They are kept in the folder that a run has for itself: tasks run in processes of their own, and another run must
+    not know of them.
+    """
+
+    def __init__(self, host: t.Any) -> None:
+        name = hashlib.sha256(str(host).encode()).hexdigest()
+        self._path = os.path.join(C.DEFAULT_LOCAL_TMP, f"mlops.hosts-unwritten-{name}")
+
+    def read(self) -> list[str]:
+        try:
+            with open(self._path, encoding="utf-8") as source:
+                return t.cast("list[str]", json.load(source))
+        except FileNotFoundError:
+            return []
+
+    def add(self, result: dict[str, t.Any]) -> None:
+        paths = {
+            item["item"]
+            for item in result.get("drift", ())
+            if item["kind"] in ("file", "repository")
+            and item["want"] is not None
+            and str(item["item"]).startswith(("/etc/apt/sources.list", "/etc/yum.repos.d/"))
+        }
+        if paths:
+            known = sorted({*self.read(), *paths})
+            with open(self._path, "w", encoding="utf-8") as out:
+                json.dump(known, out)

@@ -414,16 +414,29 @@ options:
       work_error:
         description: What the package manager said when it failed.
         type: str
+      earlier:
+        description: Repositories that earlier tasks would have written, in check mode.
+        type: list
+        elements: str
+        default: []
   _secrets:
     description: Filled in by the action plugin with the contents of secret files, by path. Not for use.
     type: dict
     default: {}
 attributes:
   check_mode:
-    description: Check mode reports the plan. A validator that is not installed yet is reported as C(after install).
+    description:
+      - Check mode reports the plan, and refuses what a real run would refuse, by the same programs, as far as they are
+        installed. Packages are looked up in the lists that the host has; what only a repository that is not written yet
+        can tell, and what older lists do not have, is a warning.
+      - A validator that is not installed yet is reported as C(after install).
     support: full
   diff_mode:
-    description: The diff is the plan. Files marked O(files[].secret) are shown without their content.
+    description:
+      - The diff is the plan, in its order, packages with their versions and what comes along with them, users,
+        directories, files, links, units, restarts and what else is done. It is the same in check mode and when it is
+        carried out.
+      - Files marked O(files[].secret) are shown without their content.
     support: full
   platform:
     description: Linux with systemd, and apt or dnf when packages are asked for.
@@ -558,12 +571,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._component import engine
+from ..module_utils._component import engine, node
 from ..module_utils._component.ready import Tools
 from ..module_utils._component.store import Store
 from ..module_utils._component.wanted import STATE_DIR, parse
 from ..module_utils._errors import HostError
 from ..module_utils._runner import ModuleRunner
+from ..module_utils._umask import usual_umask
 
 
 def _text(**more: t.Any) -> dict[str, t.Any]:
@@ -672,6 +686,7 @@ SPEC = {
             "run": _text(required=True),
             "controller": _text(required=True),
             "work_error": _text(),
+            "earlier": _items(default=[]),
         },
     },
     # Not within _call: Ansible writes options to the host's journal, and there it leaves out only whole ones.
@@ -703,15 +718,24 @@ def complete(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def main() -> None:
+    usual_umask()
     module = _Module(argument_spec=SPEC, supports_check_mode=True)
     params = module.params
     call = params["_call"] or {
         "run": f"pid-{os.getpid()}",
         "controller": "somewhere",
         "work_error": None,
+        "earlier": [],
     }
     # The whole request does not travel back with every answer.
     invocation = {"module_args": {"name": params["name"], "state": params["state"]}}
+    if os.geteuid() != 0:
+        user = node.owner_name(os.geteuid())
+        module.fail_json(
+            msg=f"component {params['name']!r} needs root for files, packages and units, in check mode too, and this "
+            f"task runs as user {user}; set become: true on the task or the play",
+            invocation=invocation,
+        )
     try:
         result = engine.ensure(
             engine.Request(
@@ -721,6 +745,7 @@ def main() -> None:
                 check_mode=module.check_mode,
                 lock_timeout_s=params["lock_timeout_s"],
                 work_error=call["work_error"],
+                earlier=tuple(call["earlier"]),
             ),
             Store(STATE_DIR),
             Tools(run=ModuleRunner(module), fetch=_fetch),

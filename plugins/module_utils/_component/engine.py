@@ -22,11 +22,12 @@ import time
 import typing as t
 
 from .._errors import HostError
+from .._runner import Runner
+from . import diff, lists, lock, observe, selection, sources, transaction
 from . import journal as journals
-from . import lists, lock, observe, transaction
 from .journal import Journal
 from .outcome import adopts, look, returned
-from .packages import Work, set_hold
+from .packages import Move, Work, set_hold
 from .plan import Plan
 from .ready import Tools
 from .repositories import Manager
@@ -40,7 +41,7 @@ _POLL_S = 1.0
 @dataclasses.dataclass(frozen=True)
 class Request:
     """``run`` is the controller's name for this run, the same in all its calls; ``work_error`` what the package manager
-    said when it failed."""
+    said when it failed; ``earlier`` the repositories that earlier tasks of a run in check mode did not write."""
 
     component: Component
     run: str
@@ -48,6 +49,7 @@ class Request:
     check_mode: bool
     lock_timeout_s: float
     work_error: str | None = None
+    earlier: tuple[str, ...] = ()
 
 
 class RolledBack(HostError):
@@ -72,30 +74,46 @@ def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda s
 def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
     journal = journals.load(store)
     planned = look(request.component, store, tools.run)
-    warnings = _judge_offline(planned, tools)
-    later = transaction.rehearse((*planned.paths, *planned.revalidated), tools.run, pending=bool(planned.work))
-    result = returned(planned, after_install=later)
+    sources.require_readable(planned.early, tools.run)
+    warnings, moves = _foresee(planned, request, store, tools.run)
+    validated = (*planned.early, *planned.paths, *planned.revalidated)
+    later = transaction.rehearse(validated, tools.run, pending=bool(planned.work))
+    result = returned(planned, after_install=later, moves=moves)
     result["warnings"] += warnings
     if journal is not None:
         _note_recovery(result, "finished" if _committed(journal, store) else "undone")
     return result
 
 
-def _judge_offline(planned: Plan, tools: Tools) -> list[str]:
-    """What can be said about versions without reading lists again, which check mode must not.
+def _foresee(planned: Plan, request: Request, store: Store, run: Runner) -> tuple[list[str], t.Mapping[str, Move]]:
+    """Warnings, and what the package manager would do, without reading lists again, which check mode must not.
 
     Young lists are believed: a real run would not find another answer. Repositories to come may have anything.
     """
-    if not planned.asked or planned.early:
-        return []
+    if not planned.work:
+        return [], {}
     manager = t.cast(Manager, planned.manager)
-    offer = lists.known(planned.asked, manager, tools.run)
-    trouble = lists.judge([item for item in planned.asked if item.name in offer.versions], offer, manager)
+    asked = planned.asked
+    repinned = planned.repins
+    trouble = None if repinned else selection.pinned_whatever_comes(asked, manager)
+    trouble = trouble or (None if repinned else selection.pinned_away(asked, manager, run))
+    if trouble is not None:
+        raise HostError(trouble)
+    offer = lists.known(asked, manager, run)
+    coming = [*request.earlier, *planned.adds_sources]
+    trouble = lists.explained(asked, offer, manager, run)
+    if trouble is not None and coming:
+        return [f"{trouble}; it may be in what check mode does not write: {', '.join(coming)}"], {}
+    if trouble is None and not coming and not planned.interrupted:
+        rehearsal = lists.rehearse(planned.work, asked, offer, manager, run, ours=_locks(request.component, store))
+        if rehearsal.trouble is None:
+            return list(offer.complaints), rehearsal.moves
+        trouble = rehearsal.trouble
     if trouble is None:
-        return list(offer.complaints)
+        return list(offer.complaints), lists.chosen(asked, offer, manager)
     if offer.fresh:
         raise HostError(trouble)
-    return [f"{trouble}; a real run reads the lists again first"]
+    return [f"{trouble}; a real run reads the lists again first"], {}
 
 
 @contextlib.contextmanager
@@ -146,6 +164,7 @@ class _Call:
         if planned.empty:
             self._adopt(planned)
             return result
+        sources.require_readable(planned.early, self.tools.run)
         journal = Journal(
             txn=secrets.token_hex(8),
             run=self.request.run,
@@ -343,6 +362,7 @@ class _Call:
             name: {
                 "invocation": found.invocation,
                 "active": found.running,
+                "failed": found.failed,
                 "enabled": found.starts_at_boot,
                 "masked": found.masked,
             }
@@ -356,20 +376,29 @@ class _Call:
     def _ask_repositories(self, planned: Plan, result: dict[str, t.Any]) -> tuple[Work, ...]:
         """Refuse what no repository has, before anything is installed, and a repository that cannot be used. Returns
         the work in the words of what they have."""
-        if not planned.asked and not self._has_new_repository(planned):
+        if not planned.work and not self._has_new_repository(planned):
             return planned.work
         manager = t.cast(Manager, planned.manager)
         offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.early))
         if planned.early:
             lists.require_new(self.request.component.repositories, offer)
-        trouble = lists.judge(planned.asked, offer, manager)
+        trouble = lists.explained(planned.asked, offer, manager, self.tools.run)
+        work = lists.spelled(planned.work, planned.asked, offer, manager)
+        # Early packages may change what holds for the others.
+        if trouble is None and not any(wanted.early for wanted in planned.asked):
+            trouble = selection.pinned_away(planned.asked, manager, self.tools.run)
+            if trouble is None and work:
+                ours = _locks(self.request.component, self.store)
+                rehearsal = lists.rehearse(work, planned.asked, offer, manager, self.tools.run, ours=ours)
+                trouble = rehearsal.trouble
+                result["diff"] = diff.entries(planned, rehearsal.moves)
         if trouble is not None:
-            raise HostError(trouble + lists.instead(planned.asked, offer, manager, self.tools.run))
+            raise HostError(trouble)
         result["warnings"] += [
             f"the package lists could not be read again, those from before were used: {text}"
             for text in offer.complaints
         ]
-        return lists.spelled(planned.work, planned.asked, offer, manager)
+        return work
 
     def _refused_by_manager(self, journal: Journal) -> str:
         names = ", ".join(journal.packages_changed) or "the packages"
@@ -394,6 +423,12 @@ class _Call:
             self.store.remove_ledger(planned.ledger.component)
         else:
             self.store.write_ledger(transaction.packed(planned.ledger, self.store, txn=secrets.token_hex(8)))
+
+
+def _locks(component: Component, store: Store) -> bool:
+    """Whether the component locks packages, so that their locks are opened while they change."""
+    ledger = store.read_ledgers().get(component.name, Ledger(component.name))
+    return any(claim["held"] for claim in ledger.packages.values()) or any(item.hold for item in component.packages)
 
 
 def _busy() -> str:

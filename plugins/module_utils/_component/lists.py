@@ -17,8 +17,8 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import Completed, Runner
-from . import packages
-from .packages import Installed, Work
+from . import packages, selection
+from .packages import Installed, Move, Work
 from .repositories import Manager
 from .wanted import Repository, WantedPackage
 
@@ -75,8 +75,15 @@ def known(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner) -> Of
         if len(row) > 1 and row[1].removeprefix("0:") not in versions.setdefault(row[0], []):
             versions[row[0]].append(row[1].removeprefix("0:"))
     if manager != "apt":
-        versions = {name: found[::-1] for name, found in versions.items()}
+        versions = {name: _allowed(name, found[::-1], manager) for name, found in versions.items()}
     return Offer(versions, _age_s(manager), (said.last_words,) if said.rc else ())
+
+
+def _allowed(name: str, versions: list[str], manager: Manager) -> list[str]:
+    """Those that dnf4's versionlock, which is left aside when asking, does not exclude."""
+    patterns = packages.excluded(name) if manager == "dnf" else []
+    full = [(version, version if ":" in version else f"0:{version}") for version in versions]
+    return [version for version, long in full if not any(fnmatch.fnmatchcase(long, pattern) for pattern in patterns)]
 
 
 def refreshed(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner, *, changed: bool) -> Offer:
@@ -120,6 +127,60 @@ def judge(asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager) -> s
                 f"({_when(offer)}); correct the version, or bring it back into the repository"
             )
     return None
+
+
+def explained(asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager, run: Runner) -> str | None:
+    """The same, with what there is instead and what on this host hides it."""
+    trouble = judge(asked, offer, manager)
+    if trouble is None:
+        return None
+    first = next(wanted for wanted in asked if not offer.has(wanted, manager))
+    return trouble + selection.hint(first, manager) + instead(asked, offer, manager, run)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rehearsal:
+    """``moves``: what would change, dependencies too, by name; ``trouble``: why the package manager refuses."""
+
+    moves: t.Mapping[str, Move]
+    trouble: str | None = None
+
+
+def chosen(asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager) -> dict[str, Move]:
+    """The versions that the package manager would take of what is offered."""
+    moves = {}
+    for wanted in asked:
+        fitting = [version for version in offer.versions.get(wanted.name, ()) if offer.fits(version, wanted, manager)]
+        if fitting:
+            moves[wanted.name] = Move(None, fitting[0])
+    return moves
+
+
+def rehearse(
+    work: t.Sequence[Work], asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager, run: Runner, *, ours: bool
+) -> Rehearsal:
+    """What the package manager would do. apt is asked; of dnf it is only said which versions it would take.
+
+    ``ours`` says that holds are ours to open.
+    """
+    moves = chosen(asked, offer, manager)
+    if manager != "apt":
+        return Rehearsal(moves)
+    names = [name if part.state == "present" else f"{name}-" for part in work for name in part.names]
+    options = ["--no-install-recommends", "--allow-downgrades", *(["--allow-change-held-packages"] if ours else [])]
+    said = run("apt-get", "-q", "-y", "--simulate", *options, "install", *names, timeout_s=_READ_TIMEOUT_S)
+    if said.rc != 0:
+        words = reason(f"{said.stdout}\n{said.stderr}")
+        changed = ", ".join(wanted.name for wanted in asked) or ", ".join(name.rstrip("-") for name in names)
+        return Rehearsal(moves, f"{changed} could not be changed: {words}{selection.behind(words, run)}")
+    for line in said.stdout.splitlines():
+        found = re.match(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) ", line)
+        if found:
+            moves[found[1]] = Move(found[2], found[3])
+        gone = re.match(r"Remv (\S+) \[(\S+)\]", line)
+        if gone:
+            moves[gone[1]] = Move(gone[2], None)
+    return Rehearsal(moves)
 
 
 def spelled(
@@ -171,7 +232,11 @@ def reason(said: str) -> str:
     said = said.replace("\r", "")  # debconf gives scripts a terminal
     scripts = [": ".join(words) for words in re.findall(r"^dpkg: error (.+):\n\s+(.+)$", said, re.MULTILINE)]
     unmet = [" ".join(words.split()) for words in re.findall(r"^ (\S+ : (?:Pre)?Depends: .+)$", said, re.MULTILINE)]
-    errors = re.findall(r"^(?:'.* failed: )?E: (?!Unable to fetch some archives)(.+)$", said, re.MULTILINE)
+    errors = re.findall(
+        r"^(?:'.* failed: )?E: (?!Unable to fetch some archives|The following information from)(.+)$",
+        said,
+        re.MULTILINE,
+    )
     return "; ".join(dict.fromkeys(map(str.strip, [*_builds(said), *scripts, *unmet, *errors]))) or said
 
 

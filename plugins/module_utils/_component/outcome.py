@@ -10,9 +10,10 @@ import dataclasses
 import typing as t
 
 from .._runner import Runner
-from . import observe
-from .changes import PathChange, Situation
+from . import diff, observe
+from .changes import Situation
 from .journal import Journal
+from .packages import Move
 from .plan import Plan, make
 from .store import Ledger, Store
 from .wanted import Component
@@ -34,13 +35,15 @@ def adopts(planned: Plan, store: Store) -> bool:
     return planned.ledger.empty or dataclasses.replace(planned.ledger, txn=old.txn) != old
 
 
-def returned(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str, t.Any]:
-    """The module's return values for a plan that is carried out, or would be."""
+def returned(
+    planned: Plan, *, after_install: t.Sequence[str] = (), moves: t.Mapping[str, Move] | None = None
+) -> dict[str, t.Any]:
+    """The module's return values for a plan that is carried out, or would be. ``moves``: see the diff."""
     return {
         "changed": not planned.empty,
         "component": planned.ledger.component,
         "drift": [dataclasses.asdict(item) for item in planned.drift],
-        "diff": [_diff(change) for change in (*planned.early, *planned.paths)],
+        "diff": diff.entries(planned, moves or {}),
         "stopped": list(planned.units.stop),
         "started": list(planned.units.start),
         "restarted": list(planned.units.restart),
@@ -52,20 +55,3 @@ def returned(planned: Plan, *, after_install: t.Sequence[str] = ()) -> dict[str,
         "ready": [],
         "warnings": list(planned.notes),
     }
-
-
-def _diff(change: PathChange) -> dict[str, str]:
-    return {
-        "before_header": change.path,
-        "after_header": change.path,
-        "before": _shown(change.before, secret=change.secret),
-        "after": _shown(change.after, secret=change.secret),
-    }
-
-
-def _shown(found: t.Any, *, secret: bool) -> str:
-    if found.kind == "link":
-        return f"-> {found.target}\n"
-    if found.kind != "file":
-        return f"{found.kind}\n" if found.kind != "absent" else ""
-    return "(not shown)\n" if secret else (found.content or b"").decode("utf-8", "replace")

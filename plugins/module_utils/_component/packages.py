@@ -28,10 +28,11 @@ _DPKG_FAMILY = {"debian", "ubuntu"}
 @dataclasses.dataclass(frozen=True)
 class Installed:
     """``version`` is None for a package that is not installed. ``whole`` is false for one half installed, ``torn``
-    true for one whose files are not all of one version."""
+    true for one whose files are not all of one version. ``lock`` says by what it is held."""
 
     version: str | None
     held: bool = False
+    lock: str = dataclasses.field(default="", compare=False)
     whole: bool = True
     torn: bool = False
 
@@ -44,6 +45,14 @@ class Work:
     state: t.Literal["present", "absent"]
     names: tuple[str, ...]
     erasing: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """Versions of one package before and after the package manager has worked; None where it is not installed."""
+
+    before: str | None
+    after: str | None
 
 
 def find_manager(root: str = "/") -> Manager:
@@ -194,6 +203,7 @@ def _observe_dpkg(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
             found[name] = Installed(
                 version,
                 held=want == "h",
+                lock="apt-mark hold" if want == "h" else "",
                 whole=status.rstrip() in ("ii", "hi"),
                 torn=state == "H" or status.endswith("R"),
             )
@@ -208,12 +218,29 @@ def _observe_rpm(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
         must(asked, "the installed packages could not be read")
     held = _versionlocks()
     # A lock does not need its package.
-    found = {name: Installed(None, held=True) for name in names if name in held}
+    found = {name: Installed(None, held=True, lock=lock_place(name)) for name in names if name in held}
     for line in asked.stdout.splitlines():
         name, tab, version = line.partition("\t")
         if tab:
-            found[name] = Installed(version.removeprefix("0:"), held=name in held)
+            lock = lock_place(name) if name in held else ""
+            found[name] = Installed(version.removeprefix("0:"), held=name in held, lock=lock)
     return found
+
+
+def lock_place(name: str) -> str:
+    """File and line of dnf's lock or exclusion of a package; empty without one."""
+    pattern = rf'!?{re.escape(name)}-\d+:|name *= *"{re.escape(name)}"'
+    return ", ".join(
+        f"{path}:{number}"
+        for path in (_VERSIONLOCK_LIST, _VERSIONLOCK_TOML)
+        for number, line in enumerate(_text(path).splitlines(), 1)
+        if re.match(pattern, line)
+    )
+
+
+def excluded(name: str) -> list[str]:
+    """Patterns of versions that dnf4's versionlock excludes, as ``epoch:version-release``."""
+    return re.findall(rf"^!{re.escape(name)}-(\d+:.+?)(?:\.\*)?$", _text(_VERSIONLOCK_LIST), re.MULTILINE)
 
 
 def _versionlocks() -> set[str]:

@@ -41,6 +41,24 @@ class Plan:
     notes: tuple[str, ...] = ()
 
     @property
+    def repins(self) -> bool:
+        """Whether what decides on versions changes before packages do."""
+        early_packages = any(wanted.early for wanted in self.asked)
+        return early_packages or any(change.path.startswith("/etc/apt/preferences") for change in self.early)
+
+    @property
+    def adds_sources(self) -> tuple[str, ...]:
+        """Repositories, and packages that may hold some, which are there before the package manager does the rest."""
+        written = [change.path for change in self.early if change.after.kind == "file"]
+        repositories = [path for path in written if path.startswith(("/etc/apt/sources.list", "/etc/yum.repos.d/"))]
+        return (*repositories, *(f"package {wanted.name}" for wanted in self.asked if wanted.early))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a killed dpkg has to be ended first."""
+        return any((item.kind, item.item) == ("package", "dpkg") for item in self.drift)
+
+    @property
     def empty(self) -> bool:
         return not self.drift and not self.units.any
 

@@ -63,9 +63,12 @@ def plan(situation: Situation) -> PackagePart:
             else:
                 remove.append(wanted.name)
             if have.held and not (wanted.hold or had_hold):
+                at = f" at {have.version}" if have.version else ""
+                by = f" ({have.lock})" if have.lock else ""
                 raise HostError(
-                    f"package {wanted.name} is locked at {have.version} by somebody else, and "
-                    f"{wanted.version or 'another'} is wanted; open the lock, or say hold: true"
+                    f"package {wanted.name} is locked{at} by somebody else{by}, and "
+                    f"{wanted.version or 'another' if wanted.present else 'none'} is wanted; open the lock, "
+                    "or say hold: true"
                 )
         if wanted.hold != have.held and (wanted.hold or had_hold):
             holds.append((wanted.name, wanted.hold))

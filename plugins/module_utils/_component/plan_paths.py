@@ -69,7 +69,11 @@ class _Planner:
             if not unit.keep_drop_ins:
                 self._refuse_drop_ins(unit.name)
         gone = self._release_paths()
-        leaving = {path for path, claim in self.owned.paths.items() if claim.get("early")} - self.path_claims.keys()
+        # The package manager reads these, and a repository that was renamed would conflict with itself.
+        early_kinds = [
+            path for path, claim in self.owned.paths.items() if claim.get("early") or claim["kind"] == "repository"
+        ]
+        leaving = set(early_kinds) - self.path_claims.keys()
         early += tuple(change for change in self.paths if change.path in leaving)
         changes = tuple(change for change in self.paths if change.path not in leaving)
         return PathPart(

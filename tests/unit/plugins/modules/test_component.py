@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.mlops.hosts.plugins.modules import component
 
 PATH = "/etc/none/key"
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
 
 
 @pytest.fixture
@@ -20,16 +26,49 @@ def logged(monkeypatch):
     return lines
 
 
-def refused(monkeypatch, capsys, **arguments):
-    """Run the module as Ansible does, with a mode that it refuses before it looks at the host; what it prints."""
+def run(monkeypatch, capsys, **arguments):
+    """Run the module as Ansible does; what it prints."""
     document = json.dumps({"ANSIBLE_MODULE_ARGS": {"_ansible_check_mode": True, "name": "chat", **arguments}}).encode()
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", document)
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
     with pytest.raises(SystemExit):
         component.main()
-    output = capsys.readouterr().out
+    return capsys.readouterr().out
+
+
+def refused(monkeypatch, capsys, **arguments):
+    """With a mode that it refuses before it reads the host; what it prints."""
+    output = run(monkeypatch, capsys, **arguments)
     assert "mode 'bad'" in output
     return output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"files": [{"path": PATH, "content": ""}]}, id="a change"),
+        pytest.param({"state": "absent"}, id="absent"),
+        pytest.param({}, id="nothing to do"),
+        pytest.param({"files": [{"path": PATH, "content": "", "mode": "bad"}]}, id="other faults come later"),
+    ],
+)
+def test_without_root_it_says_why_it_needs_it(monkeypatch, capsys, arguments):
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    result = json.loads(run(monkeypatch, capsys, **arguments))
+    assert result["msg"] == (
+        "component 'chat' needs root for files, packages and units, in check mode too, and this task runs as user "
+        "nobody; set become: true on the task or the play"
+    )
+    assert "exception" not in result
+
+
+def test_the_umask_of_sudo_does_not_count(monkeypatch, capsys):
+    before = os.umask(0o077)
+    try:
+        run(monkeypatch, capsys, state="absent", lock_timeout_s=0)
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
 
 
 def test_a_secret_is_in_neither_the_journal_nor_the_result(monkeypatch, capsys, logged):
