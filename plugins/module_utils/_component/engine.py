@@ -379,7 +379,10 @@ class _Call:
         if not planned.work and not self._has_new_repository(planned):
             return planned.work
         manager = t.cast(Manager, planned.manager)
-        offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.early))
+        if planned.asked or self._has_new_repository(planned):
+            offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.early))
+        else:
+            offer = lists.known((), manager, self.tools.run)  # to remove packages no list is needed
         if planned.early:
             lists.require_new(self.request.component.repositories, offer)
         trouble = lists.explained(planned.asked, offer, manager, self.tools.run)
