@@ -478,3 +478,8 @@ def test_what_the_host_has_against_it_is_one_sentence(paths, listeners, sentence
 )
 def test_only_a_directory_that_holds_nothing_of_the_user_is_purged(ca, purged):
     assert made(sinks=[sink(ca=ca)])["directories"][0]["purge"] is purged
+
+
+def test_to_be_absent_needs_no_known_platform():
+    unknown = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__log_shipper_platform"]
+    assert shipper.request({}, unknown)["problems"] == []
