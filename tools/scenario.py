@@ -8,13 +8,15 @@
     scenario.py --keep NAME      leave the hosts there, to look at them (hosts.py ps, hosts.py down --group NAME)
 
 Order: create and prepare, check on the fresh host, converge, idempotence, check on the converged host, verify, absent,
-absent again, in some back again, destroy. Molecule knows the steps; what it does not know, and this does, is that a
-check on a converged host and a second absent must change nothing.
+absent again, in some back again, destroy. Molecule runs all of it in one call, since each costs it two seconds of a
+processor before its work; what it does not know, and this does, is that a check on a converged host and a second absent
+must change nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -22,8 +24,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -38,32 +41,33 @@ LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "gpu_driver_ubuntu",
 SLOWEST = 5
 # Seconds of each scenario in the last run here that passed.
 TOOK = BUILD / "log" / "molecule-seconds.json"
-# Each role comes back after it was taken away, in one scenario at least; the other roles do so in as_users_do.
-BACK = ("cuda_toolkit", "gpu_driver_rhel", "gpu_settings")
+_BEGINS = re.compile(r"^INFO\s+\[\S+ > (\w+)\] Executing$")
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One call of Molecule."""
+    """An action of Molecule's test sequence."""
 
     name: str
-    command: str
+    action: str
     unchanged: bool = False  # it must change nothing
     playbook: str | None = None  # it runs where the scenario has this
-    only: tuple[str, ...] | None = None  # it runs in these scenarios
+    optional: bool = False  # it runs where the scenario's own test_sequence has it
 
 
+# The same as test_sequence in .config/molecule/config.yml, which a test compares.
 STEPS = (
     Step("create", "create"),
+    Step("prepare", "prepare", playbook="prepare.yml"),
     Step("check fresh", "check"),
     Step("converge", "converge"),
     Step("idempotence", "idempotence"),
     Step("check converged", "check", unchanged=True),
     Step("verify", "verify"),
-    Step("absent", "side-effect", playbook="absent.yml"),
-    Step("absent again", "side-effect", playbook="absent.yml", unchanged=True),
-    Step("back", "converge", only=BACK),
+    Step("absent", "side_effect", playbook="absent.yml"),
+    Step("absent again", "side_effect", playbook="absent.yml", unchanged=True),
+    Step("back", "converge", optional=True),
 )
 
 
@@ -102,10 +106,7 @@ class Scenario:
         try:
             # A run that was killed may have left hosts: they are not fresh.
             self._clear()
-            for step in self._steps():
-                started = time.monotonic()
-                self._step(step)
-                took.append((step.name, time.monotonic() - started))
+            self._test(took)
         except Failure as problem:
             failure = str(problem)
             # Now, before the removal of the hosts is logged after it.
@@ -116,16 +117,48 @@ class Scenario:
                 self._clear()
         return Outcome(self.name, time.monotonic() - begun, failure, tuple(took), tail)
 
-    def _steps(self) -> Iterator[Step]:
-        return (
-            step
-            for step in STEPS
-            if (step.playbook is None or (self.folder / step.playbook).exists())
-            and (step.only is None or self.name in step.only)
-        )
+    def _test(self, took: list[tuple[str, float]]) -> None:
+        """Molecule's test sequence until a step fails; what each took is added as it ends."""
+        steps = iter(STEPS)
+        step: Step | None = None
+        started, output = time.monotonic(), ""
+        argv = [_program("molecule"), "test", "--destroy=never", "--scenario-name", self.name]
+        with self._molecule(argv) as process, open(self.log, "a") as log:
+            assert process.stdout is not None
+            limit = _limit(process)
+            try:
+                for line in process.stdout:
+                    log.write(line)
+                    log.flush()
+                    if begun := _BEGINS.search(line):
+                        self._ended(step, output, started, took)
+                        step = next(steps, None)
+                        if step is None or step.action != begun[1]:
+                            raise Failure(f"Molecule runs {begun[1]}, which is not the next step")
+                        limit.cancel()
+                        limit = _limit(process)
+                        started, output = time.monotonic(), ""
+                    output += line
+                code = process.wait()
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
+                raise
+            finally:
+                limit.cancel()
+        name = step.name if step else "molecule"
+        if code == -signal.SIGKILL and time.monotonic() - started >= STEP_LIMIT_S:
+            raise Failure(f"{name} was not done after {STEP_LIMIT_S} s")
+        if code:
+            raise Failure(f"{name} failed with exit code {code}")
+        self._ended(step, output, started, took)
+        if left := [later.name for later in steps if not later.optional]:
+            raise Failure(f"Molecule did not run {', '.join(left)}")
 
-    def _step(self, step: Step) -> None:
-        output = self._call(step.name, [_program("molecule"), step.command, "--scenario-name", self.name])
+    def _ended(self, step: Step | None, output: str, started: float, took: list[tuple[str, float]]) -> None:
+        if step is None or not (self.folder / step.playbook if step.playbook else self.folder).exists():
+            return
+        took.append((step.name, time.monotonic() - started))
         recap = _RECAP.findall(output)
         changed = [host for host, count in recap if count != "0"]
         if step.unchanged and not recap:
@@ -133,39 +166,31 @@ class Scenario:
         if step.unchanged and changed:
             raise Failure(f"{step.name} must change nothing, but changes {', '.join(changed)}")
 
+    def _molecule(self, argv: list[str]) -> subprocess.Popen[str]:
+        with open(self.log, "a") as log:
+            log.write(f"\n==== {' '.join(argv[1:])}\n")
+        return subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+
     def _clear(self) -> None:
-        self._call("destroy", [sys.executable, str(ROOT / "tools/hosts.py"), "down", "--group", self.name])
+        argv = [sys.executable, str(ROOT / "tools/hosts.py"), "down", "--group", self.name]
+        with open(self.log, "a") as log:
+            log.write(f"\n==== {' '.join(argv[1:])}\n")
+            log.flush()
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+        if done.returncode:
+            raise Failure(f"destroy failed with exit code {done.returncode}")
         # Molecule must not remember that these hosts were created and prepared.
         (self.state / "state.yml").unlink(missing_ok=True)
-
-    def _call(self, name: str, argv: list[str]) -> str:
-        with open(self.log, "a") as log:
-            log.write(f"\n==== {name}: {' '.join(argv[1:])}\n")
-        begin = self.log.stat().st_size
-        with open(self.log, "a") as log:
-            process = subprocess.Popen(
-                argv,
-                cwd=ROOT,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                process_group=0,
-            )
-            try:
-                code = process.wait(timeout=STEP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise Failure(f"{name} was not done after {STEP_LIMIT_S} s") from None
-            except BaseException:
-                os.killpg(process.pid, signal.SIGTERM)
-                raise
-        with open(self.log, errors="replace") as log:
-            log.seek(begin)
-            output = log.read()
-        if code:
-            raise Failure(f"{name} failed with exit code {code}")
-        return output
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -176,11 +201,21 @@ class Scenario:
             "MOLECULE_EPHEMERAL_DIRECTORY": str(self.state),
             # The recap is read below: no frames around it, no colours in it, no line folded.
             "MOLECULE_COMMAND_BORDERS": "false",
+            # One pipe takes what Molecule logs and what it prints, in their order.
+            "PYTHONUNBUFFERED": "1",
             "NO_COLOR": "1",
             "ANSIBLE_NOCOLOR": "1",
             "COLUMNS": "200",
             "MOLECULE_GLOB": str(self.folder / "molecule.yml"),
         }
+
+
+def _limit(process: subprocess.Popen[str]) -> threading.Timer:
+    """Kills the process and its children when a step takes too long."""
+    timer = threading.Timer(STEP_LIMIT_S, os.killpg, (process.pid, signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def main(argv: list[str]) -> int:

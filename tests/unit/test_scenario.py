@@ -1,0 +1,63 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tools/scenario.py knows of Molecule's sequence, and says of a run."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import sys
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+RECAP = "web : ok=3    changed={}    unreachable=0    failed=0\n"
+
+
+@pytest.fixture(scope="module")
+def scenario():
+    spec = importlib.util.spec_from_file_location("scenario", ROOT / "tools/scenario.py")
+    sys.modules["scenario"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["scenario"]
+
+
+def test_steps_are_those_of_molecule(scenario):
+    config = yaml.safe_load((ROOT / ".config/molecule/config.yml").read_text())
+    shared = config["scenario"]["test_sequence"]
+    assert [step.action for step in scenario.STEPS if not step.optional] == shared
+    files = [yaml.safe_load(path.read_text()) for path in ROOT.glob("molecule/*/molecule.yml")]
+    own = [file["scenario"]["test_sequence"] for file in files if "scenario" in file]
+    assert own and all(sequence == [step.action for step in scenario.STEPS] for sequence in own)
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "problem"),
+    [
+        ("converge", RECAP.format(2), None),
+        ("check converged", RECAP.format(0), None),
+        ("check converged", RECAP.format(1), "must change nothing, but changes web"),
+        ("check converged", "", "ran on no host"),
+        ("absent again", RECAP.format(1), "must change nothing, but changes web"),
+    ],
+)
+def test_what_must_change_nothing(scenario, tmp_path, name, output, problem):
+    (tmp_path / "absent.yml").touch()
+    (step,) = (step for step in scenario.STEPS if step.name == name)
+    took = []
+    if problem:
+        with pytest.raises(scenario.Failure, match=problem):
+            scenario.Scenario(tmp_path, keep=False)._ended(step, output, 0.0, took)
+    else:
+        scenario.Scenario(tmp_path, keep=False)._ended(step, output, 0.0, took)
+    assert [name for name, _ in took] == [step.name]
+
+
+def test_estimate(scenario):
+    known = {"long": 600, "short": 60}
+    assert scenario._estimate(known, known, jobs=2) == "about 10 min left"
+    assert scenario._estimate(["short", "short", "new"], known, jobs=1) == "about 3 min left"
+    assert scenario._estimate(["new"], known, jobs=2) == "no earlier run to estimate from"
