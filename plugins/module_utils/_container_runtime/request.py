@@ -58,6 +58,10 @@ def request(
 def _known(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     """What is known of the distribution's own packages of the engine."""
     provider = wanted["provider"]
+    if platform["release"] not in platform["releases"]:
+        raise Refused(
+            f"No {provider} is known for {platform['name']} {platform['release']}; take the host out of the play."
+        )
     known: t.Mapping[str, t.Any] | None = platform["releases"][platform["release"]].get(provider)
     if known is None and platform["manager"] == "dnf" and (provider, wanted["source"]) != ("docker", "vendor"):
         raise Refused(

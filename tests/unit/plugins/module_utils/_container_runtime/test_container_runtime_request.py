@@ -59,6 +59,12 @@ def test_the_defaults_own_four_keys_of_daemon_json() -> None:
     }
 
 
+def test_an_unknown_release_has_no_component_and_still_its_unit() -> None:
+    found = asked(release="sid")
+    assert found["problems"] == ["No docker is known for Debian sid; take the host out of the play."]
+    assert found["unit"] == "docker.service" and not any(found["component"].values())
+
+
 def test_an_old_docker_is_not_asked_to_judge_and_not_told_of_cdi() -> None:
     toolkit = {"toolkit": "nvidia", "toolkit_key": "key"}
     old, new = (files(asked(release, **toolkit))[docker.DAEMON_JSON] for release in ("bookworm", "trixie"))
