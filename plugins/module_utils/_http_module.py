@@ -9,7 +9,6 @@ Apart from _http_plain.py, because Ansible sends what a module could import to t
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 import urllib.parse
 
@@ -26,7 +25,6 @@ class ModuleFetch:
     def __init__(self, *, ca_path: str | None = None) -> None:
         self._ca_path = ca_path
 
-    @contextlib.contextmanager
     def __call__(
         self,
         url: str,
@@ -35,7 +33,7 @@ class ModuleFetch:
         headers: t.Mapping[str, str] | None = None,
         data: bytes | None = None,
         timeout_s: float = 30,
-    ) -> t.Iterator[Response]:
+    ) -> contextlib.AbstractContextManager[Response]:
         from ansible.module_utils.urls import open_url  # the core must import without Ansible
 
         def send(at: str, given: t.Mapping[str, str]) -> t.Any:
@@ -55,5 +53,4 @@ class ModuleFetch:
                 decompress=False,  # its headers would still be those of the compressed bytes
             )
 
-        with following(send, url, method=method, headers=headers) as response:
-            yield response
+        return following(send, url, method=method, headers=headers)

@@ -146,7 +146,6 @@ class PlainFetch:
     Proxies from the environment, except to this host; certificates verified against the host's own store.
     """
 
-    @contextlib.contextmanager
     def __call__(
         self,
         url: str,
@@ -155,7 +154,7 @@ class PlainFetch:
         headers: t.Mapping[str, str] | None = None,
         data: bytes | None = None,
         timeout_s: float = 30,
-    ) -> t.Iterator[Response]:
+    ) -> contextlib.AbstractContextManager[Response]:
         def send(at: str, given: t.Mapping[str, str]) -> t.Any:
             handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
             if urllib.parse.urlsplit(at).hostname in LOOPBACK:
@@ -165,8 +164,7 @@ class PlainFetch:
             request = urllib.request.Request(at, data=data, headers=named, method=method)
             return urllib.request.build_opener(*handlers).open(request, timeout=timeout_s)
 
-        with following(send, url, method=method, headers=headers) as response:
-            yield response
+        return following(send, url, method=method, headers=headers)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -47,7 +47,6 @@ attributes:
     platforms: linux
     support: full
 notes:
-        require_root("cdi_info", "to ask Docker and root's Podman for their containers")
   - The specifications are YAML, which is parsed on the controller as container engines parse it. The host needs no
     parser.
   - Containers are those of Docker and of root's Podman. It needs root, as they do.
