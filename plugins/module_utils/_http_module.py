@@ -9,6 +9,7 @@ Apart from _http_plain.py, because Ansible sends what a module could import to t
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 import urllib.parse
 
