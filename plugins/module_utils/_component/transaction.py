@@ -354,13 +354,14 @@ def _mend_to_restore(journal: Journal, store: Store, run: Runner) -> None:
         mend.settle(run)
     found = packages.observe(sorted(journal.packages_before), "apt", run)
     before = {name: was["version"] for name, was in journal.packages_before.items()}
-    torn = [name for name in found if found[name].torn and before[name] is None]
+    # What is not whole is not installed in the eyes of Ansible's apt, which would leave it there.
+    new = [name for name in found if before[name] is None and found[name].version is not None and not found[name].whole]
     same = [name for name in found if found[name].version == before[name] and not found[name].whole]
-    if not torn and not same:
+    if not new and not same:
         return
     with _nothing_starts(journal, store):
-        if torn:
-            mend.remove(torn, run)
+        if new:
+            mend.remove(new, run)
         _unpack_again(same, run)
         if any(not state.whole for state in packages.observe(same, "apt", run).values()):
             mend.configure(run)

@@ -142,6 +142,12 @@ def test_a_torn_package(dpkg, version, calls):
             ["dpkg --set-selections", "dpkg --remove --force-remove-reinstreq tool"],
             id="torn when it was new",
         ),
+        pytest.param(
+            None,
+            "iF ",
+            ["dpkg --set-selections", "dpkg --remove --force-remove-reinstreq tool"],
+            id="half configured when it was new, which Ansible's apt would leave there",
+        ),
     ],
 )
 def test_the_way_back(dpkg, before, state, calls):
