@@ -166,7 +166,8 @@ def rehearse(
     moves = chosen(asked, offer, manager)
     if manager != "apt":
         return Rehearsal(moves)
-    names = [name if part.state == "present" else f"{name}-" for part in work for name in part.names]
+    spelt = spelled(work, asked, offer, manager)
+    names = [name if part.state == "present" else f"{name}-" for part in spelt for name in part.names]
     options = ["--no-install-recommends", "--allow-downgrades", *(["--allow-change-held-packages"] if ours else [])]
     said = run("apt-get", "-q", "-y", "--simulate", *options, "install", *names, timeout_s=_READ_TIMEOUT_S)
     if said.rc != 0:
@@ -186,7 +187,7 @@ def rehearse(
 def spelled(
     work: t.Iterable[Work], asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager
 ) -> tuple[Work, ...]:
-    """The same work as Ansible takes it: apt does without the epoch of a version, its module does not."""
+    """The same work as apt takes it, which finds no version without its epoch."""
     names = {}
     for wanted in asked if manager == "apt" else ():
         found = next((have for have in offer.versions.get(wanted.name, ()) if offer.fits(have, wanted, manager)), "")

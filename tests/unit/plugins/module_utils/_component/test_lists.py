@@ -246,7 +246,7 @@ class TestInstead:
 @pytest.mark.parametrize(
     ("manager", "version", "name"),
     [
-        pytest.param("apt", "2.*", "demo-epoch=1:2.*", id="Ansible's apt knows no version without its epoch"),
+        pytest.param("apt", "2.*", "demo-epoch=1:2.*", id="apt knows no version without its epoch"),
         pytest.param("apt", "2.0-3", "demo-epoch=1:2.0-3", id="not in an exact one either"),
         pytest.param("apt", "1:2.*", "demo-epoch=1:2.*", id="an epoch that is given stays the only one"),
         pytest.param("apt", "[0-9]*.0*", "demo-epoch=[0-9]*.0*?", id="a pattern that covers the epoch is enough"),

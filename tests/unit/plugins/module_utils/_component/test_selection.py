@@ -162,6 +162,14 @@ def test_apt_says_what_would_change(record, work, moves):
     assert "--allow-change-held-packages" not in run.calls[0]
 
 
+def test_apt_is_asked_with_the_epoch_that_people_leave_out():
+    run = Recorded("apt-get/simulate-new")
+    offer = Offer({"ptool": ["5:1.1-1"]}, 0.0)
+    found = lists.rehearse([Work("present", ("ptool=1.1-*",))], [wanted(version="1.1-*")], offer, "apt", run, ours=True)
+    assert run.calls[0][-1] == "ptool=5:1.1-*"
+    assert found.trouble is None
+
+
 def test_apt_says_what_would_go():
     run = Recorded("apt-get/simulate-remove")
     found = lists.rehearse([Work("absent", ("ptool",))], [], OFFER, "apt", run, ours=True)
