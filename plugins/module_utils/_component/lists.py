@@ -168,7 +168,9 @@ def rehearse(
         return Rehearsal(moves)
     spelt = spelled(work, asked, offer, manager)
     names = [name if part.state == "present" else f"{name}-" for part in spelt for name in part.names]
-    options = ["--no-install-recommends", "--allow-downgrades", *(["--allow-change-held-packages"] if ours else [])]
+    # Without the second its resolver keeps what is held, and what depends on it with it.
+    opened = ["--allow-change-held-packages", "--ignore-hold"] if ours else []
+    options = ["--no-install-recommends", "--allow-downgrades", *opened]
     said = run("apt-get", "-q", "-y", "--simulate", *options, "install", *names, timeout_s=_READ_TIMEOUT_S)
     if said.rc != 0:
         words = reason(f"{said.stdout}\n{said.stderr}")

@@ -175,7 +175,7 @@ def test_apt_says_what_would_go():
     found = lists.rehearse([Work("absent", ("ptool",))], [], OFFER, "apt", run, ours=True)
     assert found.moves == {"ptool": Move("1.0", None)}
     assert run.calls[0][-1] == "ptool-"
-    assert "--allow-change-held-packages" in run.calls[0]
+    assert {"--allow-change-held-packages", "--ignore-hold"} <= set(run.calls[0])
 
 
 @pytest.mark.parametrize(
