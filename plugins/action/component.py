@@ -43,22 +43,37 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
-        call = {"run": uuid.uuid4().hex, "controller": platform.node(), "work_error": None, "earlier": []}
+        args = self.prepared(dict(self._task.args), task_vars)
+        return self.fast_check(args, task_vars) or self.ensure(args, task_vars)
+
+    def prepared(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The module's arguments, with the contents of all files."""
         hidden: dict[str, str] = {}
-        args = self._rendered(dict(self._task.args), hidden, task_vars)
-        args.update(_call=call, _secrets=hidden)
+        call = {"run": uuid.uuid4().hex, "controller": platform.node(), "work_error": None, "earlier": []}
+        return {**self._rendered(args, hidden, task_vars), "_call": call, "_secrets": hidden}
+
+    def fast_check(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any] | None:
+        """The module's return values for a host where nothing differs; None where only the module can tell."""
         right = glance(self, "_component", ArgumentSpecValidator(SPEC), args, task_vars, complete)
-        if right is not None:
-            # Nothing to warn of, and where no diff is wanted, none to show.
-            unwanted = ("warnings",) if self._task.diff else ("warnings", "diff")
-            return {key: value for key, value in right.items() if key not in unwanted}
+        if right is None:
+            return None
+        # Nothing to warn of, and where no diff is wanted, none to show.
+        unwanted = ("warnings",) if self._task.diff else ("warnings", "diff")
+        return {key: value for key, value in right.items() if key not in unwanted}
+
+    def ensure(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], *, remember: bool = True) -> dict[str, t.Any]:
+        """Runs the module until it needs nothing more of the controller.
+
+        ``remember``: what check mode does not write is not there for the tasks that follow.
+        """
+        call = args["_call"]
         unwritten = _Unwritten(self._task.delegate_to or task_vars.get("inventory_hostname"))
-        if self._task.check_mode:
+        if self._task.check_mode and remember:
             call["earlier"] = unwritten.read()
         for _call in range(_MOST_CALLS):
             result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
             if result.get("failed") or not result.get("work"):
-                if self._task.check_mode:
+                if self._task.check_mode and remember:
                     unwritten.add(result)
                 return t.cast("dict[str, t.Any]", result)
             call["work_error"] = self._work(result["manager"], result["work"], task_vars)

@@ -27,12 +27,17 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        said = self._low_level_execute_command(_COMMAND, sudoable=False)
-        facts = _facts((between_marks(str(said.get("stdout", ""))) or "").strip())
-        if said.get("rc") == 0 and facts:
-            return {"changed": False, "ansible_facts": facts}
-        found = self._execute_module(module_name="ansible.builtin.setup", module_args=_SETUP, task_vars=task_vars)
-        return t.cast("dict[str, t.Any]", found)
+        return gather(self, task_vars)
+
+
+def gather(action: ActionBase, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    """What the module returns, for an action that needs the facts before it goes on."""
+    said = action._low_level_execute_command(_COMMAND, sudoable=False)
+    facts = _facts((between_marks(str(said.get("stdout", ""))) or "").strip())
+    if said.get("rc") == 0 and facts:
+        return {"changed": False, "ansible_facts": facts}
+    found = action._execute_module(module_name="ansible.builtin.setup", module_args=_SETUP, task_vars=task_vars)
+    return t.cast("dict[str, t.Any]", found)
 
 
 def _facts(text: str) -> dict[str, str]:

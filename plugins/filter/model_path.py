@@ -9,10 +9,10 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ..lookup.role_options import plain, specification
 from ..module_utils._errors import HostError
 from ..module_utils._model.paths import model_file, version_folder
-from ..plugin_utils._options import convert
+from ..plugin_utils._roles.options import convert
+from ..plugin_utils._roles.variables import plain, specification
 
 _OPTION = "model_store_artifacts"
 

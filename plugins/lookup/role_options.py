@@ -40,26 +40,14 @@ _raw:
   type: raw
 """
 
-import functools
-import pathlib
 import typing as t
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ..plugin_utils._options import Spec, convert, misspelt
+from ..plugin_utils._roles import variables as role_variables
 
-try:
-    from ansible.template import trust_as_template
-except ImportError:  # ansible-core 2.18, where every string is a template
-
-    def trust_as_template(value: str) -> str:
-        return value
-
-
-ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 display = Display()
 
 
@@ -69,67 +57,11 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
         self.set_options(var_options=variables, direct=kwargs)
         (role,) = terms
-        there = variables or {}
-        spec = specification(role)
-        values, unknown = self._values(there, spec)
-        if values.get(f"{role}_state") == "absent":
-            # What was desired of the host no longer matters, and need not even be defined. An option that is read must
-            # be: its default could name a directory that nobody meant to remove.
-            spec = {name: option for name, option in spec.items() if name not in unknown or name in _plural(spec)}
-            values = {name: value for name, value in values.items() if name not in _plural(spec)}
-            unknown = {}
-        converted = convert({name: option for name, option in spec.items() if name not in unknown}, values)
-        problems = [*unknown.values(), *converted.problems]
+        found = role_variables.read(role, variables or {}, self._templar.template)
         if self.get_option("problems"):
-            for name, option in misspelt(role, spec, there).items():
-                display.warning(f"{name} is no option of the role {role} and is not read; did you mean {option}?")
-            return [problems]
-        if problems:
-            raise AnsibleError(" ".join(problems))
-        return [{name[len(role) + 1 :]: value for name, value in converted.values.items()}]
-
-    def _values(self, variables: t.Mapping[str, t.Any], spec: Spec) -> tuple[dict[str, t.Any], dict[str, str]]:
-        """What the variables hold, and why others cannot be evaluated."""
-        values, unknown = {}, {}
-        for name, option in spec.items():
-            try:
-                value = plain(self._templar.template(variables[name])) if name in variables else None
-                default = option.get("default")
-                if value is None and isinstance(default, str):
-                    # A default may name another option.
-                    value = plain(self._templar.template(trust_as_template(default)))
-                values[name] = value
-            except AnsibleError as exc:
-                unknown[name] = f"{name} cannot be evaluated: {exc}."
-        return values, unknown
-
-
-def _plural(spec: Spec) -> set[str]:
-    return {name for name, option in spec.items() if option["type"] in ("list", "dict")}
-
-
-@functools.cache
-def specification(role: str) -> Spec:
-    """``argument_specs.main.options`` of a role of this collection."""
-    path = ROLES / role / "meta" / "argument_specs.yml"
-    if not path.is_file():
-        raise AnsibleError(f"mlops.hosts has no role {role}")
-    data = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    return t.cast("Spec", data["argument_specs"]["main"]["options"])
-
-
-def plain(value: t.Any) -> t.Any:
-    """The same value without Ansible's own types: tags of ansible-core 2.19, vaulted text of 2.18."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str) or type(value).__name__ == "AnsibleVaultEncryptedUnicode":
-        return str.__str__(value) if isinstance(value, str) else str(value)
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, t.Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return [plain(item) for item in value]
-    return value
+            for warning in found.warnings:
+                display.warning(warning)
+            return [list(found.problems)]
+        if found.problems:
+            raise AnsibleError(" ".join(found.problems))
+        return [found.options]

@@ -22,7 +22,8 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.mlops.hosts.plugins.lookup import role_options
-from ansible_collections.mlops.hosts.plugins.plugin_utils._options import convert, misspelt
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.options import convert, misspelt
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -38,7 +39,7 @@ class Place:
 
     @property
     def chain(self) -> list[dict[str, t.Any]]:
-        found, options = [], role_options.specification(self.role)
+        found, options = [], specification(self.role)
         for name in self.path:
             found.append(options[name])
             options = options[name].get("options", {})
@@ -50,7 +51,7 @@ class Place:
 
     def converted(self, value: t.Any) -> t.Any:
         """The value as the role gets it. It must have no problem."""
-        result = convert(role_options.specification(self.role), {self.path[0]: self._around(value)})
+        result = convert(specification(self.role), {self.path[0]: self._around(value)})
         assert not result.problems
         found = result.values[self.path[0]]
         for outer, name in zip(self.chain, self.path[1:], strict=False):
@@ -58,7 +59,7 @@ class Place:
         return found
 
     def refusal(self, value: t.Any) -> str:
-        (problem,) = convert(role_options.specification(self.role), {self.path[0]: self._around(value)}).problems
+        (problem,) = convert(specification(self.role), {self.path[0]: self._around(value)}).problems
         return problem
 
     def _around(self, value: t.Any) -> t.Any:
@@ -88,7 +89,7 @@ def places() -> t.Iterator[Place]:
             yield from below(role, (*path, name), option.get("options", {}))
 
     for role in ROLES:
-        yield from below(role, (), role_options.specification(role))
+        yield from below(role, (), specification(role))
 
 
 def of(*types: str) -> t.Any:
@@ -210,7 +211,7 @@ def test_an_item_is_named_by_its_name() -> None:
 
 def test_a_misspelt_variable_is_noticed() -> None:
     names = ["model_store_artefacts", "model_store_paths", "model_server_artefacts", "model_store_nfs_export"]
-    assert misspelt("model_store", role_options.specification("model_store"), names) == {
+    assert misspelt("model_store", specification("model_store"), names) == {
         "model_store_artefacts": "model_store_artifacts"
     }
 
@@ -258,7 +259,7 @@ def test_a_variable_that_cannot_be_evaluated_is_named() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_to_be_absent_needs_no_list_and_no_dictionary(role: str) -> None:
-    spec = role_options.specification(role)
+    spec = specification(role)
     plural = [name for name, option in spec.items() if option["type"] in ("list", "dict")]
     found = options(role, {f"{role}_state": "absent", **dict.fromkeys(plural, "{{ nowhere }}")})
     assert found["state"] == "absent"
@@ -288,7 +289,7 @@ def expressions(value: t.Any, key: str = "") -> t.Iterator[str]:
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_reads_a_variable_past_the_conversion(role: str) -> None:
     environment = jinja2.Environment()
-    known, unknown = role_options.specification(role), set()
+    known, unknown = specification(role), set()
     files = [
         path for folder in ("tasks", "vars", "handlers") for path in (ROOT / "roles" / role).glob(f"{folder}/*.yml")
     ]

@@ -15,9 +15,11 @@ import re
 import typing as t
 
 COMPONENT = "mlops.hosts.component"
+# The same, built by a role.
+ROLE_COMPONENT = "mlops.hosts.role_component"
 ARTIFACT = "mlops.hosts.model_artifact"
 # What answers with changed and drift, and is in the role's component.
-COMPARED = (COMPONENT, ARTIFACT, "mlops.hosts.gpu_settings", "mlops.hosts.mig_layout")
+COMPARED = (COMPONENT, ROLE_COMPONENT, ARTIFACT, "mlops.hosts.gpu_settings", "mlops.hosts.mig_layout")
 GPUS = "mlops.hosts.gpu_info"
 DRIVER, DRIVER_ROLE = "mlops.hosts.driver_info", "gpu_driver"
 DRIFT_KEYS = ("kind", "item", "attribute", "want", "have")
@@ -58,7 +60,7 @@ class Event:
     @property
     def component(self) -> str:
         """The name of the component that this is about."""
-        known = self.result.get("component") or self.name if self.action == COMPONENT else None
+        known = self.result.get("component") or self.name if self.action in (COMPONENT, ROLE_COMPONENT) else None
         return str(known or short(self.role) or self.action.rpartition(".")[2])
 
 
@@ -143,6 +145,8 @@ class Collector:
         self.host(name).unreachable = _shortened(reason) or "no reason was given"
 
     def _compared(self, event: Event) -> None:
+        if event.action == ROLE_COMPONENT and event.result.get("component", event) is None:
+            return  # the role has nothing to do with the host
         component = self._component(event)
         component.failure = None
         if _CENSORED in event.result:
@@ -153,7 +157,7 @@ class Collector:
         rows = event.result.get("drift") if changed else None
         component.drift[event.action] = [{key: row.get(key) for key in DRIFT_KEYS} for row in rows or ()]
         component.changed[event.action] = changed
-        if event.action == COMPONENT:
+        if event.action in (COMPONENT, ROLE_COMPONENT):
             asked = (event.result.get("invocation") or {}).get("module_args") or {}
             component.wanted_absent = asked.get("state") == "absent"
             component.reboot_required = component.reboot_required or bool(event.result.get("reboot_required"))

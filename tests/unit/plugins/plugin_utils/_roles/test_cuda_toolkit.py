@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._cuda_toolkit import request
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.cuda_toolkit.build import build, facts
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 
 PLATFORM = {
     "name": "Debian",
@@ -29,6 +31,22 @@ VENDOR = {
 DISTRIBUTION = {**VENDOR, "source": "distribution", "versions": ["11.8"], "repository_key": ""}
 
 
+def built(options, platform=PLATFORM):
+    host = Platform(
+        distribution=platform["name"],
+        distribution_release=platform["release"],
+        architecture=platform["architecture"],
+        known={"platform": platform},
+    )
+    return build({"state": "present", "check_driver": True, **options}, host)
+
+
+def request(options, platform=PLATFORM):
+    found = built(options, platform)
+    component = {key: value for key, value in (found.component or {}).items() if key not in ("name", "state")}
+    return {"problems": list(found.problems), "component": component, **(found.verify or {})}
+
+
 def asked(wanted=VENDOR, platform=PLATFORM, **more):
     found = request({**wanted, **more}, platform)
     assert found["problems"] == []
@@ -40,18 +58,57 @@ def names(found):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "platform"),
+    "platform", [PLATFORM, pytest.param({**PLATFORM, "release": "38", "name": "Fedora"}, id="unknown-platform")]
+)
+def test_nothing_is_nothing(platform):
+    nothing = {**VENDOR, "state": "present", "versions": [], "repository_key": ""}
+    assert built(nothing, platform) == Built()
+    assert facts(nothing) == ()
+
+
+def test_absent_needs_no_platform():
+    absent = {**VENDOR, "state": "absent"}
+    assert facts(absent) == ()
+    assert build(absent, Platform()).component == {"name": "cuda_toolkit", "state": "absent"}
+
+
+DRIVER = {
+    "verdict": "ok",
+    "installed": {"version": "535.309.01"},
+    "loaded": {"version": "535.309.01"},
+    "gpus": [{"generation": "hopper"}, {"generation": None}],
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "driver", "words"),
     [
-        pytest.param({}, PLATFORM, id="absent"),
-        pytest.param({**VENDOR, "versions": [], "repository_key": ""}, PLATFORM, id="no-versions"),
+        pytest.param({}, DRIVER, "CUDA 13.4 needs driver 580 or newer, and 535.309.01 is there", id="too-old"),
+        pytest.param({"components": ["toolkit", "compat"]}, DRIVER, "", id="its-own-library"),
+        pytest.param({"versions": ["12.2"]}, DRIVER, "", id="fits"),
         pytest.param(
-            {**VENDOR, "versions": []}, {**PLATFORM, "release": "38", "name": "Fedora"}, id="unknown-platform"
+            {},
+            {**DRIVER, "verdict": "absent", "loaded": {"version": None}},
+            "",
+            id="libraries-without-a-module-are-no-driver",
+        ),
+        pytest.param(
+            {},
+            {**DRIVER, "installed": {"version": None}},
+            "and 535.309.01 is there",
+            id="what-runs-counts-where-nothing-is-installed",
         ),
     ],
 )
-def test_nothing_is_nothing(wanted, platform):
-    nothing = {"repositories": [], "packages": [], "files": [], "links": []}
-    assert request(wanted, platform) == {"problems": [], "component": nothing, "compilers": {}}
+def test_the_driver_and_the_gpus_decide(options, driver, words):
+    found = " ".join(built({**VENDOR, **options}).conflicts(driver, {}, False))
+    assert words in found if words else not found
+    assert not found or "cuda_toolkit_check_driver: false" in found
+
+
+def test_nobody_is_asked_about_the_driver_where_it_does_not_count():
+    assert built({**VENDOR, "check_driver": False}).question is None
+    assert built({**VENDOR, "versions": [], "cudnn": {}, "nccl": {"version": "2.32.3-1+cuda13.4"}}).question is None
 
 
 def test_toolkits_stand_side_by_side():
@@ -166,7 +223,7 @@ def test_the_distribution_has_one_package():
 def test_what_cannot_be_meant_is_said(more, part):
     found = request({**VENDOR, **more}, PLATFORM)
     assert [problem for problem in found["problems"] if part in problem], found["problems"]
-    assert found["component"]["packages"] == []
+    assert found["component"] == {}
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Turns what the role ``cuda_toolkit`` was asked for into component data, and says what is wrong with it. Pure."""
+"""Turns the options of the role ``cuda_toolkit`` into component data, and says what is wrong with them. Pure."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
-from ._driver.compat import release
-from ._driver.repository import Repository
-
-Data = t.Mapping[str, t.Any]
+from ....module_utils._driver import compat
+from ....module_utils._driver.compat import release
+from ....module_utils._driver.repository import Repository
+from ..built import Built, Data, Question
+from ..platform import Platform
 
 # The repository is the one that drivers come from, too: role gpu_driver has it by the same name.
 REPOSITORY = "nvidia-cuda"
@@ -38,41 +39,73 @@ esac
 _NOTHING: Data = {"repositories": [], "packages": [], "files": [], "links": []}
 
 
-def request(wanted: Data, platform: Data) -> dict[str, t.Any]:
-    """Returns ``problems`` (sentences), ``component`` (options of the module component) and ``compilers``: the compiler
-    by release, where one is among what was asked for.
+def facts(options: Data) -> tuple[str, ...]:
+    """A host of which nothing is desired is not asked anything."""
+    if options["state"] == "absent" or not _used(options):
+        return ()
+    return ("distribution", "distribution_release", "architecture")
 
-    ``wanted`` has the role's variables without their prefix, ``platform`` what the role knows of the host.
+
+def build(options: Data, platform: Platform) -> Built:
+    """With nothing desired, nothing is done: nothing is removed either, for which there is the state absent."""
+    if options["state"] == "absent":
+        return Built(component={"name": "cuda_toolkit", "state": "absent"})
+    if not _used(options):
+        return Built()
+    desired = _Desired(options, platform)
+    if problems := tuple(dict.fromkeys(desired.problems())):
+        return Built(problems)
+    ask = options["check_driver"] and desired.releases
+    return Built(
+        component={"name": "cuda_toolkit", "state": "present", **desired.component()},
+        question=Question("mlops.hosts.driver_info", {"vendor": "nvidia"}) if ask else None,
+        conflicts=lambda driver, _compared, _dry_run: _conflicts(options, driver),
+        verify={"compilers": desired.compilers(), "default": desired.target},
+    )
+
+
+def _used(options: Data) -> bool:
+    return bool(options["versions"] or options["cudnn"] or options["nccl"])
+
+
+def _conflicts(options: Data, driver: Data) -> list[str]:
+    """``driver``: what driver_info returned.
+
+    The driver that is installed is the one that runs from the next boot on; its libraries without a module are no
+    driver. With the package for forward compatibility it is the library of that package that counts. A GPU that no
+    table has is no reason to refuse.
     """
-    asked = _Asked(wanted, platform)
-    if not asked.anything:
-        return {"problems": [], "component": dict(_NOTHING), "compilers": {}}
-    problems = list(dict.fromkeys(asked.problems()))
-    if problems:
-        return {"problems": problems, "component": dict(_NOTHING), "compilers": {}}
-    return {"problems": [], "component": asked.component(), "compilers": asked.compilers()}
+    installed = driver["installed"]["version"] if driver["verdict"] != "absent" else None
+    found = compat.conflicts(
+        {"cuda": options["versions"]},
+        driver=None if "compat" in options["components"] else installed or driver["loaded"]["version"],
+        generations=list(dict.fromkeys(gpu["generation"] for gpu in driver["gpus"] if gpu["generation"])),
+    )
+    advice = "Change the driver or cuda_toolkit_versions; cuda_toolkit_check_driver: false installs it nevertheless."
+    return [*found, advice] if found else []
 
 
-class _Asked:
-    def __init__(self, wanted: Data, platform: Data) -> None:
-        self.wanted, self.platform = wanted, platform
-        self.versions = [str(version).strip() for version in wanted.get("versions") or ()]
+class _Desired:
+    def __init__(self, options: Data, platform: Platform) -> None:
+        self.options, self.platform = options, platform
+        self.known: Data = platform.known.get("platform") or {"releases": {}}
+        self.versions = [str(version).strip() for version in options.get("versions") or ()]
         self.releases = [version.replace("-", ".") for version in self.versions]
-        self.default = str(wanted.get("default") or "").replace("-", ".")
-        self.components = list(wanted.get("components") or ())
+        self.default = str(options.get("default") or "").replace("-", ".")
+        self.components = list(options.get("components") or ())
         if not self.default and "toolkit" in self.components:
             self.default = max(filter(release, self.releases), key=lambda found: release(found) or (), default="")
-        self.cudnn = str((wanted.get("cudnn") or {}).get("version") or "")
-        self.nccl = str((wanted.get("nccl") or {}).get("version") or "")
-        self.vendor = wanted.get("source") == "vendor"
-        self.anything = bool(self.versions or self.cudnn or self.nccl)
-        self.of_release = platform["releases"].get(platform["release"])
+        self.cudnn = str((options.get("cudnn") or {}).get("version") or "")
+        self.nccl = str((options.get("nccl") or {}).get("version") or "")
+        self.vendor = options.get("source") == "vendor"
+        self.of_release = self.known["releases"].get(platform.distribution_release)
+        self.target = f"/usr/local/cuda-{self.default}" if self.vendor and self.default else None
 
     def problems(self) -> t.Iterator[str]:
         if self.of_release is None:
-            known = ", ".join(self.platform["releases"]) or "Debian and Ubuntu"
+            known = ", ".join(self.known["releases"]) or "Debian and Ubuntu"
             yield (
-                f"cuda_toolkit knows {known}, and this host is {self.platform['name']} {self.platform['release']}; "
+                f"cuda_toolkit knows {known}, and this host is {self.platform.distribution} {self.platform.distribution_release}; "
                 "take it out of the play."
             )
             return
@@ -128,8 +161,8 @@ class _Asked:
     def component(self) -> dict[str, t.Any]:
         if not self.vendor:
             pattern = f"{self.releases[0]}.*"
-            packages = [_held(self.platform["distribution_package"], pattern)]
-            packages += [{"name": name, "on_change": "none"} for name in self.platform["distribution_needs"]]
+            packages = [_held(self.known["distribution_package"], pattern)]
+            packages += [{"name": name, "on_change": "none"} for name in self.known["distribution_needs"]]
             return {**_NOTHING, "packages": packages}
         pinned = self._pinned()
         files = []
@@ -139,7 +172,7 @@ class _Asked:
             ]
             text = "# Laid down by mlops.hosts: versions that cuda_toolkit pins.\n" + "\n".join(stanzas)
             files.append({"path": PREFERENCES, "content": text, "early": True, "on_change": "none"})
-        if self.wanted.get("profile") and self.versions:
+        if self.options.get("profile") and self.versions:
             files.append({"path": PROFILE, "content": _PROFILE_TEXT, "on_change": "none"})
         return {
             "repositories": [self._repository().data(REPOSITORY, flat=True)],
@@ -148,7 +181,7 @@ class _Asked:
                 *(_held(name, version) for _globs, version, names in pinned for name in names),
             ],
             "files": files,
-            "links": [self._link()] if self.default else [],
+            "links": [{"path": ALTERNATIVE, "target": self.target, "on_change": "none"}] if self.target else [],
         }
 
     def compilers(self) -> dict[str, str]:
@@ -170,14 +203,13 @@ class _Asked:
             found.append(("libnccl2 libnccl-dev", self.nccl, ["libnccl2", "libnccl-dev"]))
         return found
 
-    def _link(self) -> dict[str, t.Any]:
-        return {"path": ALTERNATIVE, "target": f"/usr/local/cuda-{self.default}", "on_change": "none"}
-
     def _majors(self) -> set[str]:
         return {str(found[0]) for found in map(release, self.releases) if found}
 
     def _repository(self) -> Repository:
-        return Repository.of("cuda_toolkit", self.wanted, t.cast(Data, self.of_release), self.platform["architecture"])
+        return Repository.of(
+            "cuda_toolkit", self.options, t.cast(Data, self.of_release), str(self.platform.architecture)
+        )
 
 
 def _package(part: str, found: str) -> str:

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the component of a role from its variables here, and converges a host that differs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ..plugin_utils._roles import variables
+from ..plugin_utils._roles.built import Built
+from ..plugin_utils._roles.platform import Platform, platform
+from . import component
+from .platform_facts import gather
+
+AUDIT = "mlops_hosts_audit"
+_ROOMS = "..plugin_utils._roles"
+
+
+class ActionModule(component.ActionModule):
+    """Controller side of M(mlops.hosts.role_component)."""
+
+    _VALID_ARGS = frozenset({"role"})
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super(component.ActionModule, self).run(tmp, task_vars)
+        task_vars = task_vars or {}
+        # What later tasks need to know of this host, from whatever is run for this task.
+        self._facts: dict[str, t.Any] = {}
+        result = self._role(str(self._task.args.get("role")), task_vars)
+        return {**result, "ansible_facts": self._facts} if self._facts else result
+
+    def _role(self, role: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        room = importlib.import_module(f"{_ROOMS}.{role}.build", __package__)
+        found = variables.read(role, task_vars, self._templar.template)
+        self._refuse(found.problems)
+        options = found.options
+        built: Built = room.build(options, self._platform(role, room.facts(options), task_vars))
+        self._refuse(built.problems)
+        result: dict[str, t.Any] = {"changed": False, "component": None, "drift": [], "verify": None}
+        if built.component is not None:
+            dry_run = self._dry_run(task_vars)
+            result.update(self._converge(built, dry_run, task_vars))
+            if not (dry_run or result.get("failed")) and (result["changed"] or options.get("verify") == "always"):
+                result["verify"] = built.verify
+        warnings = [*found.warnings, *result.get("warnings", ())]
+        return {**result, "warnings": warnings} if warnings else result
+
+    def _refuse(self, problems: t.Sequence[str]) -> None:
+        if problems:
+            raise AnsibleActionFail(" ".join(problems))
+
+    def _dry_run(self, task_vars: dict[str, t.Any]) -> bool:
+        """An audit is one without --check, too."""
+        audit = self._templar.template(task_vars.get(AUDIT, False))
+        return bool(self._task.check_mode) or boolean(audit, strict=False)
+
+    def _platform(self, role: str, needed: t.Sequence[str], task_vars: dict[str, t.Any]) -> Platform:
+        if not needed:
+            return Platform()
+        facts = dict(task_vars.get("ansible_facts") or {})
+        if any(facts.get(name) is None for name in needed):
+            gathered = _answer(gather(self, task_vars), "mlops.hosts.platform_facts")
+            self._facts.update(gathered["ansible_facts"])
+            facts.update({name.removeprefix("ansible_"): value for name, value in gathered["ansible_facts"].items()})
+        return platform(role, facts)
+
+    def _converge(self, built: Built, dry_run: bool, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A host that is right costs one question. Of one that is to change more is asked before it changes."""
+        args = self.prepared(dict(built.component or {}), task_vars)
+        with self._reading(dry_run):
+            compared = self.fast_check(args, task_vars)
+            if compared is not None:
+                return compared
+            compared = self.ensure(args, task_vars, remember=dry_run)
+        if compared.get("failed"):
+            return compared
+        if compared["drift"] and built.question:
+            module, arguments = built.question.module, dict(built.question.args)
+            answer = self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
+            self._refuse(built.conflicts(_answer(answer, module), compared, dry_run))
+        if dry_run:
+            return {**compared, "changed": bool(compared["drift"])}
+        if not compared["drift"] and compared["recovered"] == "none":
+            return {**compared, "changed": False}
+        return self.ensure(self.prepared(dict(built.component or {}), task_vars), task_vars)
+
+    @contextlib.contextmanager
+    def _reading(self, dry_run: bool) -> t.Iterator[None]:
+        """Check mode. Of a run that changes something, what is done shows the diff."""
+        before = self._task.check_mode, self._task.diff
+        self._task.check_mode, self._task.diff = True, self._task.diff and dry_run
+        try:
+            yield
+        finally:
+            self._task.check_mode, self._task.diff = before
+
+    def _execute_module(self, *args: t.Any, **keywords: t.Any) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super()._execute_module(*args, **keywords)
+        # The interpreter that was discovered is one.
+        self._facts.update(result.get("ansible_facts", {}))
+        return result
+
+
+def _answer(result: dict[str, t.Any], module: str) -> dict[str, t.Any]:
+    if result.get("failed"):
+        raise AnsibleActionFail(str(result.get("msg") or f"{module} failed"), result=result)
+    return result

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Reads the options of a role from Ansible's variables."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+import yaml
+from ansible.errors import AnsibleError
+
+from .options import Spec, convert, misspelt
+from .platform import ROLES
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core 2.18, where every string is a template
+
+    def trust_as_template(value: str) -> str:
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """``options`` without the name of the role before theirs. ``problems`` are sentences; with one, nothing counts.
+
+    ``warnings`` name variables that are no option, and are almost the name of one.
+    """
+
+    options: dict[str, t.Any]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def read(role: str, variables: t.Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> Read:
+    """``template`` evaluates an expression over the same variables."""
+    spec = specification(role)
+    values, unknown = _values(variables, spec, template)
+    if values.get(f"{role}_state") == "absent":
+        # What was desired of the host no longer matters, and need not even be defined. An option that is read must be:
+        # its default could name a directory that nobody meant to remove.
+        spec = {name: option for name, option in spec.items() if name not in unknown or name in _plural(spec)}
+        values = {name: value for name, value in values.items() if name not in _plural(spec)}
+        unknown = {}
+    converted = convert({name: option for name, option in spec.items() if name not in unknown}, values)
+    return Read(
+        options={name[len(role) + 1 :]: value for name, value in converted.values.items()},
+        problems=(*unknown.values(), *converted.problems),
+        warnings=tuple(
+            f"{name} is no option of the role {role} and is not read; did you mean {option}?"
+            for name, option in misspelt(role, spec, variables).items()
+        ),
+    )
+
+
+def _values(
+    variables: t.Mapping[str, t.Any], spec: Spec, template: t.Callable[[t.Any], t.Any]
+) -> tuple[dict[str, t.Any], dict[str, str]]:
+    """What the variables hold, and why others cannot be evaluated."""
+    values, unknown = {}, {}
+    for name, option in spec.items():
+        try:
+            value = plain(template(variables[name])) if name in variables else None
+            default = option.get("default")
+            if value is None and isinstance(default, str):
+                # A default may name another option.
+                value = plain(template(trust_as_template(default)))
+            values[name] = value
+        except AnsibleError as exc:
+            unknown[name] = f"{name} cannot be evaluated: {exc}."
+    return values, unknown
+
+
+def _plural(spec: Spec) -> set[str]:
+    return {name for name, option in spec.items() if option["type"] in ("list", "dict")}
+
+
+@functools.cache
+def specification(role: str) -> Spec:
+    """``argument_specs.main.options`` of a role of this collection."""
+    path = ROLES / role / "meta" / "argument_specs.yml"
+    if not path.is_file():
+        raise AnsibleError(f"mlops.hosts has no role {role}")
+    data = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return t.cast("Spec", data["argument_specs"]["main"]["options"])
+
+
+def plain(value: t.Any) -> t.Any:
+    """The same value without Ansible's own types: tags of ansible-core 2.19, vaulted text of 2.18."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) or type(value).__name__ == "AnsibleVaultEncryptedUnicode":
+        return str.__str__(value) if isinstance(value, str) else str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, t.Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set)):
+        return [plain(item) for item in value]
+    return value
