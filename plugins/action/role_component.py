@@ -13,13 +13,14 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..plugin_utils._roles import variables
-from ..plugin_utils._roles.built import Built
+from ..plugin_utils._roles.built import Built, Data, Decision, Question
 from ..plugin_utils._roles.platform import Platform, platform
 from . import component
 from .platform_facts import gather
 
 AUDIT = "mlops_hosts_audit"
 _ROOMS = "..plugin_utils._roles"
+_NOTHING = {"changed": False, "component": None, "drift": [], "pending": [], "verify": None, "rest": None}
 
 
 class ActionModule(component.ActionModule):
@@ -40,15 +41,23 @@ class ActionModule(component.ActionModule):
         found = variables.read(role, task_vars, self._templar.template)
         self._refuse(found.problems)
         options = found.options
-        built: Built = room.build(options, self._platform(role, room.facts(options), task_vars))
+        known = self._platform(role, room.facts(options), task_vars)
+        question: Question | None = room.asks(options) if hasattr(room, "asks") else None
+        built: Built = (
+            room.build(options, known, self._ask(question, task_vars)) if question else room.build(options, known)
+        )
         self._refuse(built.problems)
-        result: dict[str, t.Any] = {"changed": False, "component": None, "drift": [], "verify": None}
+        dry_run = self._dry_run(task_vars)
+        result: dict[str, t.Any] = {**_NOTHING, "dry_run": dry_run}
         if built.component is not None:
-            dry_run = self._dry_run(task_vars)
             result.update(self._converge(built, dry_run, task_vars))
-            if not (dry_run or result.get("failed")) and (result["changed"] or options.get("verify") == "always"):
-                result["verify"] = built.verify
-        warnings = [*found.warnings, *result.get("warnings", ())]
+            if not (result.get("failed") or result["pending"]):
+                result["rest"] = built.rest
+                if not dry_run and (result["changed"] or options.get("verify") == "always"):
+                    result["verify"] = built.verify
+                    if built.confirm:
+                        self._refuse(built.confirm.lost(self._ask(built.confirm.question, task_vars)))
+        warnings = [*found.warnings, *result.get("warnings", ()), *(item["why"] for item in result["pending"])]
         return {**result, "warnings": warnings} if warnings else result
 
     def _refuse(self, problems: t.Sequence[str]) -> None:
@@ -80,15 +89,21 @@ class ActionModule(component.ActionModule):
             compared = self.ensure(args, task_vars, remember=dry_run)
         if compared.get("failed"):
             return compared
-        if compared["drift"] and built.question:
-            module, arguments = built.question.module, dict(built.question.args)
-            answer = self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
-            self._refuse(built.conflicts(_answer(answer, module), compared, dry_run))
+        decision = self._decision(built, compared, dry_run, task_vars)
+        self._refuse(decision.conflicts)
         if dry_run:
-            return {**compared, "changed": bool(compared["drift"])}
-        if not compared["drift"] and compared["recovered"] == "none":
-            return {**compared, "changed": False}
-        return self.ensure(self.prepared(dict(built.component or {}), task_vars), task_vars)
+            return {**compared, "changed": bool(compared["drift"]), "pending": list(decision.pending)}
+        if decision.pending or (not compared["drift"] and compared["recovered"] == "none"):
+            return {**compared, "changed": False, "pending": list(decision.pending)}
+        return self.ensure(self.prepared(dict(decision.component or built.component or {}), task_vars), task_vars)
+
+    def _decision(self, built: Built, compared: Data, dry_run: bool, task_vars: dict[str, t.Any]) -> Decision:
+        if not (compared["drift"] and built.question):
+            return Decision()
+        answer = self._ask(built.question, task_vars)
+        if built.decide:
+            return built.decide(answer, compared, dry_run)
+        return Decision(tuple(built.conflicts(answer, compared, dry_run)))
 
     @contextlib.contextmanager
     def _reading(self, dry_run: bool) -> t.Iterator[None]:
@@ -99,6 +114,12 @@ class ActionModule(component.ActionModule):
             yield
         finally:
             self._task.check_mode, self._task.diff = before
+
+    def _ask(self, question: Question, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+        return _answer(
+            self._execute_module(module_name=question.module, module_args=dict(question.args), task_vars=task_vars),
+            question.module,
+        )
 
     def _execute_module(self, *args: t.Any, **keywords: t.Any) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super()._execute_module(*args, **keywords)

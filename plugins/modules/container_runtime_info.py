@@ -162,8 +162,15 @@ def _text(path: str) -> str:
         return ""
 
 
+class _Module(AnsibleModule):  # type: ignore[misc]  # to mypy it is Any
+    """An AnsibleModule that does not write settings, which may hold passwords, to the host's journal."""
+
+    def _log_invocation(self) -> None:
+        self.log(f"container_runtime_info of {self.params['provider']}")
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = _Module(argument_spec=SPEC, supports_check_mode=True)
     run, mounts = ModuleRunner(module), module.params["mounts"]
     try:
         require_root("container_runtime_info", "to ask the engine and to read its files and mounts")

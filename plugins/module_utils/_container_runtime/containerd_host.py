@@ -15,11 +15,11 @@ import typing as t
 
 from .. import _unit_file
 from .._runner import NOT_FOUND, Runner
-from . import containerd
+from . import paths
 
 _TIMEOUT_S = 60
 _CRI_STATUS = re.compile(r"^io\.containerd\.grpc\.v1\s+cri\s.*?(\w+)\s*$", re.MULTILINE)
-_OWN_DROP_IN = f"{containerd.UNIT}.d/mlops-hosts.conf"
+_OWN_DROP_IN = f"{paths.CONTAINERD_UNIT}.d/mlops-hosts.conf"
 
 
 def configuration(
@@ -40,24 +40,24 @@ def configuration(
     if default.rc == NOT_FOUND:
         return found
     found["defaults"] = default.stdout
-    has_config = os.path.exists(containerd.CONFIG)
-    dump = _dump(run, containerd.CONFIG) if has_config else default
+    has_config = os.path.exists(paths.CONFIG)
+    dump = _dump(run, paths.CONFIG) if has_config else default
     if dump.rc != 0:
-        found["problem"] = f"containerd cannot use {containerd.CONFIG}: {dump.last_words}"
+        found["problem"] = f"containerd cannot use {paths.CONFIG}: {dump.last_words}"
         return found
     found["site"] = dump.stdout
     imported = _imported(dump.stdout)
-    if containerd.CONFIG in imported:  # up to 1.7 it tells all that it read
+    if paths.CONFIG in imported:  # up to 1.7 it tells all that it read
         names = [path for path in found["files"] if path in imported]
         found["files"] = {path: read(path) for path in dict.fromkeys([*names, *sorted(imported)])}
     if settings is not None:
         with tempfile.TemporaryDirectory(prefix="mlops-hosts-") as folder:
-            for name, text in containerd.chain(folder, settings).items():
+            for name, text in paths.chain(folder, settings).items():
                 with open(f"{folder}/{name}", "w", encoding="utf-8") as out:
                     out.write(text)
             dump = _dump(run, f"{folder}/config.toml")
-    elif os.path.exists(containerd.MAIN):
-        dump = _dump(run, containerd.MAIN)
+    elif os.path.exists(paths.MAIN):
+        dump = _dump(run, paths.MAIN)
     else:
         return found
     if dump.rc != 0:
@@ -73,11 +73,11 @@ def _dump(run: Runner, path: str) -> t.Any:
 
 def _files(read: t.Callable[[str], str], root: str) -> dict[str, str]:
     """The files of others below /etc/containerd, config.toml first."""
-    folder = os.path.join(root, containerd.CONF.lstrip("/"))
+    folder = os.path.join(root, paths.CONF.lstrip("/"))
     found = {}
     for path in sorted(glob.glob(f"{folder}/**/*.toml", recursive=True), key=lambda path: (path.count("/"), path)):
         name = "/" + os.path.relpath(path, root)
-        if not name.startswith((f"{containerd.OURS}/", f"{containerd.CERTS}/")):
+        if not name.startswith((f"{paths.OURS}/", f"{paths.CERTS}/")):
             found[name] = read(path)
     return found
 
@@ -97,7 +97,7 @@ def _cri_status(run: Runner) -> str | None:
 
 def _commands(read: t.Callable[[str], str], root: str) -> list[dict[str, str]]:
     """What the unit and drop-ins of others start."""
-    files = [path for path in _unit_file.paths(containerd.UNIT, root) if not path.endswith(_OWN_DROP_IN)]
-    service = _unit_file.service(containerd.UNIT, files, read)
+    files = [path for path in _unit_file.paths(paths.CONTAINERD_UNIT, root) if not path.endswith(_OWN_DROP_IN)]
+    service = _unit_file.service(paths.CONTAINERD_UNIT, files, read)
     found = [_unit_file.expanded(command, service.environment) for command in service.commands]
     return [{"command": " ".join(word.text for word in words), "source": words[0].source} for words in found]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What a host's container engine is like before a change: its unit, what runs, and what stands against the wish."""
+"""What a host's container engine is like: its unit, what runs, and where its settings are."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import typing as t
 from .. import _unit_file
 from .._runner import Runner
 from . import flags
-from .docker import DAEMON_JSON, RELOADABLE, UNIT
 from .flags import Flag
+from .paths import DAEMON_JSON
+from .paths import DOCKER_UNIT as UNIT
 
 _TIMEOUT_S = 60
 
@@ -67,82 +68,6 @@ def containers_of_their_own(mounts: t.Sequence[str], configuration: dict[str, t.
 
 def looked_at(mounts: t.Sequence[str]) -> dict[str, bool]:
     return {path: os.path.ismount(path) for path in mounts}
-
-
-def conflicts(keys: t.Iterable[str], seen: t.Mapping[str, t.Any]) -> list[str]:
-    """Sentences about what stands against a change. ``keys`` are those of daemon.json that are wanted, ``seen`` what
-    container_runtime_info returned."""
-    found = []
-    in_file = {*seen["config_keys"], *keys}
-    for flag in seen["flags"]:
-        if flag["key"] in in_file:
-            where = "the file has it already" if flag["key"] in seen["config_keys"] else "the file is to have it"
-            found.append(
-                f"{flag['flag']} is given to dockerd in {flag['source'] or UNIT}, and as {flag['key']} in "
-                f"{DAEMON_JSON} ({where}): dockerd does not start with both. Take it out of "
-                f"{flag['source'] or 'the unit'}. Nothing was changed."
-            )
-    for path, is_mount in seen["mounts"].items():
-        if not is_mount:
-            found.append(
-                f"{path} is to be a mount of its own, for container_runtime_data_root_is_mount is set, and it is not: "
-                "images would fill the disk below it. Mount it first. Nothing was changed."
-            )
-    return found
-
-
-def judge(
-    asked: t.Mapping[str, t.Any], compared: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any], *, allowed: bool = False
-) -> dict[str, t.Any]:
-    """Returns ``conflicts`` (sentences), ``impact`` (what the engine's unit needs: restart, reload or none) and
-    ``pending`` (why the change has to wait, empty when it need not).
-
-    ``asked`` is what request returned, ``compared`` what module component returned in check mode, ``seen`` what
-    container_runtime_info returned.
-    """
-    files = asked["component"]["files"]
-    keys = next((list(file["json_keys"]) for file in files if file["path"] == DAEMON_JSON), [])
-    impact = _impact(asked, compared)
-    return {
-        "conflicts": conflicts(keys, seen),
-        "impact": impact,
-        "pending": "" if allowed or impact != "restart" else _pending(seen, stops=asked["unit"] in compared["stopped"]),
-    }
-
-
-def _impact(asked: t.Mapping[str, t.Any], compared: t.Mapping[str, t.Any]) -> str:
-    if asked["unit"] in compared["stopped"]:
-        return "restart"
-    if asked["unit"] not in compared["restarted"]:
-        return "none"
-    component = asked["component"]
-    unmoved = {
-        item.get("path") or item["name"]
-        for item in (*component["files"], *component["packages"])
-        if item.get("on_change") == "none"
-    }
-    for item in compared["drift"]:
-        path, _hash, pointer = item["item"].partition("#/")
-        moves = item["kind"] in ("package", "file", "json_key", "link") and path not in unmoved
-        if moves and not (path == DAEMON_JSON and pointer.split("/")[0] in RELOADABLE):
-            return "restart"
-    return "reload"
-
-
-def _pending(seen: t.Mapping[str, t.Any], *, stops: bool) -> str:
-    if not seen["active"] or seen["running"] == 0 or (seen["live_restore"] and not stops):
-        return ""
-    running = "an unknown number of" if seen["running"] is None else seen["running"]
-    if stops:
-        return (
-            f"{running} containers run, and the engine is to be taken away under them. Nothing was changed. Stop them, "
-            "or set container_runtime_restart_allowed."
-        )
-    return (
-        f"{running} containers run, and the restart that this change needs would end them, for live-restore is not "
-        "on. Nothing was changed. Set container_runtime_restart_allowed, or turn live-restore on first: "
-        f'"live-restore": true in {DAEMON_JSON}, then systemctl reload docker.'
-    )
 
 
 def _object(text: str) -> dict[str, t.Any]:

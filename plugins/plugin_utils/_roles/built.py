@@ -20,6 +20,28 @@ class Question:
     args: Data
 
 
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What becomes of a change, once the host is known.
+
+    ``conflicts``: sentences; with one, nothing changes. ``pending``: what waits, each with ``what``, ``why`` (a
+    sentence) and ``ends_with`` (what would end the wait); with one, the component waits. ``component``: the one to
+    converge in place of the one that was compared, None for that one.
+    """
+
+    conflicts: tuple[str, ...] = ()
+    pending: tuple[Data, ...] = ()
+    component: Data | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Confirm:
+    """What proves that a change has taken effect: ``lost`` makes sentences of the answer, none where it has."""
+
+    question: Question
+    lost: t.Callable[[Data], list[str]]
+
+
 def _no_conflicts(_answer: Data, _compared: Data, _dry_run: bool) -> list[str]:
     return []
 
@@ -31,11 +53,16 @@ class Built:
     ``component``: options of the module ``component``; None where the role has nothing to do with the host.
     ``question``: for a host that is about to change. ``conflicts`` makes sentences of its answer, of what the component
     found (``drift``), and of whether this is a dry run.
-    ``verify``: what the role's own checks need after a change; None where it has none.
+    ``decide``: the same for a role with more to decide. ``confirm``: asked after a change.
+    ``verify``: what the role's own checks need after a change; ``rest``: what its other tasks need in every run; None
+    where it has none.
     """
 
     problems: tuple[str, ...] = ()
     component: Data | None = None
     question: Question | None = None
     conflicts: t.Callable[[Data, Data, bool], list[str]] = _no_conflicts
+    decide: t.Callable[[Data, Data, bool], Decision] | None = None
+    confirm: Confirm | None = None
     verify: Data | None = None
+    rest: Data | None = None

@@ -42,12 +42,12 @@ def platform(role: str, facts: Data, roles: pathlib.Path = ROLES) -> Platform:
 
 
 def _known(role: str, facts: Data, roles: pathlib.Path) -> dict[str, t.Any]:
-    """From the general to the special, all files that there are: family, distribution, distribution and release.
+    """From the general to the special, all files that there are: any, family, distribution, distribution and release.
 
     Of a dictionary that two files have, the keys of the later one replace those of the earlier.
     """
     family, distribution, release = (facts[name] for name in ("os_family", "distribution", "distribution_release"))
-    layers = [family, distribution, f"{distribution}_{release}"]
+    layers = ["any", family, distribution, f"{distribution}_{release}"]
     known: dict[str, t.Any] = {}
     for layer in dict.fromkeys(str(layer).replace(" ", "_") for layer in layers):
         path = roles / role / "vars" / f"{layer}.yml"

@@ -104,10 +104,8 @@ class _Desired:
     def problems(self) -> t.Iterator[str]:
         if self.of_release is None:
             known = ", ".join(self.known["releases"]) or "Debian and Ubuntu"
-            yield (
-                f"cuda_toolkit knows {known}, and this host is {self.platform.distribution} {self.platform.distribution_release}; "
-                "take it out of the play."
-            )
+            host = f"{self.platform.distribution} {self.platform.distribution_release}"
+            yield f"cuda_toolkit knows {known}, and this host is {host}; take it out of the play."
             return
         for version in self.versions:
             if not _EXACT.fullmatch(version):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a container engine is like before a change, and what follows. Output of dockerd and systemd is recorded."""
+"""What a container engine is like. Output of dockerd and systemd is recorded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils import _unit_file
-from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import (
-    crio,
-    docker,
-    flags,
-    images,
-    info,
-)
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import flags, images, info, paths
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
@@ -57,7 +51,7 @@ def units(root: pathlib.Path, version: str, **drop_ins: str) -> str:
 
 
 def reader(**texts: str) -> t.Callable[[str], str]:
-    known = {"daemon_json": docker.DAEMON_JSON, "default": "/etc/default/docker"}
+    known = {"daemon_json": paths.DAEMON_JSON, "default": "/etc/default/docker"}
     told = {known[name]: text for name, text in texts.items()}
     return lambda path: told.get(path) or (pathlib.Path(path).read_text() if "systemd" in path else "")
 
@@ -80,8 +74,8 @@ def test_a_docker_that_does_not_run_tells_nothing_but_its_options(tmp_path: path
 
 def test_options_of_the_environment_file_are_options_of_the_unit(tmp_path: pathlib.Path) -> None:
     options = 'DOCKER_OPTS="--log-driver=journald -D --registry-mirror https://m.example.org"\n'
-    files = _unit_file.paths(docker.UNIT, units(tmp_path, "26.1.5"))
-    assert [(flag.key, flag.source) for flag in flags.read(docker.UNIT, files, reader(default=options))[2:]] == [
+    files = _unit_file.paths(paths.DOCKER_UNIT, units(tmp_path, "26.1.5"))
+    assert [(flag.key, flag.source) for flag in flags.read(paths.DOCKER_UNIT, files, reader(default=options))[2:]] == [
         ("log-driver", "/etc/default/docker"),
         ("debug", "/etc/default/docker"),
         ("registry-mirrors", "/etc/default/docker"),
@@ -90,8 +84,8 @@ def test_options_of_the_environment_file_are_options_of_the_unit(tmp_path: pathl
 
 def test_a_drop_in_counts_as_soon_as_it_lies_there(tmp_path: pathlib.Path) -> None:
     drop_in = "[Service]\n# ExecStart=/no --debug\nExecStart=\nExecStart=/usr/sbin/dockerd \\\n  -g /srv\n"
-    files = _unit_file.paths(docker.UNIT, units(tmp_path, "26.1.5", hand=drop_in))
-    assert [(flag.key, flag.flag, flag.source) for flag in flags.read(docker.UNIT, files, reader())] == [
+    files = _unit_file.paths(paths.DOCKER_UNIT, units(tmp_path, "26.1.5", hand=drop_in))
+    assert [(flag.key, flag.flag, flag.source) for flag in flags.read(paths.DOCKER_UNIT, files, reader())] == [
         ("data-root", "-g", f"{tmp_path}/etc/systemd/system/docker.service.d/hand.conf")
     ]
 
@@ -100,7 +94,7 @@ def options(command: str, **more: str) -> list[tuple[str, str, str]]:
     """Key, option and file of what a unit of one command gives; ``more`` are other lines of its section."""
     lines = "".join(f"{key}={value}\n" for key, value in more.items())
     texts = {"unit": f"[Service]\n{lines}ExecStart={command}\n", "/env": "OPTS='--log-driver=local -D'\n"}
-    found = flags.read(docker.UNIT, ["unit"], lambda path: texts.get(path, ""))
+    found = flags.read(paths.DOCKER_UNIT, ["unit"], lambda path: texts.get(path, ""))
     return [(flag.key, flag.flag, flag.source) for flag in found]
 
 
@@ -143,85 +137,6 @@ def test_an_option_that_a_drop_in_takes_back_is_none(tmp_path: pathlib.Path) -> 
     root = units(tmp_path, "26.1.5", a='[Service]\nEnvironment="DOCKER_OPTS=--debug"\n', b=override)
     seen = info.docker(on_host("26.1.5"), [], reader(default="DOCKER_OPTS=--debug\n"), root)
     assert [flag.key for flag in seen.flags] == ["hosts", "containerd"]
-
-
-SEEN: dict[str, t.Any] = {
-    "active": True,
-    "running": 2,
-    "live_restore": False,
-    "flags": [],
-    "config_keys": [],
-    "mounts": {},
-}
-ASKED: dict[str, t.Any] = {
-    "unit": "docker.service",
-    "component": {
-        "files": [
-            {"path": docker.DAEMON_JSON, "json_keys": {"log-driver": "local"}, "on_change": "restart"},
-            {"path": "/etc/docker/certs.d/r/ca.crt", "on_change": "none"},
-        ],
-        "packages": [{"name": "docker.io"}],
-    },
-}
-MIRROR = {"kind": "json_key", "item": f"{docker.DAEMON_JSON}#/registry-mirrors", "attribute": "value"}
-LOGS = {"kind": "json_key", "item": f"{docker.DAEMON_JSON}#/log-opts/max-size", "attribute": "value"}
-CA = {"kind": "file", "item": "/etc/docker/certs.d/r/ca.crt", "attribute": "state"}
-
-
-def compared(*drift: dict[str, str], **more: list[str]) -> dict[str, t.Any]:
-    return {"drift": list(drift), "restarted": ["docker.service"], "stopped": [], **more}
-
-
-def test_flag_and_file_are_named_with_where_they_are() -> None:
-    seen = {**SEEN, "flags": [{"key": "log-driver", "flag": "--log-driver", "source": "/etc/x.conf"}]}
-    found = info.judge(ASKED, compared(LOGS), seen)["conflicts"]
-    assert found[0].startswith(
-        "--log-driver is given to dockerd in /etc/x.conf, and as log-driver in /etc/docker/daemon"
-    )
-
-
-def test_a_missing_mount_is_a_conflict() -> None:
-    assert (
-        "is to be a mount of its own"
-        in info.judge(ASKED, compared(), {**SEEN, "mounts": {"/srv": False}})["conflicts"][0]
-    )
-
-
-@pytest.mark.parametrize(
-    ("drift", "impact"),
-    [([MIRROR], "reload"), ([MIRROR, CA], "reload"), ([LOGS], "restart"), ([MIRROR, LOGS], "restart")],
-)
-def test_what_a_reload_reads_needs_no_restart(drift: list[dict[str, str]], impact: str) -> None:
-    found = info.judge(ASKED, compared(*drift), SEEN)
-    assert found["impact"] == impact
-    assert bool(found["pending"]) == (impact == "restart")
-
-
-@pytest.mark.parametrize(
-    ("seen", "allowed", "waits"),
-    [
-        ({}, False, True),
-        ({}, True, False),
-        ({"live_restore": True}, False, False),
-        ({"running": 0}, False, False),
-        ({"active": False, "running": None}, False, False),
-        ({"running": None, "live_restore": None}, False, True),
-    ],
-)
-def test_a_restart_waits_for_consent_or_live_restore(seen: dict[str, t.Any], allowed: bool, waits: bool) -> None:
-    assert bool(info.judge(ASKED, compared(LOGS), {**SEEN, **seen}, allowed=allowed)["pending"]) == waits
-
-
-def test_live_restore_is_no_consent_to_take_the_engine_away() -> None:
-    gone = compared(LOGS, restarted=[], stopped=["docker.service"])
-    assert "taken away under them" in info.judge(ASKED, gone, {**SEEN, "live_restore": True})["pending"]
-
-
-def test_a_restart_of_crio_does_not_wait_for_containers() -> None:
-    changed = {"kind": "file", "item": crio.SETTINGS, "attribute": "content"}
-    asked = {"unit": crio.UNIT, "component": {"files": [{"path": crio.SETTINGS}], "packages": []}}
-    found = info.judge(asked, compared(changed, restarted=[crio.UNIT]), info.containers_of_their_own([]).as_result())
-    assert found == {"conflicts": [], "impact": "restart", "pending": ""}
 
 
 IMAGE = "r.example.org:5000/tiny@sha256:" + "0" * 64

@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import containerd, containerd_host
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import containerd_host, paths
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import NOT_FOUND, Completed
 
 PLUGINS = """TYPE                                   ID                       PLATFORMS      STATUS
@@ -68,14 +68,14 @@ def test_files_and_commands_of_others_are_read_and_not_those_of_the_role(root: p
 
 
 def test_what_would_be_is_asked_for_without_a_change(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containerd, "CONFIG", str(root / "none.toml"))
+    monkeypatch.setattr(paths, "CONFIG", str(root / "none.toml"))
     found = containerd_host.configuration(runner("error"), read, "root = 1\n", str(root))
     assert (found["site"], found["cri"], found["problem"]) == ("default", "error", "")
     assert "root = 1" in found["effective"] and "con*fig.toml" in found["effective"]
 
 
 def test_why_containerd_refuses_is_told(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(containerd, "CONFIG", str(root / "none.toml"))
+    monkeypatch.setattr(paths, "CONFIG", str(root / "none.toml"))
     found = containerd_host.configuration(runner(dump_rc=1), read, "root = \n", str(root))
     assert found["effective"] is None
     assert found["problem"] == "containerd cannot use the files of the role beside those of others: line 3: no value"

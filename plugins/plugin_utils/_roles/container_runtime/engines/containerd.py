@@ -14,16 +14,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import docker, toml_text, toolkit
-from .refused import Refused
+from .....module_utils._container_runtime.paths import CERTS, CONF, CONFIG, MAIN, OURS, chain
+from .....module_utils._container_runtime.paths import CONTAINERD_UNIT as UNIT
+from .. import toolkit
+from ..refused import Refused
+from . import docker, toml_text
 
-UNIT = "containerd.service"
-CONF = "/etc/containerd"
-OURS = f"{CONF}/mlops-hosts"
-CERTS = f"{CONF}/certs.d"
-CONFIG = f"{CONF}/config.toml"
-MAIN = f"{OURS}/config.toml"
-SETTINGS = f"{OURS}/settings.toml"
 CRI = "io.containerd.grpc.v1.cri"
 _DROP_IN = f"/etc/systemd/system/{UNIT}.d"
 _PROXY = f"{OURS}/proxy.env"
@@ -103,18 +99,6 @@ def parts(desired: Tree, platform: Tree, known: Tree, site: Site) -> dict[str, t
         ],
         "units": [{"name": UNIT, "enabled": True, "state": "started", "drop_ins": "keep"}],
         "ready": list(_ready(merged(site.cri, settings.get("plugins", {}).get(CRI, {})), site)),
-    }
-
-
-def chain(folder: str, settings: str) -> dict[str, str]:
-    """Texts by file name, in which a containerd started with the first one has the settings as the last word: it reads
-    files breadth-first, so those that config.toml imports come before what ``last.toml`` does."""
-    head = "# Ansible managed\nversion = 2\n"
-    return {
-        # A pattern, so that containerd starts without the file, too; it is an error for a plain name.
-        "config.toml": f'{head}imports = ["{CONF}/con*fig.toml", "{folder}/last.toml"]\n',
-        "last.toml": f'{head}imports = ["{folder}/settings.toml"]\n',
-        "settings.toml": f"# Ansible managed\n{settings}",
     }
 
 

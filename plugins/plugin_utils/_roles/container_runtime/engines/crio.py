@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import docker, podman, toolkit
-from .refused import Refused
+import tomllib
+
+from .. import toolkit
+from ..refused import Refused
+from . import docker, podman
 
 UNIT = "crio.service"
 _CONF = "/etc/crio"
@@ -90,3 +93,26 @@ def _settings(wanted: t.Mapping[str, t.Any]) -> str:
     logins = any(registry.get("username") for registry in wanted["registries"])
     image = f'[crio.image]\nglobal_auth_file = "{docker.LOGINS}"\n' if logins else ""
     return f"# Ansible managed\n{root}{runtime}{image}"
+
+
+def lost(settings: str, config: str) -> list[str]:
+    """What CRI-O runs without: it ignores a key that it does not know, and a later file has the last word.
+
+    ``settings``: the text of the role's file. ``config``: what ``crio status config`` printed.
+    """
+    has = dict(_leaves(tomllib.loads(config)))
+    missing = [".".join(path) for path, value in _leaves(tomllib.loads(settings)) if has.get(path) != value]
+    if not missing:
+        return []
+    return [
+        f"CRI-O runs without {', '.join(missing)} of {SETTINGS}: a later file in {_DROP_INS} or an option in "
+        "/etc/default/crio has the last word, or this version does not know it."
+    ]
+
+
+def _leaves(tree: t.Mapping[str, t.Any], above: tuple[str, ...] = ()) -> t.Iterator[tuple[tuple[str, ...], t.Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), value

@@ -12,7 +12,9 @@ import typing as t
 
 import tomllib
 
-from ..module_utils._container_runtime.containerd import CONFIG, CRI, OURS, SETTINGS, UNIT, Site
+from .....module_utils._container_runtime.paths import CONFIG, OURS, SETTINGS
+from .....module_utils._container_runtime.paths import CONTAINERD_UNIT as UNIT
+from .containerd import CRI, Site
 
 # What the plugin for Kubernetes is called: in version 1 of the format, in 2, and the two that it is from version 3 on.
 _OLD = ("plugins", "cri")

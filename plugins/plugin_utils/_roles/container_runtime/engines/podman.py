@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
-from . import docker, toolkit
-from .refused import Refused
+from .. import toolkit
+from ..refused import Refused
+from . import docker
 
 _CONF = "/etc/containers"
 _QUADLETS = f"{_CONF}/systemd"

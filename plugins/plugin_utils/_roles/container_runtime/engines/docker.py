@@ -10,14 +10,14 @@ import base64
 import re
 import typing as t
 
-from . import toolkit
-from .refused import Refused
+from .....module_utils._container_runtime.paths import DAEMON_JSON
+from .....module_utils._container_runtime.paths import DOCKER_UNIT as UNIT
+from .. import toolkit
+from ..refused import Refused
 
-UNIT = "docker.service"
 # What it needs. After a change of packages the first would run on as what was removed, and the second has no socket any
 # more. A change of the configuration restarts Docker only, and containers go on in any case.
 _NEEDED = ("containerd.service", "docker.socket")
-DAEMON_JSON = "/etc/docker/daemon.json"
 # What dockerd reads again on SIGHUP. Everything else in daemon.json waits for a restart.
 RELOADABLE = (
     "debug",

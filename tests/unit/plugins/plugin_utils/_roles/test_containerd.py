@@ -13,11 +13,16 @@ import typing as t
 import pytest
 import tomllib
 import yaml
-from ansible_collections.mlops.hosts.plugins.filter import container_runtime
-from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import containerd, toml_text
-from ansible_collections.mlops.hosts.plugins.plugin_utils import _containerd
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import paths
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime.build import build
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime.engines import (
+    containerd,
+    containerd_config,
+    toml_text,
+)
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import platform
 
-ROOT = pathlib.Path(__file__).resolve().parents[4]
+ROOT = pathlib.Path(__file__).resolve().parents[5]
 DATA = ROOT / "tests/unit/data/containerd"
 FILES = {path.name: path.read_text() for path in (DATA / "files").iterdir()}
 CONFIG = "/etc/containerd/config.toml"
@@ -53,17 +58,16 @@ def request(configuration: dict[str, t.Any], version: str = "1.7.24", **desired:
     role = ROOT / "roles/container_runtime"
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
     values = {name.replace("container_runtime_", ""): value for name, value in defaults.items()}
-    values.update(users=[], provider="containerd", toolkit_key="key", **(desired or {"toolkit": "nvidia"}))
-    vendors = yaml.safe_load((role / "vars/main.yml").read_text())["__container_runtime_vendors"]
-    known = yaml.safe_load((role / "vars/Debian.yml").read_text())["__container_runtime_platform"]
-    platform = {**vendors, **known, "release": RELEASES[version], "architecture": "x86_64"}
-    ask = container_runtime.FilterModule().filters()["container_runtime_request"]
-    return ask(values, platform, configuration=configuration)
+    values.update(provider="containerd", toolkit_key="key", **(desired or {"toolkit": "nvidia"}))
+    facts = {"distribution": "Debian", "distribution_release": RELEASES[version], "architecture": "x86_64"}
+    host = platform("container_runtime", {**facts, "os_family": "Debian"})
+    found = build(values, host, {"configuration": configuration})
+    return {"problems": list(found.problems), "component": found.component}
 
 
 def settings(found: dict[str, t.Any]) -> dict[str, t.Any]:
     assert found["problems"] == []
-    text = next(file["content"] for file in found["component"]["files"] if file["path"] == containerd.SETTINGS)
+    text = next(file["content"] for file in found["component"]["files"] if file["path"] == paths.SETTINGS)
     return tomllib.loads(text)
 
 
@@ -170,7 +174,7 @@ def test_certificates_for_old_registries_are_named_and_passwords_stay_secret() -
     table = '[plugins."io.containerd.grpc.v1.cri".registry.configs."r.example.org".auth]'
     text = f'version = 2\n{table}\npassword = "word-77"\n'
     found = request(fresh({CONFIG: text}))
-    file = next(file for file in found["component"]["files"] if file["path"] == containerd.SETTINGS)
+    file = next(file for file in found["component"]["files"] if file["path"] == paths.SETTINGS)
     assert "word-77" in file["content"] and (file["mode"], file["secret"]) == ("0600", True)
     tls = text.replace(".auth]", ".tls]").replace("password", "ca_file")
     (problem,) = request(fresh({CONFIG: tls}), **MIRROR)["problems"]
@@ -212,18 +216,18 @@ def test_what_would_be_lost_is_named_with_file_line_and_both_values(version: str
     configured = host(version, "imported")
     text = toml_text.render(settings(request(configured, version)))
     kept = effective(configured["site"], text)
-    assert _containerd.lost({**configured, "effective": kept}, text) == []
+    assert containerd_config.lost({**configured, "effective": kept}, text) == []
     broken = kept.replace("registry.example.org/pause:3.9", "other").replace("SystemdCgroup = true", "")
-    found = _containerd.lost({**configured, "effective": broken}, text)
+    found = containerd_config.lost({**configured, "effective": broken}, text)
     assert any(line.startswith(f"{DROP_IN}, line 3, sets ") and "would run with 'other'" in line for line in found)
 
 
 def effective(site: str, ours: str) -> str:
     """As containerd merges them, where nothing is lost."""
     tree = tomllib.loads(site)
-    for path, value in _containerd._leaves(tomllib.loads(ours)):
+    for path, value in containerd_config._leaves(tomllib.loads(ours)):
         if path != ("version",):
-            names = _containerd._in_version_3(path) if tree["version"] == 3 else path
+            names = containerd_config._in_version_3(path) if tree["version"] == 3 else path
             place = tree
             for name in names[:-1]:
                 place = place.setdefault(name, {})
@@ -233,8 +237,8 @@ def effective(site: str, ours: str) -> str:
 
 def test_a_setting_of_the_role_that_does_not_arrive_is_named() -> None:
     configured = host("1.7.24")
-    found = _containerd.lost({**configured, "effective": configured["site"]}, 'version = 2\nroot = "/srv"\n')
-    assert found[0].startswith(f"{containerd.SETTINGS} sets root to '/srv', and containerd would run with '/var/lib")
+    found = containerd_config.lost({**configured, "effective": configured["site"]}, 'version = 2\nroot = "/srv"\n')
+    assert found[0].startswith(f"{paths.SETTINGS} sets root to '/srv', and containerd would run with '/var/lib")
 
 
 def test_a_tree_is_written_so_that_it_is_read_the_same() -> None:

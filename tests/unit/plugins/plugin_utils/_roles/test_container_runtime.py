@@ -10,8 +10,10 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.filter import container_runtime
-from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import crio, docker
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import paths
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime.build import build, facts
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime.engines import crio
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform, platform
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
 ROLE = ROOT / "roles/container_runtime"
@@ -29,16 +31,21 @@ SOURCES = ("vendor", "distribution")
 LOGIN = {"name": "r.example.org:5000", "ca": CA, "username": "puller", "password": "word"}
 
 
-def asked(release: str = "trixie", family: str = "Debian", **wish: t.Any) -> dict[str, t.Any]:
+def options(**given: t.Any) -> dict[str, t.Any]:
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    wanted = {name.replace("container_runtime_", ""): value for name, value in defaults.items()}
-    wanted.update(users=wanted.pop("docker_users"), provider="docker")
-    vendors = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__container_runtime_vendors"]
-    known = yaml.safe_load((ROLE / f"vars/{family}.yml").read_text())["__container_runtime_platform"]
-    platform = {**vendors, **known, "release": release, "architecture": "x86_64"}
-    path = known["docker_path"] if family == "Debian" else "linux/centos"
-    platform["docker"] = {**vendors["docker"], "path": path, "key_url": "https://example.org/gpg"}
-    return container_runtime.FilterModule().filters()["container_runtime_request"]({**wanted, **wish}, platform)
+    return {**{name.replace("container_runtime_", ""): value for name, value in defaults.items()}, **given}
+
+
+def asked(release: str = "trixie", family: str = "Debian", **wish: t.Any) -> dict[str, t.Any]:
+    facts = {
+        "distribution": "Debian" if family == "Debian" else "Rocky",
+        "distribution_release": release,
+        "distribution_major_version": release,
+        "os_family": family,
+        "architecture": "x86_64",
+    }
+    found = build(options(**{"provider": "docker", **wish}), platform("container_runtime", facts))
+    return {"problems": list(found.problems), "component": found.component or {}}
 
 
 def on_el(release: str = "9", **wish: t.Any) -> dict[str, t.Any]:
@@ -51,7 +58,7 @@ def files(found: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 
 def test_the_defaults_own_four_keys_of_daemon_json() -> None:
-    keys = files(asked())[docker.DAEMON_JSON]["json_keys"]
+    keys = files(asked())[paths.DAEMON_JSON]["json_keys"]
     assert keys == {
         "live-restore": True,
         "log-driver": "json-file",
@@ -59,15 +66,36 @@ def test_the_defaults_own_four_keys_of_daemon_json() -> None:
     }
 
 
-def test_an_unknown_release_has_no_component_and_still_its_unit() -> None:
+def test_an_unknown_release_has_no_component() -> None:
     found = asked(release="sid")
-    assert found["problems"] == ["No docker is known for Debian sid; take the host out of the play."]
-    assert found["unit"] == "docker.service" and not any(found["component"].values())
+    assert found["problems"] == [
+        "container_runtime knows bookworm, trixie, and this host is Debian sid; take it out of the play."
+    ]
+    assert not found["component"]
+
+
+@pytest.mark.parametrize("provider", ["docker", "podman", "containerd", "crio"])
+def test_absent_needs_no_platform_and_asks_before_it_stops_an_engine(provider: str) -> None:
+    gone = options(provider=provider, state="absent")
+    assert facts(gone) == ()
+    found = build(gone, Platform())
+    assert found.component == {
+        "name": "container_runtime",
+        "state": "absent",
+        "settle_s": 2,
+        "lock_timeout_s": 600,
+    }
+    assert found.question is not None and found.rest is None
+
+
+def test_without_an_engine_there_is_nothing_to_do() -> None:
+    assert facts(options(provider="none")) == ()
+    assert build(options(provider="none"), Platform()).component is None
 
 
 def test_an_old_docker_is_not_asked_to_judge_and_not_told_of_cdi() -> None:
     toolkit = {"toolkit": "nvidia", "toolkit_key": "key"}
-    old, new = (files(asked(release, **toolkit))[docker.DAEMON_JSON] for release in ("bookworm", "trixie"))
+    old, new = (files(asked(release, **toolkit))[paths.DAEMON_JSON] for release in ("bookworm", "trixie"))
     assert (old["validate"], "features" in old["json_keys"]) == ([], False)
     assert new["validate"][:2] == ["dockerd", "--validate"]
     assert new["json_keys"]["features"] == {"cdi": True}
@@ -205,7 +233,6 @@ def test_podman_gets_mirrors_limits_and_quadlets() -> None:
     assert 'location = "m.example.org:5001"\ninsecure = true' in registries
     containers = there["/etc/containers/containers.conf.d/50-mlops-hosts.conf"]["content"]
     assert 'log_driver = "k8s-file"\nlog_size_max = 52428800' in containers
-    assert found["unit"] is None
     assert found["component"]["units"] == [
         {"name": "web.service", "enabled": False, "state": "started", "drop_ins": "keep"}
     ]
@@ -253,7 +280,7 @@ def test_crio_looks_again_at_mirrors_without_a_restart() -> None:
         ({"registries": [{"name": "r.example.org", "ca": "x"}]}, "is no certificate in PEM"),
         ({"quadlets": [{"name": "web.container", "content": ""}]}, "are units of podman"),
         ({"data_root": "srv"}, "an absolute path is wanted"),
-        ({"provider": "podman", "users": ["me"]}, "container_runtime_docker_users is for docker"),
+        ({"provider": "podman", "docker_users": ["me"]}, "container_runtime_docker_users is for docker"),
         ({"provider": "podman", "quadlets": [{"name": "web.service", "content": ""}]}, "ends in .container"),
         ({"provider": "podman", "https_proxy": "http://me:word@p"}, "every user of podman has to read"),
         ({"provider": "podman", "log_driver": "local", "log_max_size": "much"}, "a size such as 50m is wanted"),
@@ -300,7 +327,7 @@ def test_an_old_release_says_what_it_lacks(wish: dict[str, t.Any], says: str) ->
 def test_options_of_log_files_are_those_of_the_driver_that_docker_gets(
     desired: dict[str, t.Any], driver: str, mine: dict[str, str] | None
 ) -> None:
-    file = files(asked(**desired))[docker.DAEMON_JSON]
+    file = files(asked(**desired))[paths.DAEMON_JSON]
     assert (file["json_keys"]["log-driver"], file["json_keys"].get("log-opts")) == (driver, mine)
     allowed = file["json_only"].get("log-opts")
     assert ("max-size" in (allowed or ())) is (driver == "json-file")

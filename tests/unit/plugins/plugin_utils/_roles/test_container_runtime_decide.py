@@ -1,0 +1,131 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a change of an engine, by what runs on the host, and how it is confirmed afterwards."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import info, paths
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Decision
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime import decide
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime.build import (
+    _decide,
+    _decide_absent,
+    _docker_lost,
+)
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime.engines import crio
+
+ROOT = pathlib.Path(__file__).resolve().parents[5]
+RUNS = (ROOT / "tests/unit/data/crio/1.33.0/status-config.toml").read_text()
+
+SEEN: dict[str, t.Any] = {
+    "active": True,
+    "running": 2,
+    "live_restore": False,
+    "flags": [],
+    "config_keys": [],
+    "mounts": {},
+}
+DESIRED: dict[str, t.Any] = {
+    "files": [
+        {"path": paths.DAEMON_JSON, "json_keys": {"log-driver": "local"}, "on_change": "restart"},
+        {"path": "/etc/docker/certs.d/r/ca.crt", "on_change": "none"},
+    ],
+    "packages": [{"name": "docker.io"}],
+}
+
+
+def judge(compared, seen, desired=DESIRED, provider="docker", allowed=False):
+    return _decide({"provider": provider, "restart_allowed": allowed}, desired, compared, seen)
+
+
+MIRROR = {"kind": "json_key", "item": f"{paths.DAEMON_JSON}#/registry-mirrors", "attribute": "value"}
+LOGS = {"kind": "json_key", "item": f"{paths.DAEMON_JSON}#/log-opts/max-size", "attribute": "value"}
+CA = {"kind": "file", "item": "/etc/docker/certs.d/r/ca.crt", "attribute": "state"}
+
+
+def compared(*drift: dict[str, str], **more: list[str]) -> dict[str, t.Any]:
+    return {"drift": list(drift), "restarted": ["docker.service"], "stopped": [], **more}
+
+
+def test_flag_and_file_are_named_with_where_they_are() -> None:
+    seen = {**SEEN, "flags": [{"key": "log-driver", "flag": "--log-driver", "source": "/etc/x.conf"}]}
+    found = judge(compared(LOGS), seen).conflicts
+    assert found[0].startswith(
+        "--log-driver is given to dockerd in /etc/x.conf, and as log-driver in /etc/docker/daemon"
+    )
+
+
+def test_a_missing_mount_is_a_conflict() -> None:
+    assert "is to be a mount of its own" in judge(compared(), {**SEEN, "mounts": {"/srv": False}}).conflicts[0]
+
+
+@pytest.mark.parametrize(
+    ("drift", "impact"),
+    [([MIRROR], "reload"), ([MIRROR, CA], "reload"), ([LOGS], "restart"), ([MIRROR, LOGS], "restart")],
+)
+def test_what_a_reload_reads_needs_no_restart(drift: list[dict[str, str]], impact: str) -> None:
+    found = judge(compared(*drift), SEEN)
+    assert decide.impact(DESIRED, compared(*drift), paths.DOCKER_UNIT) == impact
+    assert bool(found.pending) == (impact == "restart")
+    if impact == "reload":
+        assert [file["on_change"] for file in found.component["files"]] == ["reload", "none"]
+    else:
+        assert found.component is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "allowed", "waits"),
+    [
+        ({}, False, True),
+        ({}, True, False),
+        ({"live_restore": True}, False, False),
+        ({"running": 0}, False, False),
+        ({"active": False, "running": None}, False, False),
+        ({"running": None, "live_restore": None}, False, True),
+    ],
+)
+def test_a_restart_waits_for_consent_or_live_restore(seen: dict[str, t.Any], allowed: bool, waits: bool) -> None:
+    assert bool(judge(compared(LOGS), {**SEEN, **seen}, allowed=allowed).pending) == waits
+
+
+def test_live_restore_is_no_consent_to_take_the_engine_away() -> None:
+    gone = compared(LOGS, restarted=[], stopped=["docker.service"])
+    (refused,) = _decide_absent(
+        {"provider": "docker", "restart_allowed": False}, gone, {**SEEN, "live_restore": True}
+    ).conflicts
+    assert "taken away under them" in refused
+    assert not _decide_absent({"provider": "docker", "restart_allowed": True}, gone, SEEN).conflicts
+
+
+def test_podman_has_no_daemon_to_wait_for() -> None:
+    assert decide.impact(DESIRED, compared(LOGS), None) == "none"
+
+
+def test_a_restart_of_crio_does_not_wait_for_containers() -> None:
+    changed = {"kind": "file", "item": crio.SETTINGS, "attribute": "content"}
+    desired = {"files": [{"path": crio.SETTINGS, "content": ""}], "packages": []}
+    restarted, seen = compared(changed, restarted=[crio.UNIT]), info.containers_of_their_own([]).as_result()
+    assert decide.impact(desired, restarted, crio.UNIT) == "restart"
+    assert judge(restarted, seen, desired, "crio") == Decision()
+
+
+def test_docker_is_asked_whether_it_has_live_restore() -> None:
+    assert _docker_lost({"live-restore": True}, {"active": True, "version": "29.2.1", "live_restore": True}) == []
+    for seen in (
+        {"active": False, "version": None, "live_restore": None},
+        {"active": True, "version": "1", "live_restore": False},
+    ):
+        (said,) = _docker_lost({"live-restore": True}, seen)
+        assert str(seen["live_restore"]) in said
+
+
+def test_crio_is_asked_what_it_runs_with() -> None:
+    settings = "[crio.runtime]\nlog_size_max = 52428800\n"
+    (said,) = crio.lost(settings, RUNS.replace("52428800", "-1"))
+    assert said.startswith("CRI-O runs without crio.runtime.log_size_max of /etc/crio/crio.conf.d/50-mlops-hosts.conf")
+    assert crio.lost(settings, RUNS) == []
