@@ -48,16 +48,19 @@ class ActionModule(component.ActionModule):
         )
         self._refuse(built.problems)
         dry_run = self._dry_run(task_vars)
-        result: dict[str, t.Any] = {**_NOTHING, "dry_run": dry_run}
+        result: dict[str, t.Any] = {**_NOTHING, **built.published, "dry_run": dry_run}
+        done_before = [self._ask(module, task_vars).get("changed") for module in built.before]
         if built.component is not None:
             result.update(self._converge(built, dry_run, task_vars))
-            if not (result.get("failed") or result["pending"]):
-                result["rest"] = built.rest
-                if not dry_run and (result["changed"] or options.get("verify") == "always"):
-                    result["verify"] = built.verify
-                    if built.confirm:
-                        self._refuse(built.confirm.lost(self._ask(built.confirm.question, task_vars)))
-        warnings = [*found.warnings, *result.get("warnings", ()), *(item["why"] for item in result["pending"])]
+        result["changed"] = bool(result["changed"] or any(done_before))
+        if not (result.get("failed") or result["pending"]):
+            result["rest"] = built.rest(result["changed"], dry_run)
+            if not dry_run and (result["changed"] or options.get("verify") == "always"):
+                result["verify"] = built.verify
+                if built.confirm:
+                    self._refuse(built.confirm.lost(self._ask(built.confirm.question, task_vars)))
+        pending = [item["why"] for item in result["pending"]]
+        warnings = [*found.warnings, *built.notices, *result.get("warnings", ()), *pending]
         return {**result, "warnings": warnings} if warnings else result
 
     def _refuse(self, problems: t.Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._driver import request
+from ..plugin_utils._roles.gpu_driver.build import leftovers
 
 
 class FilterModule:
@@ -15,6 +15,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         return {
-            "gpu_driver_request": request.request,
-            "gpu_driver_leftovers": request.leftovers,
+            "gpu_driver_leftovers": leftovers,
         }

@@ -104,6 +104,8 @@ class Collector:
         for item in event.items():
             if item.action in COMPARED:
                 self._compared(item)
+                if isinstance(driver := item.result.get("driver"), dict) and short(item.role) == DRIVER_ROLE:
+                    self._driver(dataclasses.replace(item, action=DRIVER, result=driver))
             elif item.action == GPUS and _CENSORED not in item.result:
                 self.host(item.host).gpu_facts = item.result
             elif item.action == DRIVER and short(item.role) == DRIVER_ROLE:

@@ -50,19 +50,25 @@ def _no_conflicts(_answer: Data, _compared: Data, _dry_run: bool) -> list[str]:
 class Built:
     """``problems`` are sentences, all at once; with one, nothing is asked of the host.
 
-    ``component``: options of the module ``component``; None where the role has nothing to do with the host.
+    ``notices`` are sentences, too, and no reason to stop.
+    ``before``: modules that run before the component, whose changes count. ``component``: options of the module
+    ``component``; None where the role has none on the host.
     ``question``: for a host that is about to change. ``conflicts`` makes sentences of its answer, of what the component
     found (``drift``), and of whether this is a dry run.
     ``decide``: the same for a role with more to decide. ``confirm``: asked after a change.
-    ``verify``: what the role's own checks need after a change; ``rest``: what its other tasks need in every run; None
-    where it has none.
+    ``verify``: what the role's own checks need after a change, None where it has none. ``rest``: what its other tasks
+    need, by whether something changed and whether this is a dry run; None where there is nothing for them to do.
+    ``published``: more of the result.
     """
 
     problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    before: tuple[Question, ...] = ()
     component: Data | None = None
     question: Question | None = None
     conflicts: t.Callable[[Data, Data, bool], list[str]] = _no_conflicts
     decide: t.Callable[[Data, Data, bool], Decision] | None = None
     confirm: Confirm | None = None
     verify: Data | None = None
-    rest: Data | None = None
+    rest: t.Callable[[bool, bool], Data | None] = lambda _changed, _dry_run: None
+    published: Data = dataclasses.field(default_factory=dict)

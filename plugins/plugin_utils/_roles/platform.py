@@ -26,6 +26,7 @@ class Platform:
 
     distribution: str | None = None
     distribution_release: str | None = None
+    distribution_version: str | None = None
     distribution_major_version: str | None = None
     os_family: str | None = None
     architecture: str | None = None

@@ -67,7 +67,7 @@ def build(options: Data, platform: Platform, answer: Data | None = None) -> Buil
         question=Question(_INFO, asked),
         decide=lambda seen, compared, _dry_run: _decide(options, found, compared, seen),
         confirm=_confirm(options, found, settings),
-        rest=_rest(options),
+        rest=lambda _changed, _dry_run: _rest(options),
     )
 
 

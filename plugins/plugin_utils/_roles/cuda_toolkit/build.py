@@ -11,8 +11,8 @@ import typing as t
 
 from ....module_utils._driver import compat
 from ....module_utils._driver.compat import release
-from ....module_utils._driver.repository import Repository
 from ..built import Built, Data, Question
+from ..nvidia_repository import Repository
 from ..platform import Platform
 
 # The repository is the one that drivers come from, too: role gpu_driver has it by the same name.

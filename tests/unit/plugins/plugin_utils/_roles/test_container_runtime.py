@@ -85,7 +85,7 @@ def test_absent_needs_no_platform_and_asks_before_it_stops_an_engine(provider: s
         "settle_s": 2,
         "lock_timeout_s": 600,
     }
-    assert found.question is not None and found.rest is None
+    assert found.question is not None and found.rest(True, False) is None
 
 
 def test_without_an_engine_there_is_nothing_to_do() -> None:

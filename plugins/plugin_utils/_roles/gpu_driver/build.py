@@ -2,18 +2,115 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What role gpu_driver asks of a host: from its variables and what driver_info saw to a component. Pure."""
+"""From the options of role gpu_driver and what driver_info found to a component, and to what else is left. Pure."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
-from . import names, packages, request_amd, settings
-from .generations import Flavour, flavour_for
-from .repository import Repository
+from ....module_utils._driver import packages
+from ....module_utils._driver.generations import Flavour, flavour_for
+from ..built import Built, Data, Question
+from ..nvidia_repository import Repository
+from ..platform import Platform
+from . import amd, config_files
+from . import package_names as names
 
 _VERSION = re.compile(r"(\d{3})(?:\.\d+){0,2}")
+
+
+_INFO = "mlops.hosts.driver_info"
+_COMPONENT: Data = {"name": "gpu_driver", "lock_timeout_s": 600}
+_LOCK_TIMEOUT_S = 300
+
+
+def facts(options: Data) -> tuple[str, ...]:
+    if options["vendor"] == "none" or options["state"] == "absent":
+        return ()
+    return ("distribution", "distribution_release", "os_family")
+
+
+def asks(options: Data) -> Question | None:
+    """What is desired of a host depends on its GPUs, its kernels and the driver that it has."""
+    if options["vendor"] == "none":
+        return None
+    desired = {}
+    if options["state"] == "present":
+        desired = {"version": options["version"], "flavour": options["flavour"]}
+        desired = {name: value for name, value in desired.items() if value and value != "auto"}
+    return Question(_INFO, {"vendor": options["vendor"], **desired})
+
+
+def build(options: Data, platform: Platform, driver: Data | None = None) -> Built:
+    """``driver``: what driver_info returned, None where nothing was asked."""
+    if driver is None:
+        return Built()
+    told = {"driver": {name: driver[name] for name in ("vendor", "verdict", "reasons")}}
+    if options["state"] == "absent":
+        return Built(
+            component={**_COMPONENT, "state": "absent"},
+            rest=lambda changed, dry_run: _rest_of_absent(options, driver, changed),
+            published=told,
+        )
+    if not _has_one(options, driver):
+        return Built(published=told)
+    known = {"manager": "apt", "schemes": {}, "releases": {}, **platform.known.get("platform", {})}
+    release = platform.distribution_major_version if known["manager"] == "dnf" else platform.distribution_release
+    if release not in known["releases"]:
+        releases = ", ".join(known["releases"]) or "Debian, Ubuntu and Enterprise Linux"
+        host = f"{platform.distribution} {release}"
+        return Built((f"gpu_driver knows {releases}, and this host is {host}; take it out of the play.",))
+    where = {
+        **known,
+        "release": release,
+        "distribution": platform.distribution,
+        "distribution_version": platform.distribution_version,
+    }
+    found = request(options, where, driver)
+    if found["problems"]:
+        return Built(tuple(found["problems"]))
+    # Secure Boot would refuse the module: until its key is enrolled, the host keeps the driver that it has.
+    headers = Question(
+        "ansible.builtin.dnf", {"name": found["headers"], "state": "present", "lock_timeout": _LOCK_TIMEOUT_S}
+    )
+    return Built(
+        notices=tuple(found["notices"]),
+        before=(headers,) if found["headers"] and not found["unsigned"] else (),
+        component=None if found["unsigned"] else {**_COMPONENT, "state": "present", **found["component"]},
+        rest=lambda changed, dry_run: _rest(options, found, driver, changed, dry_run),
+        published=told,
+    )
+
+
+def _has_one(options: Data, driver: Data) -> bool:
+    """Whether the host is to have a driver of the role.
+
+    A host without a GPU, of which nobody said that it needs a driver, needs none: tools and libraries come with images
+    and with programs, and make no host one of NVIDIA's. For AMD the kernel has one.
+    """
+    if driver["vendor"] is None or not (driver["gpus"] or options["vendor"] != "auto"):
+        return False
+    return driver["vendor"] == "nvidia" or bool(options["version"])
+
+
+def _rest(options: Data, found: Data, driver: Data, changed: bool, dry_run: bool) -> dict[str, t.Any] | None:
+    """None for a host where the driver that is desired is the one that runs."""
+    users = options["users"] if driver["vendor"] == "amd" else []
+    beside = leftovers(found, driver, options["source"])
+    waits = not dry_run and (driver["verdict"] != "ok" or driver["disruption"] or options["verify"] == "always")
+    if not (changed or waits or users or beside or found["unsigned"] or driver["mismatches"]):
+        return None
+    # The component travels back with its units only: the key of a repository is no news.
+    request = {**found, "component": {"units": found["component"]["units"]}}
+    return {"first": driver, "request": request}
+
+
+def _rest_of_absent(options: Data, driver: Data, changed: bool) -> dict[str, t.Any] | None:
+    """Tools and libraries on a host without a GPU are not of a driver."""
+    of_driver = driver["gpus"] or driver["verdict"] != "absent" or options["vendor"] != "auto"
+    left = driver["installed"]["packages"] and of_driver
+    return {"first": driver, "request": {}} if changed or left or driver["disruption"] else None
 
 
 class _Refused(Exception):
@@ -75,17 +172,17 @@ _NOTHING: dict[str, t.Any] = {
 def _of_amd(
     wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
-    problems = request_amd.problems(wanted, platform, seen)
+    problems = amd.problems(wanted, platform, seen)
     if problems:
         return {**_NOTHING, "problems": problems}
-    component = request_amd.component(wanted, platform, seen)
+    component = amd.component(wanted, platform, seen)
     unsigned = seen["secure_boot"] == "enabled" and seen["mok"]["enrolled"] is not True
     keep = [package["name"] for package in component["packages"]]
     return {
         **_NOTHING,
         "version": wanted["version"],
         "unsigned": unsigned,
-        "headers": request_amd.headers(platform, seen),
+        "headers": amd.headers(platform, seen),
         "keep": keep,
         "component": component,
     }
@@ -142,7 +239,7 @@ class _Wish:
                     *(self._package(item) for item in named),
                     *({"name": name, "version": self._pattern(), "on_change": "none", "own": False} for name in along),
                 ],
-                "directories": [{"path": settings.DROP_IN}] if self._starts_without_its_mode else [],
+                "directories": [{"path": config_files.DROP_IN}] if self._starts_without_its_mode else [],
                 "files": self._files(),
                 "units": self._units(),
             },
@@ -355,16 +452,16 @@ class _Wish:
 
     def _files(self) -> list[dict[str, t.Any]]:
         # A kernel's package brings the program; without kernels there is no initramfs.
-        found = [settings.no_nouveau(self.platform["rebuild_initramfs"] if self.seen["kernels"] else [])]
+        found = [config_files.no_nouveau(self.platform["rebuild_initramfs"] if self.seen["kernels"] else [])]
         by_apt = self.platform["manager"] == "apt"
         if by_apt and self.source == "distribution":
-            found.append(settings.preferences(f"{self.version}.*" if self._is_branch else f"{self.version}-*"))
+            found.append(config_files.preferences(f"{self.version}.*" if self._is_branch else f"{self.version}-*"))
         if by_apt and self.wanted["unattended"] == "exclude":
-            found.append(settings.not_unattended(prebuilt=self._prebuilt))
+            found.append(config_files.not_unattended(prebuilt=self._prebuilt))
         if self.release.get("modular") and self.source == "vendor":
-            found.append(settings.module_stream(self.branch, self.flavour))
+            found.append(config_files.module_stream(self.branch, self.flavour))
         if self._starts_without_its_mode:
-            found.append(settings.persistence_mode())
+            found.append(config_files.persistence_mode())
         return found
 
     @property

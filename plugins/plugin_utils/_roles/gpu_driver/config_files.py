@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .generations import Flavour
+from ....module_utils._driver.generations import Flavour
 
 DROP_IN = "/etc/systemd/system/nvidia-persistenced.service.d"
 # What apt may move of a driver; the toolkit for containers and CUDA have versions that do not look like a driver's.

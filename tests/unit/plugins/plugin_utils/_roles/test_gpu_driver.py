@@ -9,7 +9,6 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils._driver import names
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
     FabricManager,
     Gpu,
@@ -25,7 +24,15 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
     Wish,
     as_result,
 )
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.request import leftovers, request
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_driver import package_names as names
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_driver.build import (
+    asks,
+    build,
+    facts,
+    leftovers,
+    request,
+)
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import platform as of_platform
 
 ROLE = pathlib.Path(__file__).parents[5] / "roles" / "gpu_driver"
 A100, V100, B200 = "10de:20b2", "10de:1db5", "10de:2901"
@@ -595,3 +602,66 @@ def test_prebuilt_modules_are_not_kept_from_kernels_that_come_by_themselves():
     kept = content(of_ubuntu(), "52mlops-hosts-gpu-driver")
     assert "^nvidia-" in kept and "^linux-modules" not in kept
     assert "^linux-modules" in content(of_ubuntu(modules="dkms"), "52mlops-hosts-gpu-driver")
+
+
+# What the role has to do
+
+
+def built(host=None, dry_run=False, changed=False, **more):
+    given = {**wish(vendor="auto", users=[], verify="changed", state="present"), **more}
+    facts = {"distribution": "Debian", "distribution_release": "bookworm", "os_family": "Debian"}
+    found = build(given, of_platform("gpu_driver", facts), host or seen())
+    return found, found.rest(changed, dry_run)
+
+
+def test_a_host_without_the_role_is_not_asked():
+    assert facts({"vendor": "none", "state": "present"}) == ()
+    assert asks({"vendor": "none", "state": "present"}) is None
+    assert build({"vendor": "none", "state": "present"}, of_platform("gpu_driver", {})).component is None
+
+
+def test_only_what_is_desired_is_asked_for():
+    desired = {"vendor": "auto", "state": "present", "version": "580", "flavour": "auto"}
+    assert asks(desired).args == {"vendor": "auto", "version": "580"}
+    assert asks({**desired, "state": "absent"}).args == {"vendor": "auto"}
+    assert facts({**desired, "state": "absent"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "left"),
+    [
+        pytest.param(seen(verdict="ok"), {}, False, id="right"),
+        pytest.param(seen(verdict="ok"), {"changed": True}, True, id="changed"),
+        pytest.param(seen(verdict="ok"), {"verify": "always"}, True, id="verified-always"),
+        pytest.param(seen(verdict="ok"), {"verify": "always", "dry_run": True}, False, id="not-in-a-dry-run"),
+        pytest.param(seen(verdict="reboot"), {}, True, id="waits-for-a-reboot"),
+        pytest.param(seen(verdict="reboot"), {"dry_run": True}, False, id="which-a-dry-run-does-not-do"),
+        pytest.param({**seen(verdict="ok"), "disruption": {"boot_id": "x"}}, {}, True, id="out-of-service"),
+    ],
+)
+def test_the_other_tasks_run_where_they_have_something_to_do(host, more, left):
+    found, rest = built(host, **more)
+    assert found.problems == () and found.component["name"] == "gpu_driver"
+    assert (rest is not None) == left
+    if rest:
+        assert rest["first"] == host and set(rest["request"]["component"]) == {"units"}
+
+
+def test_a_host_without_a_gpu_has_no_driver_of_the_role():
+    found, rest = built({**seen(verdict="absent"), "gpus": []})
+    assert found.component is None and rest is None
+    assert found.published["driver"]["verdict"] == "absent"
+
+
+def test_a_driver_that_secure_boot_would_refuse_is_not_installed():
+    host = {**seen(), "secure_boot": "enabled"}
+    found, rest = built(host)
+    assert found.component is None and rest["request"]["unsigned"] is True
+
+
+def test_an_unknown_release_is_refused():
+    facts = {"distribution": "Debian", "distribution_release": "sid", "os_family": "Debian"}
+    found = build({**wish(vendor="auto"), "state": "present"}, of_platform("gpu_driver", facts), seen())
+    assert found.problems == (
+        "gpu_driver knows bookworm, trixie, and this host is Debian sid; take it out of the play.",
+    )

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import typing as t
 
-from .generations import Flavour
+from ....module_utils._driver.generations import Flavour
 
 # Who packaged it and for which distribution: each has names of its own.
 Scheme = t.Literal["debian", "ubuntu", "rhel", "nvidia_debian", "nvidia_ubuntu", "nvidia_el"]

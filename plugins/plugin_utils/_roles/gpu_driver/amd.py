@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from . import versions
+from ....module_utils._driver import versions
 
 _DRIVER = re.compile(r"\d+\.\d+(\.\d+)?")
 _ARCHITECTURE = re.compile(r"gfx[0-9a-f]{3,4}")
@@ -142,7 +142,7 @@ def _driver_address(
     base = f"{_host('rocm', wanted)}/amdgpu/{version}"
     if platform["manager"] == "apt":
         return f"{base}/ubuntu", release["codename"]
-    return f"{base}/el/{release['el']}/main/x86_64/", None
+    return f"{base}/el/{release['el'] or platform['distribution_version']}/main/x86_64/", None
 
 
 def _rocm_address(
