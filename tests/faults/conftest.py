@@ -18,6 +18,7 @@ def _own_host(worker_id):
     host = FaultHost(worker_id)
     yield host
     host.down()
+    host.ansible.close()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import typing as t
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from docker_engine import BUILD, ROOT, engine
 from host_group import PORT, Group, Host
 from host_image import USER
 from host_ssh import PRIVATE_KEY, archive, greets
+from warm_ansible import Process, Warm
 from wish import ANOTHER, REPOSITORY, SHARED_BEFORE, State, Wish, asked, expected, packages, wish
 
 HERE = Path(__file__).resolve().parent
@@ -40,6 +40,8 @@ export FAKETIME=-40d FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1
 export LD_PRELOAD="$(echo {REPOSITORY}/usr/lib/*/faketime/libfaketimeMT.so.1)"
 exec /usr/bin/python3 "$@"
 """
+# Variables that change from test to test, and that Ansible does not read.
+NOT_READ = {"FAULT_RESULTS", "PYTEST_CURRENT_TEST"}
 # A connection that is cut is given up after eight seconds.
 _SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=8"
 _PACKAGES_FOR_REPOSITORY = ["dpkg-dev", "apt-utils", "gnupg"]
@@ -55,6 +57,7 @@ class FaultHost:
         self.talk = self.folder / "talk"
         self.state = State("a", "1")
         self.key: dict[str, str] = {}
+        self.ansible = Warm(ROOT, self._environment(), but_for=NOT_READ)
         self._ssh: paramiko.SSHClient | None = None
         self._runs = 0
 
@@ -118,7 +121,24 @@ class FaultHost:
         play = {"hosts": "all", "gather_facts": False, "become": True, "vars": variables, "tasks": tasks}
         path = self.folder / f"run-{self._runs}"
         path.with_suffix(".json").write_text(json.dumps([play]))
-        return Run(path, self.folder)
+        environment = {**self._environment(), "FAULT_RESULTS": str(path.with_suffix(".results"))}
+        arguments = [f"--inventory={self.folder / 'inventory.json'}", str(path.with_suffix(".json"))]
+        with open(os.devnull) as nothing, open(path.with_suffix(".log"), "w") as log:
+            return Run(
+                self.ansible.start(arguments, cwd=ROOT, env=environment, stdin=nothing, stdout=log, stderr=log), path
+            )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "fault_results",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.folder / "cp"),
+            "ANSIBLE_INVENTORY_ENABLED": "yaml",
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_NOCOLOR": "true",
+        }
 
     def again(self, *wishes: Wish, **variables: t.Any) -> list[dict[str, t.Any]]:
         """A run that must succeed; its results."""
@@ -248,28 +268,12 @@ def differences(want: t.Any, have: t.Any, where: str = "") -> list[str]:
 
 
 class Run:
-    """One ansible-playbook process, in a process group of its own."""
+    """One ansible-playbook, in a process group of its own."""
 
-    def __init__(self, path: Path, folder: Path) -> None:
+    def __init__(self, process: Process, path: Path) -> None:
+        self.process = process
         self._results = path.with_suffix(".results")
         self._log = path.with_suffix(".log")
-        environment = {
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
-            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "fault_results",
-            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
-            "ANSIBLE_INVENTORY_ENABLED": "yaml",
-            "ANSIBLE_PIPELINING": "true",
-            "ANSIBLE_NOCOLOR": "true",
-            "FAULT_RESULTS": str(self._results),
-        }
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        argv = [program, f"--inventory={folder / 'inventory.json'}", str(path.with_suffix(".json"))]
-        with open(self._log, "w") as log:
-            self.process = subprocess.Popen(
-                argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
-            )
 
     def wait(self) -> int:
         """Its exit code."""
