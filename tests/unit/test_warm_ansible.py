@@ -38,7 +38,7 @@ class Playbooks:
         self.folder = folder
         quiet = {f"ANSIBLE_{name}": "false" for name in ("LOCALHOST_WARNING", "INVENTORY_UNPARSED_WARNING")}
         self.env = {**os.environ, **quiet, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_HOME": str(folder / "home")}
-        self.warm = warm_ansible.Warm(folder, self.env, but_for={"OURS"})
+        self.warm = warm_ansible.Warm(folder, self.env, but_for={"OURS"}, modules=["ansible.builtin.ping"])
 
     def start(self, *tasks, **env):
         """A run, and the file that gets what it writes."""
@@ -55,8 +55,16 @@ class Playbooks:
         return run.wait(LIMIT_S), log.read_text()
 
 
+@pytest.fixture(scope="module")
+def playbooks(tmp_path_factory):
+    made = Playbooks(tmp_path_factory.mktemp("shared"))
+    yield made
+    made.warm.close()
+
+
 @pytest.fixture
-def playbooks(tmp_path):
+def fresh(tmp_path):
+    """With a server that has no other run."""
     made = Playbooks(tmp_path)
     yield made
     made.warm.close()
@@ -66,34 +74,39 @@ def say(text):
     return {"debug": {"msg": text}}
 
 
-@pytest.mark.parametrize("task", [say("well"), {"fail": {"msg": "no"}}, {"no_such_module": {}}], ids=str)
+def packed(folder):
+    """Modules that Ansible need not pack again."""
+    return {path.name.partition("-")[0].rpartition(".")[2] for path in folder.glob("ansiballz_cache/*-none")}
+
+
+@pytest.mark.parametrize("task", [say("well"), {"fail": {"msg": "no"}}, {"ping": {}}, {"no_such_module": {}}], ids=str)
 def test_output_and_exit_code_are_those_of_a_plain_process(playbooks, task):
     run, log = playbooks.start(task, ANOTHER="environment")
     assert isinstance(run, subprocess.Popen)
     assert playbooks.ended(task) == (run.wait(LIMIT_S), log.read_text())
 
 
-def test_a_run_does_not_see_the_one_before(playbooks):
-    folders = playbooks.folder / "home/tmp"
+def test_a_run_does_not_see_the_one_before(fresh):
+    folders = fresh.folder / "home/tmp"
     see = say("{{ kept | default('nothing') }}, {{ lookup('env', 'OURS') or 'unset' }}")
     keep = {"set_fact": {"kept": "something"}}
-    run, log = playbooks.start(keep, see, {"command": f"cp -r {folders} seen"}, OURS="set")
+    run, log = fresh.start(keep, see, {"command": f"cp -r {folders} seen"}, OURS="set")
     assert run.wait(LIMIT_S) == 0 and "something, set" in log.read_text()
-    code, said = playbooks.ended(see)
+    code, said = fresh.ended(see)
     assert code == 0 and "nothing, unset" in said
-    # Its folder for temporary files was its own, and only that went with it.
-    during, after = ({path.name[:-8] for path in folder.iterdir()} for folder in (playbooks.folder / "seen", folders))
-    assert during - after == {f"ansible-local-{run.pid}"}
-    assert len(after) == 1
-    playbooks.warm.close()
+    # Its folder for temporary files was its own, and went with it. What it packed there went too.
+    (own,) = (fresh.folder / "seen").glob(f"ansible-local-{run.pid}*")
+    (server,) = folders.iterdir()
+    assert packed(own) == {"command", "ping"} and packed(server) == {"ping"}
+    fresh.warm.close()
     assert not list(folders.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_signal_to_its_group_ends_it_as_a_plain_process(playbooks, number):
     codes = []
     for env in ({}, {"ANOTHER": "environment"}):
-        begun = playbooks.folder / f"begun-{len(codes)}"
+        begun = playbooks.folder / f"begun-{number}-{len(codes)}"
         run, log = playbooks.start({"shell": f"touch {begun}; sleep 20"}, **env)
         while not begun.exists():
             assert run.poll() is None, log.read_text()
@@ -106,8 +119,8 @@ def test_a_signal_to_its_group_ends_it_as_a_plain_process(playbooks, number):
     assert playbooks.ended(say("well"))[0] == 0
 
 
-def test_a_dead_server_is_an_error(playbooks):
-    run, _log = playbooks.start({"pause": {"seconds": 1}})
-    playbooks.warm._server.kill()
+def test_a_dead_server_is_an_error(fresh):
+    run, _log = fresh.start({"pause": {"seconds": 1}})
+    fresh.warm._server.kill()
     with pytest.raises(RuntimeError, match="died"):
         run.wait(LIMIT_S)
