@@ -133,6 +133,7 @@ class FaultHost:
     def _environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections"),
             "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
             "ANSIBLE_CALLBACKS_ENABLED": "fault_results",
