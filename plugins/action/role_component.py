@@ -47,9 +47,13 @@ class ActionModule(component.ActionModule):
             room.build(options, known, self._ask(question, task_vars)) if question else room.build(options, known)
         )
         self._refuse(built.problems)
-        dry_run = self._dry_run(task_vars)
-        result: dict[str, t.Any] = {**_NOTHING, **built.published, "dry_run": dry_run}
-        done_before = [self._ask(module, task_vars).get("changed") for module in built.before]
+        result: dict[str, t.Any] = {
+            "changed": False,
+            "component": None,
+            "drift": [],
+            "leftovers": list(built.leftovers),
+            "verify": None,
+        }
         if built.component is not None:
             result.update(self._converge(built, dry_run, task_vars))
         result["changed"] = bool(result["changed"] or any(done_before))

@@ -8,10 +8,18 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils import _log_shipper as shipper
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built, Question
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import build as builder
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import pipeline
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.build import build, facts
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers import SHIPPERS
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers.rsyslog import Rsyslog
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform, platform
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
 
-ROLE = pathlib.Path(__file__).parents[4] / "roles/log_shipper"
-PLATFORM = yaml.safe_load((ROLE / "vars/Debian.yml").read_text())["__log_shipper_platform"]
+ROLE = pathlib.Path(__file__).parents[5] / "roles/log_shipper"
+DEBIAN = platform("log_shipper", {"distribution": "Debian", "distribution_release": "bookworm", "os_family": "Debian"})
+RIVALS = [rival["path"] for rival in DEBIAN.known["shippers"]["rsyslog"]["rivals"]]
 KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
 CA, CERT, PRIVATE_KEY = "/etc/ssl/logs/ca.pem", "/etc/ssl/logs/host.pem", "/etc/ssl/logs/host.key"
 TEXTS = {"ca": None, "ca_content": "CA", "cert": None, "cert_content": "CERT", "private_key": None}
@@ -34,10 +42,14 @@ def receiver(name="central", **more):
     return {"name": name, "type": "relp_tls", **ON_HOST, "permitted_peers": ["sender"], **more}
 
 
+def built(host=DEBIAN, **options):
+    return build({"state": "present", "provider": "rsyslog", **options}, host)
+
+
 def made(**lists):
-    found = shipper.request(lists, PLATFORM)
-    assert found["problems"] == []
-    return found["component"]
+    found = built(**lists)
+    assert found.problems == ()
+    return found.component
 
 
 def file(component, path):
@@ -45,15 +57,15 @@ def file(component, path):
 
 
 def shown(what, **lists):
-    return file(made(**lists), shipper.CONFIG)["template_vars"][f"__log_shipper_{what}"]
+    return file(made(**lists), Rsyslog.config)["template_vars"][f"__log_shipper_{what}"]
 
 
 def test_defaults_are_those_of_the_argument_specs():
-    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    specs = specification("log_shipper")
     for options, defaults in (
-        (specs["log_shipper_sinks"]["options"], shipper.SINK),
-        (specs["log_shipper_sinks"]["options"]["queue"]["options"], shipper.QUEUE),
-        (specs["log_shipper_receivers"]["options"], shipper.RECEIVER),
+        (specs["log_shipper_sinks"]["options"], pipeline.SINK),
+        (specs["log_shipper_sinks"]["options"]["queue"]["options"], pipeline.QUEUE),
+        (specs["log_shipper_receivers"]["options"], pipeline.RECEIVER),
     ):
         given = {name: option["default"] for name, option in options.items() if "default" in option}
         assert {name: value for name, value in given.items() if name != "state"} == defaults
@@ -142,8 +154,8 @@ REFUSED = {
 
 @pytest.mark.parametrize(("sentence", "lists"), REFUSED.items(), ids=list(REFUSED))
 def test_what_cannot_be_meant_is_one_sentence_without_any_key(sentence, lists):
-    found = shipper.request(lists, PLATFORM)
-    assert found["problems"] == [sentence]
+    found = built(**lists)
+    assert found == Built(problems=(sentence,))
     assert "c2VjcmV0" not in repr(found)
 
 
@@ -163,26 +175,24 @@ def test_what_cannot_be_meant_is_one_sentence_without_any_key(sentence, lists):
     ],
 )
 def test_received_logs_have_a_directory_of_their_own(path, usable):
-    assert shipper.problems(shipper.parse({"receivers": [receiver(path=path)]})) == (
-        []
+    assert built(receivers=[receiver(path=path)]).problems == (
+        ()
         if usable
-        else [
+        else (
             f"These patterns of received logs cannot be used: {path}; give a directory of their own, then {{host}}, "
-            "such as /var/log/mlops/{host}/{program}.log."
-        ]
+            "such as /var/log/mlops/{host}/{program}.log.",
+        )
     )
 
 
 def test_everything_that_is_wrong_is_said():
-    found = shipper.request({"sources": [source(units=[])], "sinks": [sink(ca=None)]}, PLATFORM)
-    assert len(found["problems"]) == 2
+    assert len(built(sources=[source(units=[])], sinks=[sink(ca=None)]).problems) == 2
 
 
 def test_a_refused_request_asks_nothing_and_holds_no_key():
-    found = shipper.request({"sinks": [sink(**TEXTS, private_key_content=KEY), sink()]}, PLATFORM)
-    assert found["problems"]
-    assert found["questions"] == {"paths": [], "ports": []}
-    assert found["component"]["files"] == []
+    found = built(sinks=[sink(**TEXTS, private_key_content=KEY), sink()])
+    assert found.problems
+    assert (found.question, found.component, found.verify) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +222,9 @@ def test_what_is_absent_is_as_good_as_not_there():
         "routes": [*lists["routes"], route("x", ["nobody"], ["nowhere"], **gone)],
         "receivers": [*lists["receivers"], {"name": "x", "type": "syslog_tls", **gone}],
     }
-    assert shipper.request(more, PLATFORM) == shipper.request(lists, PLATFORM)
+    found, same = built(**more), built(**lists)
+    assert (found.component, found.question, found.verify) == (same.component, same.question, same.verify)
+    assert found.component
 
 
 @pytest.mark.parametrize(
@@ -229,7 +241,7 @@ def test_what_is_absent_is_as_good_as_not_there():
 )
 def test_a_unit_is_a_regular_expression(unit, takes, leaves):
     # POSIX needs no escape for a backslash in brackets, and two are the same as one; Python needs them.
-    pattern = shipper.unit_pattern(unit)
+    pattern = pipeline.unit_pattern(unit)
     assert re.fullmatch(pattern, takes)
     assert not leaves or not re.fullmatch(pattern, leaves)
 
@@ -287,7 +299,7 @@ def test_a_sink_is_shown_to_the_template_with_all_it_needs(given, found):
 
 def test_a_receiver_is_shown_with_its_defaults():
     (one,) = shown("receivers", receivers=[receiver()])
-    rest = {name: str(value) for name, value in shipper.RECEIVER.items() if name != "port"}
+    rest = {name: str(value) for name, value in pipeline.RECEIVER.items() if name != "port"}
     assert one == {
         **rest,
         **{"name": "central", "type": "relp_tls", "port": 6514, "peers": ["sender"]},
@@ -297,8 +309,8 @@ def test_a_receiver_is_shown_with_its_defaults():
 
 def test_a_key_is_in_one_secret_file_and_nowhere_else():
     lists = {"receivers": [receiver(**TEXTS, private_key_content=KEY)]}
-    found = shipper.request(lists, PLATFORM)
-    files = {item["path"]: item for item in found["component"]["files"]}
+    found = built(**lists)
+    files = {item["path"]: item for item in found.component["files"]}
     key_file = files["/etc/mlops-log-shipper/receiver-central.key.pem"]
     assert (key_file.pop("content"), key_file["mode"], key_file["secret"]) == (KEY, "0600", True)
     assert files["/etc/mlops-log-shipper/receiver-central.ca.pem"] == {
@@ -307,14 +319,14 @@ def test_a_key_is_in_one_secret_file_and_nowhere_else():
         "mode": "0644",
     }
     assert "c2VjcmV0" not in repr(found)
-    assert "c2VjcmV0" not in repr(shipper.parse(lists))
-    assert found["questions"] == {"paths": list(PLATFORM["rivals"]), "ports": [6514]}
+    assert "c2VjcmV0" not in repr(pipeline.parse(lists))
+    assert found.question == Question("mlops.hosts.preflight_info", {"paths": RIVALS, "ports": [6514]})
 
 
 @pytest.mark.parametrize("kind", ["relp_tls", "syslog_tls"])
 def test_the_configuration_is_validated_with_the_contents_that_it_names(kind):
     component = made(sinks=[sink(**TEXTS | {"private_key_content": KEY}, type=kind)], receivers=[receiver()])
-    assert file(component, shipper.CONFIG)["validate_with"] == [
+    assert file(component, Rsyslog.config)["validate_with"] == [
         "/etc/mlops-log-shipper/sink-central.ca.pem",
         "/etc/mlops-log-shipper/sink-central.cert.pem",
         "/etc/mlops-log-shipper/sink-central.key.pem",
@@ -322,12 +334,12 @@ def test_the_configuration_is_validated_with_the_contents_that_it_names(kind):
 
 
 def test_what_lies_on_the_host_is_asked_for_once():
-    found = shipper.request({"sinks": [sink("a", **ON_HOST), sink("b")], "receivers": [receiver(port=7)]}, PLATFORM)
-    assert found["questions"] == {"paths": [CA, CERT, PRIVATE_KEY, *PLATFORM["rivals"]], "ports": [7]}
-    assert [item["path"] for item in found["component"]["files"]] == [
-        shipper.UNIT_FILE,
-        shipper.CONFIG,
-        shipper.LOGROTATE,
+    found = built(sinks=[sink("a", **ON_HOST), sink("b")], receivers=[receiver(port=7)])
+    assert found.question.args == {"paths": [CA, CERT, PRIVATE_KEY, *RIVALS], "ports": [7]}
+    assert [item["path"] for item in found.component["files"]] == [
+        pipeline.UNIT_FILE,
+        Rsyslog.config,
+        builder.LOGROTATE,
     ]
 
 
@@ -343,10 +355,10 @@ def test_what_lies_on_the_host_is_asked_for_once():
 def test_a_receiver_is_waited_for_where_it_listens(address, tcp):
     component = made(receivers=[receiver(address=address)])
     assert component["ready"] == [
-        {"unit": shipper.UNIT, "command": ["/usr/sbin/rsyslogd", "-N1", "-f", shipper.CONFIG], "timeout_s": 10},
-        {"unit": shipper.UNIT, "tcp": tcp, "timeout_s": 20},
+        {"unit": pipeline.UNIT, "command": ["/usr/sbin/rsyslogd", "-N1", "-f", Rsyslog.config], "timeout_s": 10},
+        {"unit": pipeline.UNIT, "tcp": tcp, "timeout_s": 20},
     ]
-    assert [unit["name"] for unit in component["units"]] == [shipper.UNIT, "logrotate.timer"]
+    assert [unit["name"] for unit in component["units"]] == [pipeline.UNIT, "logrotate.timer"]
 
 
 def test_nothing_of_the_sites_own_rsyslog_is_touched():
@@ -359,12 +371,12 @@ def test_nothing_of_the_sites_own_rsyslog_is_touched():
 def test_with_nothing_to_ship_or_receive_nothing_runs(lists):
     component = made(**lists)
     assert (component["files"], component["units"], component["ready"]) == ([], [], [])
+    assert built(**lists).verify is None
 
 
 def lines_to_test(routes, units=("mlops-*",)):
     sources = [source(units=list(units)), {"name": "kernel", "type": "kernel"}]
-    lists = {"sources": sources, "sinks": [sink(), sink("plain")], "routes": routes}
-    return shipper.request(lists, PLATFORM)["tests"]
+    return built(sources=sources, sinks=[sink(), sink("plain")], routes=routes).verify
 
 
 @pytest.mark.parametrize(
@@ -390,7 +402,7 @@ def test_each_source_that_a_route_takes_is_tested_at_each_of_its_sinks(routes, l
 @pytest.mark.parametrize("unit", ["vllm", "vllm.socket", "vllm@*", "gpu?", "gpu?.service", "*", "a\\x2db.mount"])
 def test_a_test_line_comes_from_a_unit_that_the_source_takes(unit):
     (line,) = lines_to_test([route()], [unit, "other"])["lines"]
-    assert re.fullmatch(shipper.unit_pattern(unit), line["unit"])
+    assert re.fullmatch(pipeline.unit_pattern(unit), line["unit"])
     assert "*" not in line["unit"]
     assert "?" not in line["unit"]
 
@@ -418,7 +430,7 @@ def test_files_are_kept_as_long_as_any_receiver_of_the_path_wants():
         receiver("b", port=1, keep_days="9"),
         receiver("c", port=2, path="/s/l/{host}"),
     ]
-    kept = file(made(receivers=receivers), shipper.LOGROTATE)["template_vars"]["__log_shipper_kept"]
+    kept = file(made(receivers=receivers), builder.LOGROTATE)["template_vars"]["__log_shipper_kept"]
     assert kept == [{"files": "/s/l/*", "days": 30}, {"files": "/var/log/mlops/*/*.log", "days": 9}]
 
 
@@ -428,7 +440,7 @@ def conflicts(paths=(), listeners=()):
         "paths": [{"path": path, "kind": "file", "mode": "0600"} | what for path, what in paths.items()],
         "listeners": [{"port": port, "unit": unit} for port, unit in listeners],
     }
-    return shipper.host_problems({"sinks": [sink(**ON_HOST)]}, seen, PLATFORM)
+    return built(sinks=[sink(**ON_HOST)]).conflicts(seen, {}, False)
 
 
 @pytest.mark.parametrize(
@@ -480,6 +492,105 @@ def test_only_a_directory_that_holds_nothing_of_the_user_is_purged(ca, purged):
     assert made(sinks=[sink(ca=ca)])["directories"][0]["purge"] is purged
 
 
-def test_to_be_absent_needs_no_known_platform():
-    unknown = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__log_shipper_platform"]
-    assert shipper.request({}, unknown)["problems"] == []
+def test_absent_needs_no_platform():
+    absent = {"state": "absent", "provider": "rsyslog", "verify": "always"}
+    assert facts(absent) == ()
+    found = build(absent, Platform())
+    assert (found.component, found.verify) == ({"name": "log_shipper", "state": "absent"}, None)
+    assert found.leftovers == ("/var/spool/mlops-log-shipper", "/run/mlops-log-shipper")
+    assert made() and built().leftovers == ()
+
+
+@pytest.mark.parametrize(
+    ("distribution", "release", "family"),
+    [("Ubuntu", "noble", "Debian"), ("Debian", "buster", "Debian"), ("Fedora", "42", "RedHat")],
+)
+def test_a_host_that_is_not_known_is_said_with_all_that_is_wrong(distribution, release, family):
+    host = {"distribution": distribution, "distribution_release": release, "os_family": family}
+    first, second = built(platform("log_shipper", host), sources=[source(units=[])]).problems
+    assert first == (
+        "log_shipper runs on Debian bookworm, trixie and forky, and this host is "
+        f"{distribution} {release}; take it out of the play."
+    )
+    assert "sources have no units" in second
+
+
+def test_what_verification_needs_is_there_and_no_more():
+    found = built(sources=[source()], sinks=[sink(**TEXTS, private_key_content=KEY)], routes=[route()]).verify
+    assert found == {
+        "unit": "mlops-log-shipper.service",
+        "receipts": "/run/mlops-log-shipper",
+        "lines": [{"source": "models", "transport": "journal", "unit": "mlops-test"}],
+        "arrivals": ["models central"],
+        "complaints": Rsyslog.complaints,
+    }
+
+
+# The seam: one file and one row a program
+
+
+def test_each_shipper_is_a_provider_with_a_row_of_vars():
+    assert set(SHIPPERS) == set(specification("log_shipper")["log_shipper_provider"]["choices"])
+    known = yaml.safe_load((ROLE / "vars/Debian.yml").read_text())["__log_shipper_shippers"]
+    assert set(known) == set(SHIPPERS)
+    types = {
+        choice
+        for end in ("sinks", "receivers")
+        for choice in specification("log_shipper")[f"log_shipper_{end}"]["options"]["type"]["choices"]
+    }
+    assert set().union(*(shipper.supports for shipper in SHIPPERS.values())) == types
+
+
+class Other:
+    """A shipper with nothing of rsyslog."""
+
+    name, supports, complaints, reopen = "other", frozenset({"syslog_tls"}), "panic", "USR1"
+    config = "/etc/mlops-log-shipper/other.toml"
+
+    def __init__(self, known):
+        self.known = known
+
+    def packages(self, _pipeline):
+        return [self.known["package"]]
+
+    def files(self, pipeline):
+        return [{"path": self.config, "content": " ".join(sink.host for sink in pipeline.sinks)}]
+
+    def validate(self, path):
+        return ["/usr/bin/other", "validate", path]
+
+
+OTHER = Platform(
+    distribution_release="bookworm",
+    known={
+        "platform": DEBIAN.known["platform"],
+        "shippers": {"other": {"releases": ["bookworm"], "package": "other", "rivals": []}},
+    },
+)
+
+
+def test_another_shipper_needs_nothing_of_the_first(monkeypatch):
+    monkeypatch.setitem(SHIPPERS, "other", Other)
+    plain = {"sinks": [sink(type="syslog_tls")], "receivers": [receiver(type="syslog_tls")]}
+    found = built(OTHER, provider="other", **plain)
+    assert "rsyslog" not in repr((found.component, found.question, found.verify))
+    assert [package["name"] for package in found.component["packages"]] == ["other", "logrotate"]
+    assert file(found.component, builder.LOGROTATE)["template_vars"]["__log_shipper_reopen"] == (
+        "/usr/bin/systemctl kill --signal=USR1 mlops-log-shipper.service"
+    )
+    assert found.component["ready"][0]["command"] == ["/usr/bin/other", "validate", Other.config]
+    assert found.verify["complaints"] == "panic"
+
+
+def test_a_type_that_the_shipper_does_not_have_is_said(monkeypatch):
+    monkeypatch.setitem(SHIPPERS, "other", Other)
+    (problem,) = built(OTHER, provider="other", sinks=[sink()]).problems
+    assert problem == (
+        "The shipper does not support the type of: central (relp_tls); log_shipper_provider other has syslog_tls."
+    )
+
+
+@pytest.mark.parametrize("shared", ["pipeline.py", "validate.py", "build.py", "shippers/base.py"])
+def test_what_all_shippers_share_knows_none_of_them(shared):
+    text = (pathlib.Path(pipeline.__file__).parent / shared).read_text()
+    assert [name for name in SHIPPERS if name in text] == []

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Turns the options of the role ``log_shipper`` into component data, and says what is wrong with them. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..built import Built, Data, Question
+from ..platform import Platform
+from .pipeline import CONFIG_DIR, NAME, RECEIPTS, SPOOL, UNIT, Pipeline, Receiver, parse
+from .shippers import SHIPPERS
+from .shippers.base import Shipper, pem_files
+from .validate import conflicts, problems
+
+LOGROTATE = f"/etc/logrotate.d/{NAME}"
+
+
+def facts(options: Data) -> tuple[str, ...]:
+    return () if options["state"] == "absent" else ("distribution", "distribution_release")
+
+
+def build(options: Data, platform: Platform) -> Built:
+    if options["state"] == "absent":
+        return Built(component={"name": "log_shipper", "state": "absent"}, leftovers=(SPOOL, RECEIPTS))
+    pipeline, program = parse(options), SHIPPERS[options["provider"]]
+    row: Data = platform.known.get("shippers", {}).get(program.name, {"releases": []})
+    found = [*_unknown(platform, row), *problems(pipeline, program.name, program.supports)]
+    if found:
+        return Built(tuple(found))
+    shipper, rivals = program(row), row["rivals"]
+    paths, ports = (
+        [*pipeline.host_paths, *(rival["path"] for rival in rivals)],
+        [receiver.port for receiver in pipeline.receivers],
+    )
+    return Built(
+        component={
+            "name": "log_shipper",
+            "state": "present",
+            "settle_s": 2,
+            **_component(pipeline, shipper, platform.known["platform"]),
+        },
+        question=Question("mlops.hosts.preflight_info", {"paths": paths, "ports": ports}) if paths or ports else None,
+        conflicts=lambda seen, _compared, _dry_run: conflicts(pipeline, seen, rivals, program.name),
+        verify=_verify(pipeline, shipper) if pipeline.endpoints else None,
+    )
+
+
+def _unknown(platform: Platform, row: Data) -> t.Iterator[str]:
+    if platform.distribution_release not in row["releases"]:
+        yield (
+            f"log_shipper runs on Debian bookworm, trixie and forky, and this host is {platform.distribution} "
+            f"{platform.distribution_release}; take it out of the play."
+        )
+
+
+def _component(pipeline: Pipeline, shipper: Shipper, known: Data) -> dict[str, t.Any]:
+    """With nothing to ship and nothing to receive, nothing runs."""
+    # Only we write files in it, unless the user keeps certificates there.
+    theirs = any(path.startswith(f"{CONFIG_DIR}/") for path in pipeline.host_paths)
+    groups = {receiver.root: receiver.group for receiver in pipeline.receivers}
+    packages = shipper.packages(pipeline) + (list(known["logrotate"]["packages"]) if pipeline.receivers else [])
+    # Installed without being started, so the timer that rotates has to be started here.
+    units = [UNIT, "logrotate.timer"] if pipeline.receivers else [UNIT]
+    return {
+        "packages": [{"name": name, "state": "present"} for name in dict.fromkeys(packages)],
+        "directories": [
+            {"path": CONFIG_DIR, "mode": "0700", "purge": not theirs, "on_change": "none"},
+            {"path": SPOOL, "mode": "0700"},
+            *({"path": root, "group": group, "mode": "0750"} for root, group in groups.items()),
+        ],
+        "files": [*pem_files(pipeline), *shipper.files(pipeline), *_rotation(pipeline.receivers, shipper, known)]
+        if pipeline.endpoints
+        else [],
+        "units": [{"name": unit} for unit in units] if pipeline.endpoints else [],
+        "ready": [
+            # Certificates of others are read only by the validator of the file in its place.
+            {"unit": UNIT, "command": shipper.validate(shipper.config), "timeout_s": 10},
+            *({"tcp": receiver.reached_at, "unit": UNIT, "timeout_s": 20} for receiver in pipeline.receivers),
+        ]
+        if pipeline.endpoints
+        else [],
+    }
+
+
+def _rotation(receivers: t.Sequence[Receiver], shipper: Shipper, known: Data) -> t.Iterator[dict[str, t.Any]]:
+    if receivers:
+        reopen = f"{known['systemctl']} kill --signal={shipper.reopen} {UNIT}"
+        yield {
+            "path": LOGROTATE,
+            "template": "logrotate.j2",
+            "template_vars": {"__log_shipper_kept": kept(receivers), "__log_shipper_reopen": reopen},
+            "validate": [known["logrotate"]["program"], "--debug", "{staged}"],
+            "on_change": "none",
+        }
+
+
+def kept(receivers: t.Iterable[Receiver]) -> list[dict[str, t.Any]]:
+    """Which files are rotated, and how often before they go: the longest time of all receivers of the path."""
+    days: dict[str, int] = {}
+    for receiver in receivers:
+        days[receiver.path] = max(days.get(receiver.path, 0), receiver.keep_days)
+    return [{"files": re.sub(r"[{][a-z]+[}]", "*", path), "days": days[path]} for path in sorted(days)]
+
+
+def _verify(pipeline: Pipeline, shipper: Shipper) -> dict[str, t.Any]:
+    """``lines`` to write to the journal, one for each source that a route takes; ``arrivals`` are the receipts that
+    they leave, "source sink"."""
+    arrivals = [(source, sink) for sink in pipeline.sinks for source in pipeline.routed(sink)]
+    sources = dict.fromkeys(source for source, _sink in arrivals)
+    return {
+        "unit": UNIT,
+        "receipts": RECEIPTS,
+        "lines": [source.test for source in sources],
+        "arrivals": [f"{source.name} {sink.name}" for source, sink in arrivals],
+        "complaints": shipper.complaints,
+    }
