@@ -32,10 +32,8 @@ def build(options: Data, platform: Platform) -> Built:
     if found:
         return Built(tuple(found))
     shipper, rivals = program(row), row["rivals"]
-    paths, ports = (
-        [*pipeline.host_paths, *(rival["path"] for rival in rivals)],
-        [receiver.port for receiver in pipeline.receivers],
-    )
+    paths = [*pipeline.host_paths, *(rival["path"] for rival in rivals)]
+    ports = [receiver.port for receiver in pipeline.receivers]
     return Built(
         component={
             "name": "log_shipper",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""A second rsyslogd, beside that of the site.
+"""A second rsyslogd, separate from that of the site.
 
 In a shared rsyslogd the files of others decide what becomes of our lines (``& stop``, ``$DefaultRuleset``, an open
 ``$RuleSet``), a module cannot be loaded twice, and settings such as ``$PrivDropToUser`` or the TLS of imtcp are one for
