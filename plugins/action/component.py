@@ -19,7 +19,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..modules.component import SPEC, complete
+from ..module_utils._component.arguments import SPEC, complete
 from ..plugin_utils._glance import glance
 
 try:

@@ -10,7 +10,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ..modules.model_artifact import EXCLUSIVE, SPEC
+from ..module_utils._model.arguments import EXCLUSIVE, SPEC
 from ..plugin_utils._glance import glance
 
 

@@ -572,126 +572,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._component import engine, node
+from ..module_utils._component.arguments import SPEC, complete
 from ..module_utils._component.ready import Tools
 from ..module_utils._component.store import Store
 from ..module_utils._component.wanted import STATE_DIR, parse
 from ..module_utils._errors import HostError
 from ..module_utils._runner import ModuleRunner
 from ..module_utils._umask import usual_umask
-
-
-def _text(**more: t.Any) -> dict[str, t.Any]:
-    return {"type": "str", **more}
-
-
-def _items(**more: t.Any) -> dict[str, t.Any]:
-    return {"type": "list", "elements": "str", **more}
-
-
-def _dicts(**options: t.Any) -> dict[str, t.Any]:
-    return {"type": "list", "elements": "dict", "default": [], "options": options}
-
-
-_OWNER = {"owner": _text(default="root"), "group": _text(default="root")}
-_EFFECT = {
-    "on_change": _text(choices=["restart", "reload", "none", "reboot"], default="restart"),
-    "units": _items(),
-}
-
-SPEC = {
-    "name": _text(required=True),
-    "state": _text(choices=["present", "absent"], default="present"),
-    "repositories": _dicts(
-        name=_text(required=True),
-        uris=_items(required=True),
-        suites=_items(default=[]),
-        components=_items(default=[]),
-        architectures=_items(default=[]),
-        key=_text(no_log=False),
-        key_src=_text(no_log=False),
-        fingerprint=_text(required=True),
-        signed=_text(choices=["packages", "index"], default="packages"),
-    ),
-    "packages": _dicts(
-        name=_text(required=True),
-        state=_text(choices=["present", "absent"], default="present"),
-        version=_text(),
-        hold={"type": "bool", "default": False},
-        on_change=_text(choices=["restart", "none", "reboot"], default="restart"),
-        early={"type": "bool", "default": False},
-        own={"type": "bool", "default": True},
-    ),
-    "users": _dicts(
-        name=_text(required=True),
-        home=_text(default="/nonexistent"),
-        shell=_text(default="/usr/sbin/nologin"),
-        groups=_items(default=[]),
-    ),
-    "directories": _dicts(
-        path=_text(required=True),
-        **_OWNER,
-        mode=_text(default="0755"),
-        purge={"type": "bool", "default": False},
-        **_EFFECT,
-    ),
-    "files": _dicts(
-        path=_text(required=True),
-        content=_text(),
-        template=_text(),
-        template_vars={"type": "dict", "default": {}},
-        src=_text(),
-        json_keys={"type": "dict", "no_log": False},
-        json_only={"type": "dict", "default": {}},
-        **_OWNER,
-        mode=_text(default="0644"),
-        validate=_items(default=[]),
-        validate_as=_text(),
-        validate_with=_items(default=[]),
-        apply=_items(default=[]),
-        **_EFFECT,
-        secret={"type": "bool", "default": False, "no_log": False},
-        early={"type": "bool", "default": False},
-    ),
-    "links": _dicts(path=_text(required=True), target=_text(required=True), **_EFFECT),
-    "absent_paths": _items(default=[]),
-    "units": _dicts(
-        name=_text(required=True),
-        state=_text(choices=["started", "stopped", "unmanaged"], default="started"),
-        enabled={"type": "bool", "default": True},
-        drop_ins=_text(choices=["remove", "keep"], default="remove"),
-    ),
-    "ready": _dicts(
-        unit=_text(),
-        tcp=_text(),
-        http=_text(),
-        command=_items(),
-        inference={
-            "type": "dict",
-            "options": {
-                "url": _text(required=True),
-                "model": _text(),
-                "prompt": _text(default="Hello"),
-                "max_tokens": {"type": "int", "default": 8, "no_log": False},
-                "api_key_file": _text(no_log=False),
-                "expect": _text(),
-            },
-        },
-        timeout_s={"type": "int", "default": 60},
-    ),
-    "settle_s": {"type": "int", "default": 5},
-    "lock_timeout_s": {"type": "int", "default": 120},
-    "_call": {
-        "type": "dict",
-        "options": {
-            "run": _text(required=True),
-            "controller": _text(required=True),
-            "work_error": _text(),
-            "earlier": _items(default=[]),
-        },
-    },
-    # Not within _call: Ansible writes options to the host's journal, and there it leaves out only whole ones.
-    "_secrets": {"type": "dict", "default": {}, "no_log": True},
-}
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]  # to mypy it is Any
@@ -706,15 +593,6 @@ def _fetch(url: str, **options: t.Any) -> t.Any:
     from ..module_utils._http_plain import PlainFetch
 
     return PlainFetch()(url, **options)
-
-
-def complete(params: dict[str, t.Any]) -> dict[str, t.Any]:
-    """The parameters with secret contents where they belong."""
-    files = [
-        {**file, "content": params["_secrets"].get(file["path"], file["content"])} if file["secret"] else file
-        for file in params["files"]
-    ]
-    return {**{name: value for name, value in params.items() if name not in ("_call", "_secrets")}, "files": files}
 
 
 def main() -> None:

@@ -169,6 +169,30 @@ def every_module_that_changes_a_host_sets_its_umask(root: pathlib.Path) -> t.Ite
             yield f"{path.stem}: main() does not call usual_umask()"
 
 
+# What travels to hosts knows nothing of the controller, and what runs on the controller needs no module.
+APART = {"module_utils": ("plugin_utils", "modules"), "modules": ("plugin_utils",), "action": ("modules",)}
+
+
+def controller_and_hosts_are_apart(root: pathlib.Path) -> t.Iterator[str]:
+    for folder, closed in APART.items():
+        for path in sorted(root.glob(f"plugins/{folder}/**/*.py")):
+            package = path.relative_to(root).parent.as_posix().split("/")
+            for name in imported(path.read_text(), package):
+                for other in closed:
+                    if f".plugins.{other}." in f".{name}.":
+                        yield f"{folder}/{path.name} imports {name}"
+
+
+def imported(source: str, package: list[str]) -> t.Iterator[str]:
+    """Each name that is imported, with the module that it is imported from."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            yield from (".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+
 PROMISES = [
     defaults_are_the_argument_specs,
     every_default_is_read,
@@ -179,6 +203,7 @@ PROMISES = [
     action_groups_list_every_module,
     every_module_is_documented,
     every_module_that_changes_a_host_sets_its_umask,
+    controller_and_hosts_are_apart,
 ]
 
 
@@ -232,6 +257,10 @@ BROKEN = {
         'DOCUMENTATION = "attributes: {diff_mode: {support: full}}"\nEXAMPLES = ""\ndef main():\n    pass\n'
     ),
     "plugins/modules/_private.py": "",
+    "plugins/modules/_far.py": "from ..plugin_utils._glance import glance\n",
+    "plugins/module_utils/_x/far.py": "def x():\n    from ... import plugin_utils\n",
+    "plugins/module_utils/near.py": "from . import modules\n",
+    "plugins/action/far.py": "import ansible_collections.x.y.plugins.modules.known\nfrom ..plugin_utils import _y\n",
 }
 
 
@@ -278,6 +307,14 @@ BROKEN = {
             ["mute: has no EXAMPLES", "mute: has no RETURN", "mute: does not say whether it supports check_mode"],
         ),
         (every_module_that_changes_a_host_sets_its_umask, ["mute: main() does not call usual_umask()"]),
+        (
+            controller_and_hosts_are_apart,
+            [
+                "modules/_far.py imports plugins.plugin_utils._glance.glance",
+                "module_utils/far.py imports plugins.plugin_utils",
+                "action/far.py imports ansible_collections.x.y.plugins.modules.known",
+            ],
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
