@@ -41,11 +41,8 @@ class ActionModule(component.ActionModule):
         found = variables.read(role, task_vars, self._templar.template)
         self._refuse(found.problems)
         options = found.options
-        known = self._platform(role, room.facts(options), task_vars)
-        question: Question | None = room.asks(options) if hasattr(room, "asks") else None
-        built: Built = (
-            room.build(options, known, self._ask(question, task_vars)) if question else room.build(options, known)
-        )
+        self._borrow(role, room, options, task_vars)
+        built: Built = room.build(options, self._platform(role, room.facts(options), task_vars))
         self._refuse(built.problems)
         result: dict[str, t.Any] = {
             "changed": False,
@@ -66,6 +63,14 @@ class ActionModule(component.ActionModule):
         pending = [item["why"] for item in result["pending"]]
         warnings = [*found.warnings, *built.notices, *result.get("warnings", ()), *pending]
         return {**result, "warnings": warnings} if warnings else result
+
+    def _borrow(self, role: str, room: t.Any, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
+        lenders = room.borrows(options) if hasattr(room, "borrows") else {}
+        for noun, lender in lenders.items():
+            options[noun], problems = variables.borrow(
+                role, noun, options[noun], lender, task_vars, self._templar.template
+            )
+            self._refuse(problems)
 
     def _refuse(self, problems: t.Sequence[str]) -> None:
         if problems:

@@ -64,4 +64,4 @@ class LookupModule(LookupBase):
             return [list(found.problems)]
         if found.problems:
             raise AnsibleError(" ".join(found.problems))
-        return [found.options]
+        return [dict(found.options)]

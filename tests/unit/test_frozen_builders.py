@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each role builds of recorded options and platforms stays what it was: hosts that are right must stay right.
 
-``data/builders/<role>.jsonl``: one case a line, with ``options``, ``platform`` and ``built``, and in some the
-``answer`` of a host, of which the builder makes ``conflicts``. After a change that is meant,
+``data/builders/<role>.jsonl``: one case a line, with ``options``, ``platform`` and ``built``, and in some the ``answer``
+of a host, of which the builder makes ``conflicts``. After a change that is meant,
 ``MLOPS_FREEZE=1 pytest tests/unit/test_frozen_builders.py`` writes ``built`` again, for ``git diff``.
 """
 
@@ -17,10 +17,15 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 
 DATA = pathlib.Path(__file__).parent / "data" / "builders"
 ROOMS = "ansible_collections.mlops.hosts.plugins.plugin_utils._roles"
+
+
+def conflicts(found: Built, case: dict[str, t.Any]) -> list[str]:
+    return found.conflicts(case["answer"], case.get("compared", {}), case.get("dry_run", False))
 
 
 def built(role: str, case: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -30,7 +35,7 @@ def built(role: str, case: dict[str, t.Any]) -> dict[str, t.Any]:
         "component": found.component,
         "question": [found.question.module, found.question.args] if found.question else None,
         "verify": found.verify,
-        **({"conflicts": found.conflicts(case["answer"], {}, False)} if "answer" in case else {}),
+        **({"conflicts": conflicts(found, case)} if "answer" in case else {}),
     }
 
 

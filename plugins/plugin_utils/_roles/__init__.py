@@ -10,6 +10,8 @@ One room a role, with ``build.py``:
     the facts about the platform that ``build`` needs, none where the host need not be known
 ``build(options, platform)``
     a :class:`built.Built`
+``borrows(options)``, which a room may leave out
+    options that have the form of an option of the same name of another role, with that role; null means its variable
 
 ``options`` are those of the role without its name before them, with the types of its argument specification
 (``options.py``, ``variables.py``); ``platform`` is from ``platform.py``. The action ``role_component`` runs them.

@@ -24,6 +24,23 @@ except ImportError:  # ansible-core 2.18, where every string is a template
         return value
 
 
+Variables = t.Mapping[str, t.Any]
+Template = t.Callable[[t.Any], t.Any]
+
+
+class Options(dict[str, t.Any]):
+    """To read one that cannot be evaluated is an error that names it."""
+
+    def __init__(self, values: t.Mapping[str, t.Any], unknown: t.Mapping[str, str]) -> None:
+        super().__init__(values)
+        self._unknown = unknown
+
+    def __missing__(self, name: str) -> t.Any:
+        if name in self._unknown:
+            raise AnsibleError(self._unknown[name])
+        raise KeyError(name)
+
+
 @dataclasses.dataclass(frozen=True)
 class Read:
     """``options`` without the name of the role before theirs. ``problems`` are sentences; with one, nothing counts.
@@ -31,24 +48,29 @@ class Read:
     ``warnings`` name variables that are no option, and are almost the name of one.
     """
 
-    options: dict[str, t.Any]
+    options: Options
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def read(role: str, variables: t.Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> Read:
+def read(role: str, variables: Variables, template: Template) -> Read:
     """``template`` evaluates an expression over the same variables."""
     spec = specification(role)
     values, unknown = _values(variables, spec, template)
+    unread: dict[str, str] = {}
     if values.get(f"{role}_state") == "absent":
         # What was desired of the host no longer matters, and need not even be defined. An option that is read must be:
         # its default could name a directory that nobody meant to remove.
         spec = {name: option for name, option in spec.items() if name not in unknown or name in _plural(spec)}
         values = {name: value for name, value in values.items() if name not in _plural(spec)}
-        unknown = {}
+        unread, unknown = unknown, {}
     converted = convert({name: option for name, option in spec.items() if name not in unknown}, values)
+    noun = slice(len(role) + 1, None)
     return Read(
-        options={name[len(role) + 1 :]: value for name, value in converted.values.items()},
+        options=Options(
+            {name[noun]: value for name, value in converted.values.items()},
+            {name[noun]: why for name, why in unread.items()},
+        ),
         problems=(*unknown.values(), *converted.problems),
         warnings=tuple(
             f"{name} is no option of the role {role} and is not read; did you mean {option}?"
@@ -57,9 +79,26 @@ def read(role: str, variables: t.Mapping[str, t.Any], template: t.Callable[[t.An
     )
 
 
-def _values(
-    variables: t.Mapping[str, t.Any], spec: Spec, template: t.Callable[[t.Any], t.Any]
-) -> tuple[dict[str, t.Any], dict[str, str]]:
+def borrow(
+    role: str, noun: str, own: t.Any, lender: str, variables: Variables, template: Template
+) -> tuple[t.Any, tuple[str, ...]]:
+    """An option that has the form of another role's option of the same name, and its problems.
+
+    ``own`` is the value that the role has itself; null means the variable of the other role, which need not be there.
+    """
+    theirs = f"{lender}_{noun}"
+    option = specification(lender)[theirs]
+    if own is None:
+        spec = {theirs: option}
+        values, unknown = _values(variables, spec, template)
+    else:
+        spec = {f"{role}_{noun}": option}
+        values, unknown = {f"{role}_{noun}": own}, {}
+    converted = convert({name: option for name, option in spec.items() if name not in unknown}, values)
+    return next(iter(converted.values.values()), None), (*unknown.values(), *converted.problems)
+
+
+def _values(variables: Variables, spec: Spec, template: Template) -> tuple[dict[str, t.Any], dict[str, str]]:
     """What the variables hold, and why others cannot be evaluated."""
     values, unknown = {}, {}
     for name, option in spec.items():

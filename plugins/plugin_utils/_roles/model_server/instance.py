@@ -13,19 +13,16 @@ import dataclasses
 import ipaddress
 import typing as t
 
-from .._errors import HostError
-from .._model.paths import model_file
+from ....module_utils._errors import HostError
+from ....module_utils._model.paths import model_file
+from ..built import Data
+from . import engines
 
-Data = t.Mapping[str, t.Any]
-
-ENGINES = ("llama_cpp",)
-DEPLOYMENTS = ("native",)
 CONFIG_DIR = "/etc/mlops.hosts/model_server"
-PACKAGED_BINARY = "/usr/bin/llama-server"
 
 DEFAULTS: Data = {
     "state": "present",
-    "engine": "llama_cpp",
+    "engine": engines.DEFAULT,
     "deployment": "native",
     "host": "127.0.0.1",
     "allow_unauthenticated": False,
@@ -67,10 +64,6 @@ class Instance:
         return f"{CONFIG_DIR}/{self.name}"
 
     @property
-    def program(self) -> str:
-        return self.binary or PACKAGED_BINARY
-
-    @property
     def key_file(self) -> str | None:
         """Where the key lies on the host."""
         return f"{self.folder}/api_key" if self.api_key is not None else self.api_key_file
@@ -109,7 +102,7 @@ def parse(item: Data) -> Instance:
         port=int(full.get("port", 0)),
         api_key=full.get("api_key"),
         api_key_file=full.get("api_key_file"),
-        allow_unauthenticated=is_true(full["allow_unauthenticated"]),
+        allow_unauthenticated=full["allow_unauthenticated"] is True,
         gpus=tuple((full.get("gpus") or {}).get("uuids") or ()),
         extra_args=tuple(str(word) for word in full["extra_args"]),
         environment=full["environment"],
@@ -118,17 +111,17 @@ def parse(item: Data) -> Instance:
     )
 
 
-def locate(items: t.Iterable[Data], artifacts: t.Sequence[Data], store: str) -> list[Data]:
-    """The same instances, with a path for each model that is named by its artefact, or ``problem`` in its place.
-
-    ``artifacts`` are those of the module ``model_artifact``, ``store`` is the folder of the store.
-    """
+def parse_all(options: Data) -> list[Instance]:
+    """All instances, also those to be absent, with a path for each model that is named by its artefact."""
+    artifacts, store = options["artifacts"] or (), options["store_dir"]
     return [
-        {**item, "model": _located(item["model"], artifacts, store)} if item.get("model") else item for item in items
+        parse({**item, "model": _located(item["model"], artifacts, store)} if item.get("model") else item)
+        for item in options["instances"]
     ]
 
 
 def _located(model: Data, artifacts: t.Sequence[Data], store: str) -> Data:
+    """The path, or ``problem`` in its place. ``artifacts`` are those of the module ``model_artifact``."""
     path, artifact, file = (model.get(key) for key in ("path", "artifact", "file"))
     if artifact is None:
         return {"problem": "has model.file without model.artifact; set model.artifact"} if file else {"path": path}
@@ -140,10 +133,6 @@ def _located(model: Data, artifacts: t.Sequence[Data], store: str) -> Data:
         return {"problem": f"cannot have its model from the list of artifacts: {exc}"}
 
 
-def present(items: t.Iterable[Data]) -> list[Instance]:
-    return [instance for instance in map(parse, items) if instance.present]
-
-
 def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         ip = ipaddress.ip_address(text)
@@ -151,8 +140,3 @@ def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     return mapped or ip
-
-
-def is_true(value: t.Any) -> bool:
-    """YAML's true, or a word for it that came from an inventory in INI."""
-    return value is True or str(value).strip().lower() in ("true", "yes", "on", "1")

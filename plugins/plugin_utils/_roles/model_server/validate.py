@@ -2,44 +2,35 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What stands against the instances, one sentence each: in the request itself, and on the host."""
+"""Validates the instances, by themselves and on the host. Each problem is one sentence."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
-from .instance import DEPLOYMENTS, ENGINES, Data, Instance, parse, parse_ip, present
+from ..built import Data
+from ..platform import Platform
+from .engines import ENGINES
+from .engines.base import Engine
+from .instance import Instance, parse_ip
 
+_SCOPE = re.compile(r"[a-z0-9_-]{0,32}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _GPU = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]+\Z")
 # Places that the unit cannot see: ProtectHome and PrivateTmp.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 
-# What the role sets itself, by the option of the instance that sets it.
-_OURS = {
-    "host": ("--host", "LLAMA_ARG_HOST"),
-    "port": ("--port", "LLAMA_ARG_PORT"),
-    "model": ("-m", "--model", "LLAMA_ARG_MODEL"),
-    "served_name": ("-a", "--alias", "LLAMA_ARG_ALIAS"),
-    "api_key": ("--api-key", "LLAMA_API_KEY"),
-    "api_key_file": ("--api-key-file", "LLAMA_ARG_API_KEY_FILE"),
-    "gpus": ("CUDA_VISIBLE_DEVICES",),
-}
-_TOKENS = ("-hft", "--hf-token", "HF_TOKEN")
-# They let whoever reaches the API read files or run commands on the host.
-_DANGEROUS = (
-    *("--tools", "--tools-runtime", "--agent", "-ag", "--mcp-servers-config", "--mcp-servers-json"),
-    *("--ui-mcp-proxy", "--webui-mcp-proxy"),
-    *("LLAMA_ARG_TOOLS", "LLAMA_ARG_TOOLS_RUNTIME", "LLAMA_ARG_AGENT", "LLAMA_ARG_MCP_SERVERS_CONFIG"),
-    *("LLAMA_ARG_MCP_SERVERS_JSON", "LLAMA_ARG_UI_MCP_PROXY"),
-)
+
+def invalid_scope(scope: str) -> list[str]:
+    if _SCOPE.match(scope):
+        return []
+    return [f"model_server_scope is {scope!r}; use up to 32 small letters, digits, '-' and '_'."]
 
 
-def problems(items: t.Iterable[Data]) -> list[str]:
-    """One sentence for each thing that cannot be meant, or that is refused. No host is asked."""
-    instances = [parse(item) for item in items]
+def problems(instances: t.Sequence[Instance]) -> list[str]:
+    """One sentence for each thing that is invalid, or that is refused. No host is asked."""
     found = [*_names(instances), *_twice(instances)]
     for instance in instances:
         if instance.present:
@@ -63,9 +54,9 @@ def _names(instances: t.Sequence[Instance]) -> t.Iterator[str]:
 
 
 def _twice(instances: t.Sequence[Instance]) -> t.Iterator[str]:
-    wanted = [instance for instance in instances if instance.present]
-    for place, one in enumerate(wanted):
-        for other in wanted[place + 1 :]:
+    desired = [instance for instance in instances if instance.present]
+    for place, one in enumerate(desired):
+        for other in desired[place + 1 :]:
             if one.name == other.name:
                 continue
             if one.port and one.port == other.port and _overlap(one.host, other.host):
@@ -81,14 +72,16 @@ def _twice(instances: t.Sequence[Instance]) -> t.Iterator[str]:
 
 
 def _wrong(instance: Instance) -> t.Iterator[str]:
-    if instance.engine not in ENGINES:
+    engine = ENGINES.get(instance.engine)
+    if engine is None:
         yield f"asks for engine {instance.engine!r}; engines that work now: {', '.join(ENGINES)}"
         return
-    if instance.deployment not in DEPLOYMENTS:
+    if instance.deployment not in engine.deployments:
         yield (
             f"asks for deployment {instance.deployment!r}; deployments of {instance.engine} that work now: "
-            f"{', '.join(DEPLOYMENTS)}"
+            f"{', '.join(engine.deployments)}"
         )
+    yield from [instance.model_problem] if instance.model_problem else engine.problems(instance)
     yield from _wrong_places(instance)
     yield from _wrong_exposure(instance)
     if instance.given.get("gpus") and not instance.gpus:
@@ -96,14 +89,11 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
     for gpu in instance.gpus:
         if not _GPU.match(gpu):
             yield f"has {gpu!r} in gpus.uuids, which does not begin with GPU- or MIG-; nvidia-smi -L lists the UUIDs"
-    yield from _wrong_extras(instance)
+    yield from _wrong_options(instance, engine)
+    yield from _wrong_extras(instance, engine)
 
 
 def _wrong_places(instance: Instance) -> t.Iterator[str]:
-    if instance.model_problem:
-        yield instance.model_problem
-    elif not instance.model_path:
-        yield "has no model; set model.path to a GGUF file on the host, or model.artifact to a model of the store"
     if not 1 <= instance.port <= 65535:
         yield (
             f"has port {instance.port}; set port to a number from 1 to 65535"
@@ -148,16 +138,22 @@ def _wrong_exposure(instance: Instance) -> t.Iterator[str]:
         )
 
 
-def _wrong_extras(instance: Instance) -> t.Iterator[str]:
+def _wrong_options(instance: Instance, engine: Engine) -> t.Iterator[str]:
+    of_some = frozenset[str]().union(*(other.options for other in ENGINES.values()))
+    for option in sorted(of_some & instance.given.keys() - engine.options):
+        yield f"has {option}, which {engine.name} does not have; leave it out"
+
+
+def _wrong_extras(instance: Instance, engine: Engine) -> t.Iterator[str]:
     options = [word.partition("=")[0] for word in instance.extra_args if word.startswith("-")]
     for where, names in (("extra_args", options), ("environment", list(instance.environment))):
         for name in names:
-            ours = next((option for option, words in _OURS.items() if name in words), None)
+            ours = next((option for option, words in engine.reserved.items() if name in words), None)
             if ours is not None:
                 yield f"has {name} in {where}, which the role sets; use {ours}"
-            elif name in _TOKENS:
+            elif name in engine.tokens:
                 yield f"has {name} in {where}, where others can read it; models are fetched by the role model_store"
-            elif name in _DANGEROUS:
+            elif name in engine.dangerous:
                 yield f"has {name} in {where}, which hands the host to whoever reaches the API; leave it out"
     for name, value in instance.environment.items():
         if not _VARIABLE.match(str(name)):
@@ -170,12 +166,28 @@ def _wrong_extras(instance: Instance) -> t.Iterator[str]:
         yield "has a control character in extra_args"
 
 
+def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], platform: Platform) -> t.Iterator[str]:
+    """``packages``: those that the user named, in the place of those of the platform."""
+    needy: dict[str, Instance] = {}
+    for instance in instances:
+        if instance.present and instance.binary is None and instance.engine in ENGINES:
+            needy.setdefault(instance.engine, instance)
+    for engine, first in ((ENGINES[name], first) for name, first in needy.items()):
+        if not (packages or engine.packages(platform)):
+            program = engine.program.rpartition("/")[2]
+            host = f"{platform.distribution} {platform.distribution_release}"
+            yield (
+                f"No package with {program} is known for {host} (known: {', '.join(engine.packaged_for)}), and model "
+                f"server instance {first.name!r} has no binary; set its binary to a {program} on the host, or set "
+                "model_server_packages."
+            )
+
+
 # What is wrong with the host
 
 
-def questions(items: t.Iterable[Data]) -> dict[str, list[t.Any]]:
-    """What the module ``preflight_info`` is asked for all instances."""
-    instances = present(items)
+def questions(instances: t.Iterable[Instance]) -> dict[str, list[t.Any]]:
+    """What the module ``preflight_info`` is asked for all instances, which are present."""
     paths = [
         path
         for instance in instances
@@ -185,15 +197,14 @@ def questions(items: t.Iterable[Data]) -> dict[str, list[t.Any]]:
     return {"paths": list(dict.fromkeys(paths)), "ports": sorted({instance.port for instance in instances})}
 
 
-def host_problems(
-    items: t.Iterable[Data], seen: Data, *, drift: t.Iterable[Data] = (), check_mode: bool = False
+def conflicts(
+    instances: t.Sequence[Instance], seen: Data, *, drift: t.Iterable[Data] = (), dry_run: bool = False
 ) -> list[str]:
-    """One sentence for each thing on the host that stands against the request.
+    """One sentence for each thing on the host that conflicts with the instances, which are present.
 
-    ``drift`` is what the component differs in, which says the servers that this run stops. In check mode what is
+    ``drift`` is what the component differs in, which says the servers that this run stops. In a dry run what is
     missing is no problem: an earlier role of the same run may be what brings it.
     """
-    instances = present(items)
     stopped = {
         item["item"]
         for item in drift
@@ -203,7 +214,7 @@ def host_problems(
     found: list[str] = []
     for instance in instances:
         words = [
-            *_wrong_files(instance, paths, missing=not check_mode),
+            *_wrong_files(instance, paths, missing=not dry_run),
             *_taken(instance, instances, seen["listeners"], stopped),
         ]
         found += [f"Model server instance {instance.name!r} {text}." for text in words]
@@ -211,14 +222,14 @@ def host_problems(
 
 
 def _wrong_files(instance: Instance, paths: t.Mapping[str, Data], *, missing: bool) -> t.Iterator[str]:
-    model = paths[instance.model_path or ""]
+    engine, model = ENGINES[instance.engine], paths[instance.model_path or ""]
     if model["kind"] == "absent" and missing:
         yield (
             f"wants the model {model['path']}, which is not on the host; publish it with the role model_store, "
             "or set model.path"
         )
-    elif model["kind"] not in ("file", "absent"):
-        yield f"wants the model {model['path']}, which is a {model['kind']}; set model.path to a GGUF file"
+    elif model["kind"] not in (engine.model_kind, "absent"):
+        yield f"wants the model {model['path']}, which is a {model['kind']}; set model.path to {engine.model}"
     if instance.binary is not None:
         binary = paths[instance.binary]
         if binary["kind"] == "absent" and missing:

@@ -1,0 +1,160 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Turns the options of the role ``model_server`` into component data. Pure.
+
+An API key goes into the content of a secret file and nowhere else.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ....module_utils import _env_file
+from ..built import Built, Data, Question
+from ..platform import Platform
+from . import validate
+from .engines import ENGINES
+from .engines.base import quoted
+from .instance import CONFIG_DIR, Instance, parse_all
+
+
+def borrows(options: Data) -> dict[str, str]:
+    """The artefacts of the store count where an instance names one; elsewhere its secrets need not be there."""
+    named = any("artifact" in (item.get("model") or {}) for item in options["instances"])
+    if options["state"] == "absent" or (options["artifacts"] is None and not named):
+        return {}
+    return {"artifacts": "model_store"}
+
+
+def facts(options: Data) -> tuple[str, ...]:
+    """The platform says what packages are called; where none is needed, it need not be known."""
+    if options["state"] == "absent" or options["packages"]:
+        return ()
+    needy = any(instance.present and instance.binary is None for instance in parse_all(options))
+    return ("os_family", "distribution", "distribution_release") if needy else ()
+
+
+def build(options: Data, platform: Platform) -> Built:
+    name = ".".join(filter(None, ("model_server", options["scope"])))
+    problems = validate.invalid_scope(options["scope"])
+    if options["state"] == "absent":
+        return Built(tuple(problems), component=None if problems else {"name": name, "state": "absent"})
+    everything = parse_all(options)
+    problems = [
+        *validate.problems(everything),
+        *validate.no_package(everything, options["packages"], platform),
+        *problems,
+    ]
+    if problems:
+        return Built(tuple(problems))
+    instances = [instance for instance in everything if instance.present]
+    return Built(
+        component={"name": name, "state": "present", **_component(instances, options, platform)},
+        question=Question("mlops.hosts.preflight_info", validate.questions(instances)) if instances else None,
+        conflicts=lambda seen, compared, dry_run: validate.conflicts(
+            instances, seen, drift=compared["drift"], dry_run=dry_run
+        ),
+        verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
+    )
+
+
+def _component(instances: t.Sequence[Instance], options: Data, platform: Platform) -> dict[str, t.Any]:
+    """Without instances, it owns nothing."""
+    if not instances:
+        return {"packages": [], "users": [], "directories": [], "files": [], "units": [], "ready": [], "settle_s": 0}
+    user = options["user"]
+    return {
+        "packages": _packages(instances, options, platform),
+        "users": [{"name": user, "groups": list(options["user_groups"])}],
+        "directories": [
+            {"path": "/etc/mlops.hosts"},
+            {"path": CONFIG_DIR},
+            *(_folder(instance) for instance in instances),
+        ],
+        "files": [file for instance in instances for file in _files(instance, user)],
+        "units": [{"name": instance.unit} for instance in instances],
+        "ready": [_ready(instance) for instance in instances],
+        "settle_s": max(int(instance.gate["settle_s"]) for instance in instances),
+    }
+
+
+def _packages(instances: t.Sequence[Instance], options: Data, platform: Platform) -> list[Data]:
+    engines = dict.fromkeys(instance.engine for instance in instances if instance.binary is None)
+    if options["packages"]:
+        return list(options["packages"]) if engines else []
+    return [package for engine in engines for package in ENGINES[engine].packages(platform)]
+
+
+def _folder(instance: Instance) -> dict[str, t.Any]:
+    """Only we write files in it, unless the user keeps the key there."""
+    theirs = instance.api_key_file is not None and instance.api_key_file.startswith(f"{instance.folder}/")
+    return {"path": instance.folder, "mode": "0750", "purge": not theirs, "on_change": "none"}
+
+
+def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:
+    yield {
+        "path": f"/etc/systemd/system/{instance.unit}",
+        "template": "model.service.j2",
+        "template_vars": {"__model_server_unit": _unit(instance, user)},
+        "units": [instance.unit],
+    }
+    yield {
+        "path": f"{instance.folder}/env",
+        "template": "env.j2",
+        "template_vars": {
+            "__model_server_env": [_env_file.assignment(*item) for item in _environment(instance).items()]
+        },
+        "mode": "0640",
+        "units": [instance.unit],
+    }
+    if instance.api_key is not None:
+        yield {
+            "path": f"{instance.folder}/api_key",
+            "content": f"{instance.api_key}\n",
+            "mode": "0600",
+            "secret": True,
+            "units": [instance.unit],
+        }
+
+
+def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
+    words = ENGINES[instance.engine].command(instance)
+    return {
+        "name": instance.name,
+        "user": user,
+        "command": " ".join([*words, *map(quoted, instance.extra_args)]),
+        "env_file": f"{instance.folder}/env",
+        "key_file": instance.key_file,
+        "gpus": bool(instance.gpus),
+        "loopback": instance.loopback,
+        "port": instance.port,
+    }
+
+
+def _environment(instance: Instance) -> dict[str, str]:
+    merged = {**ENGINES[instance.engine].environment(instance), **instance.environment}
+    return {name: str(value) for name, value in merged.items() if value is not None}
+
+
+def _ready(instance: Instance) -> dict[str, t.Any]:
+    return {
+        "unit": instance.unit,
+        "inference": ENGINES[instance.engine].question(instance),
+        "timeout_s": int(instance.gate["timeout_s"]),
+    }
+
+
+def _probe(instance: Instance) -> dict[str, t.Any]:
+    """Options of the module ``model_probe``, with the file of the key and without the key."""
+    question = ENGINES[instance.engine].question(instance)
+    return {
+        "name": instance.name,
+        "unit": instance.unit,
+        "url": question["url"],
+        "model": question.get("model"),
+        "api_key_file": question.get("api_key_file"),
+        "max_tokens": question["max_tokens"],
+        "expect_text": question.get("expect"),
+    }

@@ -1,0 +1,17 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""The server programs that the role ``model_server`` can run, by name."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .base import Engine
+from .llama_cpp import LlamaCpp
+
+_ALL: tuple[Engine, ...] = (LlamaCpp(),)
+
+ENGINES: t.Mapping[str, Engine] = {engine.name: engine for engine in _ALL}
+DEFAULT = _ALL[0].name

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What the role ``model_server`` needs to know of a server program. A new program is one file beside this one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...built import Data
+from ...platform import Platform
+
+if t.TYPE_CHECKING:
+    from ..instance import Instance
+
+
+class Engine(t.Protocol):
+    """The name is that of the instance option ``engine``, and of its row in ``__model_server_packages``."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def program(self) -> str:
+        """Path of the program that the packages bring."""
+
+    @property
+    def deployments(self) -> tuple[str, ...]: ...
+
+    @property
+    def packaged_for(self) -> tuple[str, ...]:
+        """Platforms that have a row, for messages."""
+
+    @property
+    def model(self) -> str:
+        """What a model is, for messages."""
+
+    @property
+    def model_kind(self) -> str:
+        """``file`` or ``directory``."""
+
+    @property
+    def options(self) -> frozenset[str]:
+        """The instance options that not every engine has."""
+
+    @property
+    def reserved(self) -> t.Mapping[str, tuple[str, ...]]:
+        """Arguments and variables that the role sets itself, by the instance option that sets them."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """Arguments and variables that hold secrets that others could read."""
+
+    @property
+    def dangerous(self) -> tuple[str, ...]:
+        """Arguments and variables that let whoever reaches the API read files or run commands on the host."""
+
+    def problems(self, instance: Instance) -> t.Iterable[str]:
+        """What this engine cannot do, as words that follow the name of the instance."""
+
+    def packages(self, platform: Platform) -> t.Sequence[Data]:
+        """Packages that bring the program; none where no package is known."""
+
+    def command(self, instance: Instance) -> list[str]:
+        """Words of ``ExecStart=``, each ``quoted`` unless systemd is to expand it."""
+
+    def environment(self, instance: Instance) -> Data:
+        """Configuration that the program reads from its environment, without secrets; null is left out."""
+
+    def question(self, instance: Instance) -> dict[str, t.Any]:
+        """What the server must answer to count as up: the option ``inference`` of the module ``component``."""
+
+
+def known_packages(engine: str, platform: Platform) -> t.Sequence[Data]:
+    """The engine's row in what ``vars/`` says of the platform."""
+    found: t.Sequence[Data] = (platform.known.get("packages") or {}).get(engine) or ()
+    return found
+
+
+def completion(instance: Instance) -> dict[str, t.Any]:
+    """A question for servers that speak the API of OpenAI."""
+    question = {
+        "url": instance.url,
+        "model": instance.served_name,
+        "api_key_file": instance.key_file,
+        "max_tokens": int(instance.gate["max_tokens"]),
+        "expect": instance.gate.get("expect"),
+    }
+    return {key: value for key, value in question.items() if value is not None}
+
+
+def quoted(word: str) -> str:
+    """One word of ``ExecStart=``, safe from its specifiers and variables."""
+    text = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{text}"'

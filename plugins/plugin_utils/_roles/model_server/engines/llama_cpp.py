@@ -1,0 +1,77 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""llama.cpp: ``llama-server`` reads its configuration from ``LLAMA_ARG_*`` variables."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...built import Data
+from ...platform import Platform
+from .base import completion, known_packages, quoted
+
+if t.TYPE_CHECKING:
+    from ..instance import Instance
+
+
+class LlamaCpp:
+    name = "llama_cpp"
+    program = "/usr/bin/llama-server"
+    deployments = ("native",)
+    packaged_for = ("Debian forky",)
+    model = "a GGUF file"
+    model_kind = "file"
+    options = frozenset({"context_size", "parallel", "threads", "gpu_layers"})
+    reserved: t.Mapping[str, tuple[str, ...]] = {
+        "host": ("--host", "LLAMA_ARG_HOST"),
+        "port": ("--port", "LLAMA_ARG_PORT"),
+        "model": ("-m", "--model", "LLAMA_ARG_MODEL"),
+        "served_name": ("-a", "--alias", "LLAMA_ARG_ALIAS"),
+        "api_key": ("--api-key", "LLAMA_API_KEY"),
+        "api_key_file": ("--api-key-file", "LLAMA_ARG_API_KEY_FILE"),
+        "gpus": ("CUDA_VISIBLE_DEVICES",),
+    }
+    tokens = ("-hft", "--hf-token", "HF_TOKEN")
+    dangerous = (
+        *("--tools", "--tools-runtime", "--agent", "-ag", "--mcp-servers-config", "--mcp-servers-json"),
+        *("--ui-mcp-proxy", "--webui-mcp-proxy"),
+        *("LLAMA_ARG_TOOLS", "LLAMA_ARG_TOOLS_RUNTIME", "LLAMA_ARG_AGENT", "LLAMA_ARG_MCP_SERVERS_CONFIG"),
+        *("LLAMA_ARG_MCP_SERVERS_JSON", "LLAMA_ARG_UI_MCP_PROXY"),
+    )
+
+    def problems(self, instance: Instance) -> t.Iterator[str]:
+        if not instance.model_path:
+            yield f"has no model; set model.path to {self.model} on the host, or model.artifact to a model of the store"
+
+    def packages(self, platform: Platform) -> t.Sequence[Data]:
+        return known_packages(self.name, platform)
+
+    def command(self, instance: Instance) -> list[str]:
+        key = [] if instance.key_file is None else ["--api-key-file", "%d/api_key"]
+        return [quoted(instance.binary or self.program), *key]
+
+    def environment(self, instance: Instance) -> Data:
+        return {
+            "LLAMA_ARG_HOST": instance.host,
+            "LLAMA_ARG_PORT": instance.port,
+            "LLAMA_ARG_MODEL": instance.model_path,
+            "LLAMA_ARG_ALIAS": instance.served_name,
+            "LLAMA_ARG_CTX_SIZE": instance.given.get("context_size"),
+            "LLAMA_ARG_N_PARALLEL": instance.given.get("parallel"),
+            "LLAMA_ARG_THREADS": instance.given.get("threads"),
+            "LLAMA_ARG_N_GPU_LAYERS": instance.given.get("gpu_layers"),
+            # Closed unless desired: web UI (both its names), the slots endpoint, which shows prompts of others,
+            # requests from web pages of other origins, and downloads.
+            "LLAMA_ARG_UI": "off",
+            "LLAMA_ARG_WEBUI": "off",
+            "LLAMA_ARG_ENDPOINT_SLOTS": "off",
+            "LLAMA_ARG_CORS_ORIGINS": "localhost",
+            "LLAMA_ARG_CORS_CREDENTIALS": "off",
+            "LLAMA_ARG_OFFLINE": "on",
+            "CUDA_VISIBLE_DEVICES": ",".join(instance.gpus) or None,
+        }
+
+    def question(self, instance: Instance) -> dict[str, t.Any]:
+        return completion(instance)
