@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each role builds of recorded options and platforms stays what it was: hosts that are right must stay right.
 
-``data/builders/<role>.jsonl``: one case a line, with ``options``, ``platform`` and ``built``, and in some the ``answer``
-of a host, of which the builder makes ``conflicts``. After a change that is meant,
+``data/builders/<role>.jsonl``: one case a line, with ``options``, ``platform`` and ``built``, and in some the
+``answer`` of a host, of which the builder makes ``conflicts``. After a change that is meant,
 ``MLOPS_FREEZE=1 pytest tests/unit/test_frozen_builders.py`` writes ``built`` again, for ``git diff``.
 """
 

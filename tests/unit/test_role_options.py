@@ -23,7 +23,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.mlops.hosts.plugins.lookup import role_options
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.options import convert, misspelt
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import borrow, read, specification
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -268,6 +268,58 @@ def test_to_be_absent_needs_no_list_and_no_dictionary(role: str) -> None:
 
 def test_what_is_removed_is_never_a_default_in_the_place_of_what_was_meant() -> None:
     assert "dir" not in options("model_store", {"model_store_state": "absent", "model_store_dir": "{{ nowhere }}"})
+
+
+def test_an_option_that_is_read_although_it_cannot_be_evaluated_is_an_error_that_names_it() -> None:
+    there = {"model_server_state": "absent", "model_server_scope": trusted("{{ nowhere }}")}
+    found = read("model_server", there, Templar(loader=DataLoader(), variables=there).template)
+    assert not found.problems and "scope" not in found.options
+    with pytest.raises(AnsibleError, match="^model_server_scope cannot be evaluated: "):
+        found.options["scope"]
+    with pytest.raises(KeyError):
+        found.options["no_option"]
+
+
+# Options of another role
+
+
+def borrowed(variables: dict[str, t.Any], own: t.Any = None) -> t.Any:
+    there = {name: trusted(value) for name, value in variables.items()}
+    templar = Templar(loader=DataLoader(), variables=there)
+    return borrow("model_server", "artifacts", own, "model_store", there, templar.template)
+
+
+HUB = {"name": "chat", "source": "hf://acme/chat"}
+
+
+@pytest.mark.parametrize(
+    ("own", "variables", "value"),
+    [
+        pytest.param(None, {"model_store_artifacts": [{**HUB, "include": "*.gguf"}]}, "*.gguf", id="converted"),
+        pytest.param([{**HUB, "include": "x"}], {"model_store_artifacts": "{{ nowhere }}"}, "x", id="its-own-first"),
+    ],
+)
+def test_an_option_of_another_role_has_the_form_that_it_has_there(
+    own: t.Any, variables: dict[str, t.Any], value: str
+) -> None:
+    assert borrowed(variables, own) == ([{**HUB, "include": [value]}], ())
+
+
+@pytest.mark.parametrize("variables", [{}, {"model_store_artifacts": None}, {"model_store_artifacts": []}])
+def test_an_option_of_another_role_need_not_be_there(variables: dict[str, t.Any]) -> None:
+    assert borrowed(variables) == ([], ())
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        pytest.param(None, "model_store_artifacts cannot be evaluated: ", id="not-evaluated"),
+        pytest.param([{**HUB, "includes": []}], "model_server_artifacts[chat] has no option includes", id="its-own"),
+    ],
+)
+def test_an_option_of_another_role_that_is_wrong_is_named_where_it_is_written(own: t.Any, words: str) -> None:
+    _value, problems = borrowed({"model_store_artifacts": "{{ nowhere }}"}, own)
+    assert len(problems) == 1 and problems[0].startswith(words)
 
 
 # The roles

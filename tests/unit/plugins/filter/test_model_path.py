@@ -10,11 +10,13 @@ import json
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.hosts.plugins.filter.model_path import model_path
-from ansible_collections.mlops.hosts.plugins.filter.model_server import FilterModule
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._model.artifact import Settings, World, ensure
 from ansible_collections.mlops.hosts.plugins.module_utils._model.request import parse
 from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ownership
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import variables
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.build import build
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SUMS = ["a" * 64, "b" * 64]
@@ -35,20 +37,24 @@ ALL = [
     SET,
     {"name": "gone", "state": "absent"},
 ]
-filters = FilterModule().filters()
 
 
 def instance(**model):
     return {"name": "srv", "port": 8001, "binary": "/opt/llama-server", "model": model}
 
 
-def request(*instances, artifacts=ALL, **more):
-    return filters["model_server_request"](list(instances), user="models", artifacts=artifacts, **more)
+def built(*instances, artifacts=ALL, store=STORE):
+    if artifacts is not None:
+        artifacts, problems = variables.borrow("model_server", "artifacts", artifacts, "model_store", {}, None)
+        assert not problems
+    options = {"state": "present", "scope": "", "user": "models", "user_groups": [], "packages": []}
+    given = {"instances": list(instances), "artifacts": artifacts, "store_dir": store}
+    return build({**options, **given}, Platform())
 
 
 def served(found):
     """The path of the model in the configuration of the server."""
-    (env,) = [file for file in found["component"]["files"] if file["path"].endswith("/env")]
+    (env,) = [file for file in found.component["files"] if file["path"].endswith("/env")]
     lines = env["template_vars"]["__model_server_env"]
     return next(line for line in lines if line.startswith("LLAMA_ARG_MODEL="))[len("LLAMA_ARG_MODEL=") :].strip('"')
 
@@ -173,16 +179,16 @@ def test_a_store_must_be_absolute():
     ],
 )
 def test_an_instance_names_its_model(model, path):
-    found = request(instance(**model))
-    assert found["problems"] == [] and served(found) == path
-    assert path in found["questions"]["paths"]
-    missing = {"paths": [{"path": one, "kind": "absent"} for one in found["questions"]["paths"]], "listeners": []}
-    words = filters["model_server_conflicts"]([instance(**model)], missing, artifacts=ALL)
+    found = built(instance(**model))
+    assert found.problems == () and served(found) == path
+    assert path in found.question.args["paths"]
+    missing = {"paths": [{"path": one, "kind": "absent"} for one in found.question.args["paths"]], "listeners": []}
+    words = found.conflicts(missing, {"drift": []}, False)
     assert f"wants the model {path}, which is not on the host" in words[0]
 
 
 def test_the_store_of_an_instance_is_where_it_is_said():
-    assert served(request(instance(artifact="tiny"), store="/data")) == model_path(ALL, "tiny", "a b.gguf", "/data")
+    assert served(built(instance(artifact="tiny"), store="/data")) == model_path(ALL, "tiny", "a b.gguf", "/data")
 
 
 @pytest.mark.parametrize(
@@ -199,13 +205,13 @@ def test_the_store_of_an_instance_is_where_it_is_said():
     ],
 )
 def test_an_instance_whose_model_is_not_known_is_refused_once(model, words):
-    problems = request(instance(**model))["problems"]
+    problems = built(instance(**model)).problems
     assert len(problems) == 1 and words in problems[0]
     assert problems[0].startswith("Model server instance 'srv' ")
 
 
 def test_an_instance_that_is_absent_needs_no_artefact():
-    assert request({**instance(artifact="no"), "state": "absent"}, artifacts=None)["problems"] == []
+    assert built({**instance(artifact="no"), "state": "absent"}, artifacts=None).problems == ()
 
 
 def test_a_hub_is_never_asked(monkeypatch):

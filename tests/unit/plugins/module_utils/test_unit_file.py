@@ -16,7 +16,7 @@ import typing as t
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils import _env_file, _unit_file
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import flags
-from ansible_collections.mlops.hosts.plugins.module_utils._model_server import component
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.base import quoted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,7 +128,7 @@ def test_files_of_variables(text: str, variables: dict[str, t.Any]) -> None:
 
 @given(st.lists(st.text("ab1 \"'\\$%{};#é@-:"), max_size=4))
 def test_a_word_of_a_command_is_read_as_it_was_meant(arguments: list[str]) -> None:
-    text = f"[Service]\nExecStart=/x {' '.join(map(component.quoted, arguments))}\n"
+    text = f"[Service]\nExecStart=/x {' '.join(map(quoted, arguments))}\n"
     service = _unit_file.service(UNIT, ["a"], lambda _path: text)
     words = _unit_file.expanded(service.commands[0], service.environment)
     assert [word.text for word in words] == ["/x", *arguments]

@@ -3,20 +3,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import dataclasses
 import pathlib
+import re
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils._model_server.component import quoted
-from ansible_collections.mlops.hosts.plugins.module_utils._model_server.instance import DEFAULTS, GATE
-from ansible_collections.mlops.hosts.plugins.module_utils._model_server.objections import host_problems, problems
-from ansible_collections.mlops.hosts.plugins.module_utils._model_server.request import request
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import validate
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines import ENGINES
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.base import quoted
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.llama_cpp import LlamaCpp
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.instance import DEFAULTS, GATE, parse
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, Platform, platform
 
-ROLE = pathlib.Path(__file__).parents[4] / "roles/model_server"
+ROLE = ROLES / "model_server"
 KEY = "sk-secret"
 GPU = "GPU-5f0e1c2a-0000-0000-0000-000000000001"
 MODEL = "/srv/models/v1.gguf"
 PACKAGES = [{"name": "llama.cpp-tools"}]
+FORKY = Platform(
+    distribution="Debian", distribution_release="forky", os_family="Debian", known={"packages": {"llama_cpp": PACKAGES}}
+)
+OPTIONS = {
+    "state": "present",
+    "instances": [],
+    "scope": "",
+    "artifacts": None,
+    "store_dir": "/var/lib/mlops-models",
+    "user": "models",
+    "user_groups": [],
+    "packages": [],
+    "verify": "changed",
+}
 
 
 def chat(**more):
@@ -27,10 +47,24 @@ def code(**more):
     return chat(**{"name": "code", "port": 8002, **more})
 
 
+def built(*instances, on=FORKY, **more):
+    return room.build({**OPTIONS, "instances": list(instances), **more}, on)
+
+
 def made(*instances, **more):
-    found = request(instances, user="models", packages=PACKAGES, **more)
-    assert found["problems"] == []
-    return found["component"]
+    found = built(*instances, **more)
+    assert found.problems == ()
+    return found.component
+
+
+def problems(instances):
+    return validate.problems([parse(item) for item in instances])
+
+
+def host_problems(instances, seen, *, drift=(), check_mode=False):
+    found = built(*instances)
+    assert found.problems == ()
+    return found.conflicts(seen, {"drift": list(drift)}, check_mode)
 
 
 def file(component, path):
@@ -43,6 +77,59 @@ def test_defaults_are_those_of_the_argument_specs():
     gate = options["gate"]["options"]
     assert {name: option["default"] for name, option in options.items() if "default" in option} == DEFAULTS
     assert {name: option["default"] for name, option in gate.items() if "default" in option} == GATE
+
+
+def test_the_engines_are_the_choices_of_the_option():
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert specs["model_server_instances"]["options"]["engine"]["choices"] == list(ENGINES)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
+def test_the_platforms_of_an_engine_are_those_with_a_row(engine):
+    releases = [path.stem.split("_") for path in sorted((ROLE / "vars").glob("*_*.yml"))]
+    facts = [dict(zip(("distribution", "distribution_release"), names)) for names in releases]
+    known = [platform("model_server", {"os_family": one["distribution"], **one}) for one in facts]
+    named = [f"{one.distribution} {one.distribution_release}" for one in known if engine.packages(one)]
+    assert named == list(engine.packaged_for)
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
+def test_an_engine_names_options_of_instances(engine):
+    specs = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert (engine.options | engine.reserved.keys()) <= specs["model_server_instances"]["options"].keys()
+
+
+def test_the_schema_knows_no_engine():
+    text = "".join(path.read_text() for path in pathlib.Path(room.__file__).parent.glob("*.py")).lower()
+    assert not re.search("|".join(["llama", "gguf", *ENGINES]), text)
+
+
+def test_a_second_engine_touches_nothing_else(monkeypatch):
+    class Other(LlamaCpp):
+        name, program, model, model_kind = "other", "/usr/bin/serve", "a folder of weights", "directory"
+        options, dangerous, tokens, reserved = frozenset({"parallel"}), ("--shell",), (), {"port": ("--listen",)}
+
+        def command(self, instance):
+            return ["serve", quoted(instance.model_path)]
+
+        def environment(self, instance):
+            return {"OTHER": 1, "NOTHING": None}
+
+    monkeypatch.setitem(ENGINES, "other", Other())
+    on = dataclasses.replace(FORKY, known={"packages": {"llama_cpp": PACKAGES, "other": [{"name": "other"}]}})
+    item = chat(engine="other", parallel=2, environment={"OTHER": 2}, extra_args=["--tools"])
+    component = made(item, code(), on=on)
+    assert component["packages"] == [{"name": "other"}, *PACKAGES]
+    assert file(component, "chat.service")["template_vars"]["__model_server_unit"]["command"] == (
+        f'serve "{MODEL}" "--tools"'
+    )
+    assert file(component, "chat/env")["template_vars"]["__model_server_env"] == ['OTHER="2"']
+    (found,) = problems([chat(engine="other", threads=2)])
+    assert found == "Model server instance 'chat' has threads, which other does not have; leave it out."
+    (found,) = problems([chat(engine="other", extra_args=["--listen=1"])])
+    assert "has --listen in extra_args, which the role sets; use port" in found
+    (found,) = host_problems([chat(engine="other", binary="/opt/llama-server")], seen())
+    assert "which is a file; set model.path to a folder of weights" in found
 
 
 def test_a_usual_instance_has_no_problem():
@@ -117,22 +204,24 @@ def test_another_address_than_loopback_is_a_choice(given):
 
 
 def test_a_platform_without_a_package_needs_a_binary():
-    found = request([chat()], user="models", platform="Debian trixie")
-    assert found["problems"] == [
+    trixie = Platform(distribution="Debian", distribution_release="trixie")
+    assert built(chat(), on=trixie).problems == (
         "No package with llama-server is known for Debian trixie (known: Debian forky), and model server instance "
-        "'chat' has no binary; set its binary to a llama-server on the host, or set model_server_packages."
-    ]
-    assert request([chat(binary="/opt/llama-server")], user="models")["problems"] == []
+        "'chat' has no binary; set its binary to a llama-server on the host, or set model_server_packages.",
+    )
+    assert built(chat(binary="/opt/llama-server"), on=trixie).problems == ()
+    assert built(chat(), on=trixie, packages=PACKAGES).component["packages"] == PACKAGES
 
 
 def test_a_refused_request_is_no_component():
-    found = request([chat(), code(engine="vllm")], user="models", packages=PACKAGES)
-    assert found["component"]["files"] == []
-    assert found["questions"] == {"paths": [], "ports": []}
+    found = built(chat(), code(engine="vllm"))
+    assert found.problems
+    assert (found.component, found.question, found.verify) == (None, None, None)
 
 
 def test_without_instances_the_component_owns_nothing():
     component = made({"name": "old", "state": "absent"})
+    assert (component.pop("name"), component.pop("state")) == ("model_server", "present")
     assert not any(component.values())
 
 
@@ -145,14 +234,14 @@ def test_files_restart_only_their_own_instance():
 
 
 def test_the_key_is_in_one_secret_file_and_nowhere_else():
-    found = request([chat(api_key=KEY)], user="models", packages=PACKAGES)
-    key_file = file(found["component"], "/api_key")
+    found = built(chat(api_key=KEY))
+    key_file = file(found.component, "/api_key")
     assert (key_file.pop("content"), key_file["mode"], key_file["secret"]) == (f"{KEY}\n", "0600", True)
-    assert KEY not in repr(found)
-    unit = file(found["component"], ".service")["template_vars"]["__model_server_unit"]
+    assert KEY not in repr((found.problems, found.component, found.question, found.verify))
+    unit = file(found.component, ".service")["template_vars"]["__model_server_unit"]
     assert unit["key_file"] == "/etc/mlops.hosts/model_server/chat/api_key"
     assert unit["command"] == '"/usr/bin/llama-server" --api-key-file %d/api_key'
-    assert found["probes"][0]["api_key_file"] == unit["key_file"]
+    assert found.verify["probes"][0]["api_key_file"] == unit["key_file"]
 
 
 def test_a_key_on_the_host_stays_where_it_is():
@@ -273,7 +362,7 @@ def test_what_lies_wrong_is_one_sentence(path, what, problem):
     ],
 )
 def test_a_port_is_taken_where_addresses_overlap(host, address, taken):
-    found = host_problems([chat(host=host)], seen(listener(address)))
+    found = host_problems([chat(host=host, allow_unauthenticated=True)], seen(listener(address)))
     assert bool(found) is taken
 
 
@@ -298,9 +387,10 @@ def test_a_port_of_an_instance_of_another_scope_is_taken():
 
 
 def test_a_scope_is_a_name():
-    (problem,) = request([], user="models", packages=PACKAGES, scope="Team A")["problems"]
+    (problem,) = built(scope="Team A").problems
+    assert built(scope="Team A", state="absent") == Built((problem,))
     assert problem.startswith("model_server_scope is 'Team A'; use up to 32 small letters")
-    assert request([], user="models", packages=PACKAGES, scope="team_a")["problems"] == []
+    assert made(scope="team_a")["name"] == "model_server.team_a"
 
 
 def test_a_port_of_an_instance_that_moves_away_is_not_free_yet():
@@ -319,3 +409,47 @@ def test_only_a_folder_that_holds_nothing_of_the_user_is_purged(place, purged):
     folder = made(chat(api_key_file=place))["directories"][-1]
     assert folder["path"] == "/etc/mlops.hosts/model_server/chat"
     assert folder["purge"] is purged
+
+
+# What is read of the host, and of other roles
+
+
+def test_absent_needs_no_platform_and_no_list():
+    absent = {"state": "absent", "scope": "team", "instances": [], "artifacts": None, "packages": []}
+    assert room.facts(absent) == () and room.borrows(absent) == {}
+    assert room.build(absent, Platform()) == Built(component={"name": "model_server.team", "state": "absent"})
+
+
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [
+        pytest.param({"instances": [chat()]}, True, id="a-package"),
+        pytest.param({"instances": [chat(binary="/opt/llama-server")]}, False, id="a-program-that-is-there"),
+        pytest.param({"instances": [chat()], "packages": PACKAGES}, False, id="packages-that-are-named"),
+        pytest.param({"instances": [{"name": "old", "state": "absent"}]}, False, id="none-is-present"),
+        pytest.param({}, False, id="none"),
+    ],
+)
+def test_the_platform_counts_where_it_names_packages(options, needed):
+    assert bool(room.facts({**OPTIONS, **options})) is needed
+    if not needed:
+        assert room.build({**OPTIONS, **options}, Platform()).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        pytest.param({"instances": [chat()]}, False, id="a-path"),
+        pytest.param({"instances": [chat(model={"artifact": "tiny"})]}, True, id="an-artefact"),
+        pytest.param({"artifacts": []}, True, id="a-list-of-its-own-is-checked"),
+        pytest.param({"artifacts": [], "state": "absent"}, False, id="absent"),
+    ],
+)
+def test_the_list_of_the_store_is_read_where_an_instance_names_one_of_it(options, read):
+    assert room.borrows({**OPTIONS, **options}) == ({"artifacts": "model_store"} if read else {})
+
+
+def test_nobody_is_asked_about_a_host_without_instances():
+    assert built({"name": "old", "state": "absent"}).question is None
+    assert built({"name": "old", "state": "absent"}).verify is None
+    assert built(chat()).question.args == {"paths": [MODEL], "ports": [8001]}
