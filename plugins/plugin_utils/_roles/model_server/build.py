@@ -120,11 +120,12 @@ def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:
 
 
 def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
-    words = ENGINES[instance.engine].command(instance)
+    engine = ENGINES[instance.engine]
     return {
         "name": instance.name,
+        "documentation": engine.documentation,
         "user": user,
-        "command": " ".join([*words, *map(quoted, instance.extra_args)]),
+        "command": " ".join([*engine.command(instance), *map(quoted, instance.extra_args)]),
         "env_file": f"{instance.folder}/env",
         "key_file": instance.key_file,
         "gpus": bool(instance.gpus),

@@ -26,6 +26,10 @@ class Engine(t.Protocol):
         """Path of the program that the packages bring."""
 
     @property
+    def documentation(self) -> str:
+        """Address of the program's manual, for its unit."""
+
+    @property
     def deployments(self) -> tuple[str, ...]: ...
 
     @property

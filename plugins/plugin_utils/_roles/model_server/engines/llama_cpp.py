@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
 class LlamaCpp:
     name = "llama_cpp"
     program = "/usr/bin/llama-server"
+    documentation = "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"
     deployments = ("native",)
     packaged_for = ("Debian forky",)
     model = "a GGUF file"
