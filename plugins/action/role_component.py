@@ -42,15 +42,15 @@ class ActionModule(component.ActionModule):
         self._refuse(found.problems)
         options = found.options
         self._borrow(role, room, options, task_vars)
-        built: Built = room.build(options, self._platform(role, room.facts(options), task_vars))
+        known = self._platform(role, room.facts(options), task_vars)
+        question: Question | None = room.asks(options) if hasattr(room, "asks") else None
+        built: Built = (
+            room.build(options, known, self._ask(question, task_vars)) if question else room.build(options, known)
+        )
         self._refuse(built.problems)
-        result: dict[str, t.Any] = {
-            "changed": False,
-            "component": None,
-            "drift": [],
-            "leftovers": list(built.leftovers),
-            "verify": None,
-        }
+        dry_run = self._dry_run(task_vars)
+        result: dict[str, t.Any] = {**_NOTHING, **built.published, "dry_run": dry_run}
+        done_before = [self._ask(module, task_vars).get("changed") for module in built.before]
         if built.component is not None:
             result.update(self._converge(built, dry_run, task_vars))
         result["changed"] = bool(result["changed"] or any(done_before))

@@ -56,11 +56,6 @@ drift:
   type: list
   elements: dict
   returned: always
-leftovers:
-  description: Paths that programs of the role wrote while they ran, which the role removes once it is absent.
-  type: list
-  elements: str
-  returned: always
 verify:
   description: What the role's own checks need; null where there is nothing to verify.
   type: dict

@@ -55,9 +55,10 @@ class Built:
     ``component``; None where the role has none on the host.
     ``question``: for a host that is about to change. ``conflicts`` makes sentences of its answer, of what the component
     found (``drift``), and of whether this is a dry run.
-    ``verify``: what the role's own checks need after a change; None where it has none.
-    ``leftovers``: paths that programs of the role write while they run and that no component owns. The role removes
-    them once it is absent, whether or not this run made it so: an earlier one may have ended in between.
+    ``decide``: the same for a role with more to decide. ``confirm``: asked after a change.
+    ``verify``: what the role's own checks need after a change, None where it has none. ``rest``: what its other tasks
+    need, by whether something changed and whether this is a dry run; None where there is nothing for them to do.
+    ``published``: more of the result.
     """
 
     problems: tuple[str, ...] = ()
@@ -69,4 +70,5 @@ class Built:
     decide: t.Callable[[Data, Data, bool], Decision] | None = None
     confirm: Confirm | None = None
     verify: Data | None = None
-    leftovers: tuple[str, ...] = ()
+    rest: t.Callable[[bool, bool], Data | None] = lambda _changed, _dry_run: None
+    published: Data = dataclasses.field(default_factory=dict)

@@ -25,7 +25,9 @@ def facts(options: Data) -> tuple[str, ...]:
 
 def build(options: Data, platform: Platform) -> Built:
     if options["state"] == "absent":
-        return Built(component={"name": "log_shipper", "state": "absent"}, leftovers=(SPOOL, RECEIPTS))
+        # What runs of the shipper wrote and no component owns; an earlier run may have ended before it removed them.
+        rest = {"leftovers": [SPOOL, RECEIPTS]}
+        return Built(component={"name": "log_shipper", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
     pipeline, program = parse(options), SHIPPERS[options["provider"]]
     row: Data = platform.known.get("shippers", {}).get(program.name, {"releases": []})
     found = [*_unknown(platform, row), *problems(pipeline, program.name, program.supports)]

@@ -497,8 +497,9 @@ def test_absent_needs_no_platform():
     assert facts(absent) == ()
     found = build(absent, Platform())
     assert (found.component, found.verify) == ({"name": "log_shipper", "state": "absent"}, None)
-    assert found.leftovers == ("/var/spool/mlops-log-shipper", "/run/mlops-log-shipper")
-    assert made() and built().leftovers == ()
+    for changed in (False, True):
+        assert found.rest(changed, False) == {"leftovers": ["/var/spool/mlops-log-shipper", "/run/mlops-log-shipper"]}
+    assert made() and built().rest(True, False) is None
 
 
 @pytest.mark.parametrize(
