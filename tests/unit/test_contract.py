@@ -193,6 +193,19 @@ def imported(source: str, package: list[str]) -> t.Iterator[str]:
             yield from (".".join([*above, *filter(None, [node.module]), alias.name]) for alias in node.names)
 
 
+def every_role_begins_in_less_than_25_lines(root: pathlib.Path) -> t.Iterator[str]:
+    for role in roles(root):
+        lines = len((role / "tasks/main.yml").read_text().splitlines())
+        if lines >= 25:
+            yield f"{role.name}: tasks/main.yml has {lines} lines"
+
+
+def scenarios_read_what_is_published(root: pathlib.Path) -> t.Iterator[str]:
+    private = re.compile("|".join(rf"__{role.name}_\w+" for role in roles(root)))
+    for path in sorted(root.glob("molecule/**/*.yml")):
+        yield from (f"{path.relative_to(root)}: reads {name}" for name in sorted({*private.findall(path.read_text())}))
+
+
 PROMISES = [
     defaults_are_the_argument_specs,
     every_default_is_read,
@@ -230,7 +243,8 @@ BROKEN = {
       loop_control: {loop_var: thing, index_var: __web_i}
     - ansible.builtin.include_role: {name: other}
       vars: {other_port: 1}
-""",
+"""
+    + "#\n" * 20,
     "roles/web/tasks/more.yml": """
 - command:
   check_mode: false
@@ -248,6 +262,7 @@ BROKEN = {
     "playbooks/audit.yml": "- {vars: {audit_roles_of_all: [x.y.web, x.y.old]}}\n",
     "molecule/web_podman/molecule.yml": "platforms: []\n",
     "molecule/shyness/molecule.yml": "platforms: []\n",
+    "molecule/shyness/verify.yml": "- assert: {that: __web_result is changed}\n",
     "meta/runtime.yml": "action_groups: {all: [known, gone, {metadata: {}}]}\n",
     "plugins/modules/known.py": (
         'DOCUMENTATION = "attributes: {check_mode: {support: full}, diff_mode: {support: none}}"\n'
@@ -307,6 +322,8 @@ BROKEN = {
             ["mute: has no EXAMPLES", "mute: has no RETURN", "mute: does not say whether it supports check_mode"],
         ),
         (every_module_that_changes_a_host_sets_its_umask, ["mute: main() does not call usual_umask()"]),
+        (every_role_begins_in_less_than_25_lines, ["web: tasks/main.yml has 30 lines"]),
+        (scenarios_read_what_is_published, ["molecule/shyness/verify.yml: reads __web_result"]),
         (
             controller_and_hosts_are_apart,
             [
