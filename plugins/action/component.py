@@ -20,6 +20,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._component.arguments import SPEC, complete
+from ..module_utils._component.plan import SOURCES
 from ..plugin_utils._glance import glance
 
 try:
@@ -201,7 +202,7 @@ class _Unwritten:
             for item in result.get("drift", ())
             if item["kind"] in ("file", "repository")
             and item["want"] is not None
-            and str(item["item"]).startswith(("/etc/apt/sources.list", "/etc/yum.repos.d/"))
+            and str(item["item"]).startswith(SOURCES)
         }
         if paths:
             known = sorted({*self.read(), *paths})

@@ -104,7 +104,8 @@ def _foresee(planned: Plan, request: Request, store: Store, run: Runner) -> tupl
     trouble = lists.explained(asked, offer, manager, run)
     if trouble is not None and coming:
         return [f"{trouble}; it may be in what check mode does not write: {', '.join(coming)}"], {}
-    if trouble is None and not coming and not planned.interrupted:
+    # What is still to decide on versions cannot be rehearsed.
+    if trouble is None and not (coming or repinned or planned.interrupted):
         rehearsal = lists.rehearse(planned.work, asked, offer, manager, run, ours=_locks(request.component, store))
         if rehearsal.trouble is None:
             return list(offer.complaints), rehearsal.moves

@@ -16,6 +16,9 @@ from .repositories import Manager
 from .store import Ledger
 from .wanted import WantedPackage
 
+# What decides which packages a host is offered. A module stream of dnf hides all versions of the others.
+SOURCES = ("/etc/apt/sources.list", "/etc/yum.repos.d/", "/etc/dnf/modules.d/")
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -48,9 +51,9 @@ class Plan:
 
     @property
     def adds_sources(self) -> tuple[str, ...]:
-        """Repositories, and packages that may hold some, which are there before the package manager does the rest."""
+        """Repositories, module streams, and packages that may hold some, which come before the other packages."""
         written = [change.path for change in self.early if change.after.kind == "file"]
-        repositories = [path for path in written if path.startswith(("/etc/apt/sources.list", "/etc/yum.repos.d/"))]
+        repositories = [path for path in written if path.startswith(SOURCES)]
         return (*repositories, *(f"package {wanted.name}" for wanted in self.asked if wanted.early))
 
     @property
