@@ -11,8 +11,8 @@ short_description: Roles of a site in the order in which they run
 author: The mlops.hosts founders (@mlops-hosts)
 version_added: 0.1.0
 description:
-  - Roles whose variable C(<role>_state) is V(absent) come first, in reverse order, so that servers go before the models that
-    they have open and the driver that they use. The others follow in their order.
+  - Roles whose variable C(<role>_state) is V(absent) come first, in reverse order, so that servers go before the models
+    that they have open and the driver that they use. The others follow in their order.
   - Tags of the run choose among them, each role having its own name as tag. A playbook that includes all of them in one
     loop costs a host one task, where a task for each role costs as many as there are roles.
 options:
@@ -62,9 +62,7 @@ class LookupModule(LookupBase):
 def ordered(states: t.Mapping[str, str], run_tags: t.Collection[str], skip_tags: t.Collection[str]) -> list[str]:
     """``states``: of the roles, in the order in which they are made present. The tags are those of the whole run."""
     chosen = [
-        role
-        for role in states
-        if (_ALL & set(run_tags) or role in run_tags) and not {role, *_ALL} & set(skip_tags)
+        role for role in states if (_ALL & set(run_tags) or role in run_tags) and not {role, *_ALL} & set(skip_tags)
     ]
     absent = [role for role in reversed(chosen) if states[role] == "absent"]
     return absent + [role for role in chosen if states[role] != "absent"]

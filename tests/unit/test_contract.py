@@ -111,7 +111,8 @@ def task_variables(tasks: t.Any) -> t.Iterator[str]:
 def an_audit_changes_nothing(root: pathlib.Path) -> t.Iterator[str]:
     """An audit sets check_mode without --check: what a role decides by itself must not ask for --check alone."""
     for role in roles(root):
-        obeys = re.compile(rf'check_mode: (true|"{{{{ __{role.name}_dry_run( or .*)? }}}}")$')
+        dry_run = rf"(__{role.name}_dry_run|{role.name}_result\.dry_run)"
+        obeys = re.compile(rf'check_mode: (true|"{{{{ {dry_run}( or .*)? }}}}")$')
         for path in sorted(role.glob("**/*.yml")):
             for line in path.read_text().splitlines():
                 if "ansible_check_mode" in line and "mlops_hosts_audit" not in line:
