@@ -8,6 +8,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.collect import 
     COMPONENT,
     DRIVER,
     GPUS,
+    ROLE_COMPONENT,
     Event,
     short,
 )
@@ -220,6 +221,38 @@ class TestDriver:
     def test_a_role_that_only_asks_judges_nothing(self, fleet):
         host = self.looks(fleet, "reboot", role="mlops.hosts.cuda_toolkit")
         assert host["state"] == "ok"
+
+
+class TestRoleComponent:
+    """What a role built and compared in its one task."""
+
+    @staticmethod
+    def told(fleet, role="log_shipper", **result):
+        result = {"changed": False, "component": role, "drift": [], **result}
+        fleet.collector.ok(Event("a", ROLE_COMPONENT, f"mlops.hosts.{role}", None, result))
+        return fleet.host("a")
+
+    def test_it_is_a_component(self, fleet):
+        assert states(self.told(fleet)) == {"log_shipper": "ok"}
+        host = self.told(fleet, changed=True, drift=[row()])
+        assert states(host) == {"log_shipper": "drift"}
+        assert host["drift"] == [{"component": "log_shipper", **row()}]
+
+    def test_it_has_the_name_of_the_component_and_not_of_the_role(self, fleet):
+        assert states(self.told(fleet, component="model_server.team")) == {"model_server.team": "ok"}
+
+    def test_a_role_that_has_nothing_to_do_with_the_host_is_not_told(self, fleet):
+        fleet.component("a", name="other")
+        assert states(self.told(fleet, component=None)) == {"other": "ok"}
+
+    def test_the_driver_that_it_asked_for_is_judged(self, fleet):
+        driver = {"vendor": "nvidia", "verdict": "reboot", "reasons": ["The loaded one is older."]}
+        host = self.told(fleet, "gpu_driver", driver=driver)
+        assert states(host) == {"gpu_driver": "drift"}
+        assert host["drift"][0]["have"] == "reboot: The loaded one is older."
+        assert host["components"][0]["reboot_required"] is True
+        driver["verdict"] = "absent"
+        assert states(self.told(fleet, "gpu_driver", component=None, driver=driver)) == {"gpu_driver": "ok"}
 
 
 def test_gpus_are_as_gpu_info_says(fleet):

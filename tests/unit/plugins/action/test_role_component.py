@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the one task of a role asks of a host, in which order, and what it returns."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible_collections.mlops.hosts.plugins.action import role_component
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built, Confirm, Decision, Question
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import Read
+
+COMPONENT = {"name": "demo", "state": "present"}
+RIGHT = {"changed": False, "component": "demo", "drift": [], "recovered": "none"}
+DRIFT = [{"kind": "file", "item": "/etc/a", "attribute": "content", "want": "x", "have": "y"}]
+DIFFERS = {**RIGHT, "changed": True, "drift": DRIFT}
+LOOK = Question("mlops.hosts.preflight_info", {"ports": [80]})
+
+
+class Host:
+    """A host that differs or not, and answers questions. ``asked``: what was run, with the check mode it was run in."""
+
+    def __init__(self, monkeypatch, differs=True, answers=None):
+        self.monkeypatch, self.differs, self.answers = monkeypatch, differs, answers or {}
+        self.asked = []
+
+    def run(self, built, options=None, *, check_mode=False, variables=None, **room):
+        options = {"state": "present", "verify": "changed", **(options or {})}
+        build = built if callable(built) else lambda _options, _platform, *_answer: built
+        fake = types.SimpleNamespace(facts=lambda _options: (), build=build, **room)
+        self.monkeypatch.setattr(role_component.importlib, "import_module", lambda *_names: fake)
+        self.monkeypatch.setattr(role_component.variables, "read", lambda *_args: Read(options, (), ("a warning",)))
+        task = types.SimpleNamespace(
+            args={"role": "demo"},
+            async_val=0,
+            delegate_to="another",
+            environment=[],
+            check_mode=check_mode,
+            diff=True,
+            action="mlops.hosts.role_component",
+        )
+        connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/x"))
+        templar = types.SimpleNamespace(template=lambda value: value)
+        action = role_component.ActionModule(task, connection, types.SimpleNamespace(), None, templar, None)
+        action.fast_check = lambda _args, _task_vars: self._fast(task)
+        action.ensure = lambda args, _task_vars, **_more: self._ensure(task, args)
+        self.monkeypatch.setattr(
+            role_component.component.ActionModule,
+            "_execute_module",
+            lambda _self, *, module_name, module_args, **_more: self._answer(module_name),
+        )
+        return action.run(task_vars=variables or {})
+
+    def _fast(self, task):
+        assert task.check_mode
+        self.asked.append("fast check")
+        return None if self.differs else dict(RIGHT)
+
+    def _ensure(self, task, args):
+        self.asked.append(("compare" if task.check_mode else "converge", args["name"], task.diff))
+        return dict(DIFFERS)
+
+    def _answer(self, module):
+        self.asked.append(module)
+        return self.answers.get(module, {})
+
+
+@pytest.fixture
+def host(monkeypatch):
+    return lambda **more: Host(monkeypatch, **more)
+
+
+def test_a_host_that_is_right_is_asked_one_question(host):
+    right = host(differs=False)
+    result = right.run(Built(component=COMPONENT, question=LOOK, verify={"a": 1}))
+    assert right.asked == ["fast check"]
+    assert (result["changed"], result["verify"], result["rest"]) == (False, None, None)
+    assert result["warnings"] == ["a warning"]
+
+
+def test_of_a_host_that_is_to_change_conflicts_are_asked_before_it_changes(host):
+    differs = host(answers={LOOK.module: {"listeners": []}})
+    result = differs.run(Built(component=COMPONENT, question=LOOK, verify={"a": 1}))
+    # Only what changes the host shows the diff.
+    assert differs.asked == ["fast check", ("compare", "demo", False), LOOK.module, ("converge", "demo", True)]
+    assert result["changed"] and result["verify"] == {"a": 1}
+
+
+def test_all_conflicts_are_said_and_nothing_changes(host):
+    differs = host()
+    built = Built(component=COMPONENT, question=LOOK, conflicts=lambda *_args: ["One.", "Two."])
+    with pytest.raises(AnsibleActionFail, match=r"^One\. Two\.$"):
+        differs.run(built)
+    assert not any(step[0] == "converge" for step in differs.asked)
+
+
+def test_what_is_invalid_is_said_before_the_host_is_asked(host):
+    untouched = host()
+    with pytest.raises(AnsibleActionFail, match=r"^One\. Two\.$"):
+        untouched.run(Built(problems=("One.", "Two.")))
+    assert untouched.asked == []
+
+
+@pytest.mark.parametrize(
+    "dry_run", [{"check_mode": True}, {"variables": {"mlops_hosts_audit": True}}], ids=["check-mode", "audit"]
+)
+def test_a_dry_run_compares_and_verifies_nothing(host, dry_run):
+    differs = host(answers={LOOK.module: {}})
+    confirm = Confirm(Question("x", {}), lambda _answer: ["never asked"])
+    result = differs.run(Built(component=COMPONENT, question=LOOK, verify={"a": 1}, confirm=confirm), **dry_run)
+    assert differs.asked == ["fast check", ("compare", "demo", True), LOOK.module]
+    assert result["changed"] and result["dry_run"] and result["verify"] is None
+
+
+def test_what_waits_changes_nothing_and_is_said(host):
+    pending = {"what": "docker.service", "why": "Containers run.", "ends_with": "restart"}
+    differs = host(answers={LOOK.module: {}})
+    built = Built(
+        component=COMPONENT,
+        question=LOOK,
+        decide=lambda *_args: Decision(pending=(pending,)),
+        rest=lambda _changed, _dry_run: {"never": True},
+    )
+    result = differs.run(built)
+    assert (result["changed"], result["pending"], result["rest"]) == (False, [pending], None)
+    assert result["warnings"] == ["a warning", "Containers run."]
+    assert ("converge", "demo", True) not in differs.asked
+
+
+def test_a_decision_can_converge_another_component(host):
+    differs = host(answers={LOOK.module: {}})
+    other = Decision(component={**COMPONENT, "name": "other"})
+    differs.run(Built(component=COMPONENT, question=LOOK, decide=lambda *_args: other))
+    assert differs.asked[-1] == ("converge", "other", True)
+
+
+def test_a_change_that_did_not_take_effect_fails(host):
+    asked = Question("mlops.hosts.container_runtime_info", {})
+    differs = host(answers={asked.module: {"live": False}})
+    lost = Confirm(asked, lambda answer: [] if answer["live"] else ["Docker runs without it."])
+    with pytest.raises(AnsibleActionFail, match="Docker runs without it"):
+        differs.run(Built(component=COMPONENT, confirm=lost))
+    right = host(differs=False, answers={asked.module: {"live": True}})
+    right.run(Built(component=COMPONENT, confirm=lost), {"verify": "always"})
+    assert right.asked == ["fast check", asked.module]
+
+
+def test_what_is_asked_first_is_built_upon(host):
+    asked = Question("mlops.hosts.driver_info", {"vendor": "auto"})
+    told = host(differs=False, answers={asked.module: {"verdict": "ok"}})
+    result = told.run(
+        lambda _options, _platform, answer: Built(component=COMPONENT, published={"driver": answer}),
+        asks=lambda _options: asked,
+    )
+    assert told.asked == [asked.module, "fast check"]
+    assert result["driver"] == {"verdict": "ok"}
+
+
+def test_what_runs_before_the_component_counts(host):
+    headers = Question("ansible.builtin.dnf", {"name": ["kernel-devel"]})
+    right = host(differs=False, answers={headers.module: {"changed": True}})
+    assert right.run(Built(before=(headers,), component=COMPONENT))["changed"]
+    assert right.asked == [headers.module, "fast check"]
+
+
+def test_a_question_that_fails_is_told_in_its_own_words(host):
+    differs = host(answers={LOOK.module: {"failed": True, "msg": "it needs root"}})
+    with pytest.raises(AnsibleActionFail, match="it needs root"):
+        differs.run(Built(component=COMPONENT, question=LOOK))
+
+
+def test_a_role_that_has_nothing_to_do_with_a_host_asks_nothing(host):
+    untouched = host()
+    result = untouched.run(Built())
+    assert untouched.asked == []
+    assert (result["changed"], result["component"], result["drift"]) == (False, None, [])
+
+
+def test_facts_that_a_module_found_are_kept(host):
+    found = {"discovered_interpreter_python": "/usr/bin/python3"}
+    differs = host(answers={LOOK.module: {"ansible_facts": found}})
+    assert differs.run(Built(component=COMPONENT, question=LOOK))["ansible_facts"] == found
