@@ -43,26 +43,37 @@ class ActionModule(component.ActionModule):
         options = found.options
         self._borrow(role, room, options, task_vars)
         known = self._platform(role, room.facts(options), task_vars)
-        question: Question | None = room.asks(options) if hasattr(room, "asks") else None
-        built: Built = (
-            room.build(options, known, self._ask(question, task_vars)) if question else room.build(options, known)
-        )
-        self._refuse(built.problems)
         dry_run = self._dry_run(task_vars)
+        answers = self._answers(room.asks(options) if hasattr(room, "asks") else (), dry_run, task_vars)
+        built: Built = room.build(options, known, *answers)
+        self._refuse(built.problems)
         result: dict[str, t.Any] = {**_NOTHING, **built.published, "dry_run": dry_run}
         done_before = [self._ask(module, task_vars).get("changed") for module in built.before]
         if built.component is not None:
             result.update(self._converge(built, dry_run, task_vars))
-        result["changed"] = bool(result["changed"] or any(done_before))
+        result["changed"] = bool(result["changed"] or any(done_before) or (built.differs and dry_run))
+        diffs = [answer["diff"] for answer in answers if answer.get("diff")] if dry_run and self._task.diff else []
+        if diffs:
+            result["diff"] = [*diffs, *result.get("diff", ())]
+        told = [item["why"] for item in result["pending"]]
         if not (result.get("failed") or result["pending"]):
             result["rest"] = built.rest(result["changed"], dry_run)
             if not dry_run and (result["changed"] or options.get("verify") == "always"):
                 result["verify"] = built.verify
                 if built.confirm:
                     self._refuse(built.confirm.lost(self._ask(built.confirm.question, task_vars)))
-        pending = [item["why"] for item in result["pending"]]
-        warnings = [*found.warnings, *built.notices, *result.get("warnings", ()), *pending]
+            if result["rest"] is None:  # nothing follows that could end the wait
+                told += [item["why"] for item in built.pending]
+        result["pending"] = [*result["pending"], *built.pending]
+        warnings = [*found.warnings, *built.notices, *result.get("warnings", ()), *told]
         return {**result, "warnings": warnings} if warnings else result
+
+    def _answers(
+        self, asked: Question | t.Sequence[Question] | None, dry_run: bool, task_vars: dict[str, t.Any]
+    ) -> list[dict[str, t.Any]]:
+        questions = [asked] if isinstance(asked, Question) else asked or ()
+        with self._reading(dry_run):
+            return [self._ask(question, task_vars) for question in questions]
 
     def _borrow(self, role: str, room: t.Any, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
         lenders = room.borrows(options) if hasattr(room, "borrows") else {}
@@ -112,7 +123,8 @@ class ActionModule(component.ActionModule):
     def _decision(self, built: Built, compared: Data, dry_run: bool, task_vars: dict[str, t.Any]) -> Decision:
         if not (compared["drift"] and built.question):
             return Decision()
-        answer = self._ask(built.question, task_vars)
+        with self._reading(dry_run):
+            answer = self._ask(built.question, task_vars)
         if built.decide:
             return built.decide(answer, compared, dry_run)
         return Decision(tuple(built.conflicts(answer, compared, dry_run)))
@@ -128,10 +140,11 @@ class ActionModule(component.ActionModule):
             self._task.check_mode, self._task.diff = before
 
     def _ask(self, question: Question, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        return _answer(
-            self._execute_module(module_name=question.module, module_args=dict(question.args), task_vars=task_vars),
-            question.module,
-        )
+        args = dict(question.args)
+        result = self._execute_module(module_name=question.module, module_args=args, task_vars=task_vars)
+        if question.tolerates and result.get(question.tolerates):
+            return result
+        return _answer(result, question.module)
 
     def _execute_module(self, *args: t.Any, **keywords: t.Any) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super()._execute_module(*args, **keywords)

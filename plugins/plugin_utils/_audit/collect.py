@@ -104,8 +104,7 @@ class Collector:
         for item in event.items():
             if item.action in COMPARED:
                 self._compared(item)
-                if isinstance(driver := item.result.get("driver"), dict) and short(item.role) == DRIVER_ROLE:
-                    self._driver(dataclasses.replace(item, action=DRIVER, result=driver))
+                self._asked(item)
             elif item.action == GPUS and _CENSORED not in item.result:
                 self.host(item.host).gpu_facts = item.result
             elif item.action == DRIVER and short(item.role) == DRIVER_ROLE:
@@ -164,6 +163,15 @@ class Collector:
             component.wanted_absent = asked.get("state") == "absent"
             component.reboot_required = component.reboot_required or bool(event.result.get("reboot_required"))
             component.cut_off = event.result.get("recovered", "none") != "none"
+
+    def _asked(self, event: Event) -> None:
+        """What a role asked before it built its component."""
+        for module, answer in (event.result.get("asked") or {}).items():
+            asked = dataclasses.replace(event, action=module, result=answer)
+            if module == DRIVER:
+                self._driver(asked)
+            elif module in COMPARED:
+                self._compared(asked)
 
     def _driver(self, event: Event) -> None:
         """What is on the disk may be right, and another driver may run."""

@@ -8,7 +8,9 @@ One room a role, with ``build.py``:
 
 ``facts(options)``
     the facts about the platform that ``build`` needs, none where the host need not be known
-``build(options, platform)``
+``asks(options)``, which a room may leave out
+    one :class:`built.Question` or several, without which nothing can be built
+``build(options, platform, *answers)``
     a :class:`built.Built`
 ``borrows(options)``, which a room may leave out
     options that have the form of an option of the same name of another role, with that role; null means its variable

@@ -14,10 +14,14 @@ Data = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A module of this collection that reads a host, with its arguments."""
+    """A module that reads a host, with its arguments.
+
+    ``tolerates``: a failure that has this key is an answer, too.
+    """
 
     module: str
     args: Data
+    tolerates: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Built:
     ``notices`` are sentences, too, and no reason to stop.
     ``before``: modules that run before the component, whose changes count. ``component``: options of the module
     ``component``; None where the role has none on the host.
+    ``differs``: what was asked before differs from what is desired, as the component may.
+    ``pending``: as that of a decision, but the component does not wait.
     ``question``: for a host that is about to change. ``conflicts`` makes sentences of its answer, of what the component
     found (``drift``), and of whether this is a dry run.
     ``decide``: the same for a role with more to decide. ``confirm``: asked after a change.
@@ -65,6 +71,8 @@ class Built:
     notices: tuple[str, ...] = ()
     before: tuple[Question, ...] = ()
     component: Data | None = None
+    differs: bool = False
+    pending: tuple[Data, ...] = ()
     question: Question | None = None
     conflicts: t.Callable[[Data, Data, bool], list[str]] = _no_conflicts
     decide: t.Callable[[Data, Data, bool], Decision] | None = None

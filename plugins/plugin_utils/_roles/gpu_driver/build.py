@@ -46,7 +46,7 @@ def build(options: Data, platform: Platform, driver: Data | None = None) -> Buil
     """``driver``: what driver_info returned, None where nothing was asked."""
     if driver is None:
         return Built()
-    told = {"driver": {name: driver[name] for name in ("vendor", "verdict", "reasons")}}
+    told = {"asked": {_INFO: {name: driver[name] for name in ("vendor", "verdict", "reasons")}}}
     if options["state"] == "absent":
         return Built(
             component={**_COMPONENT, "state": "absent"},

@@ -247,12 +247,12 @@ class TestRoleComponent:
 
     def test_the_driver_that_it_asked_for_is_judged(self, fleet):
         driver = {"vendor": "nvidia", "verdict": "reboot", "reasons": ["The loaded one is older."]}
-        host = self.told(fleet, "gpu_driver", driver=driver)
+        host = self.told(fleet, "gpu_driver", asked={DRIVER: driver})
         assert states(host) == {"gpu_driver": "drift"}
         assert host["drift"][0]["have"] == "reboot: The loaded one is older."
         assert host["components"][0]["reboot_required"] is True
         driver["verdict"] = "absent"
-        assert states(self.told(fleet, "gpu_driver", component=None, driver=driver)) == {"gpu_driver": "ok"}
+        assert states(self.told(fleet, "gpu_driver", component=None, asked={DRIVER: driver})) == {"gpu_driver": "ok"}
 
 
 def test_gpus_are_as_gpu_info_says(fleet):

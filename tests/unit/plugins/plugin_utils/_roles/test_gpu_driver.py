@@ -650,7 +650,7 @@ def test_the_other_tasks_run_where_they_have_something_to_do(host, more, left):
 def test_a_host_without_a_gpu_has_no_driver_of_the_role():
     found, rest = built({**seen(verdict="absent"), "gpus": []})
     assert found.component is None and rest is None
-    assert found.published["driver"]["verdict"] == "absent"
+    assert found.published["asked"]["mlops.hosts.driver_info"]["verdict"] == "absent"
 
 
 def test_a_driver_that_secure_boot_would_refuse_is_not_installed():
