@@ -29,7 +29,8 @@ def conflicts(found: Built, case: dict[str, t.Any]) -> list[str]:
 
 
 def built(role: str, case: dict[str, t.Any]) -> dict[str, t.Any]:
-    found = importlib.import_module(f"{ROOMS}.{role}.build").build(case["options"], Platform(**case["platform"]))
+    room = importlib.import_module(f"{ROOMS}.{role}.build")
+    found = room.build(case["options"], Platform(**case["platform"]), *case.get("asked", ()))
     return {
         "problems": list(found.problems),
         "component": found.component,
