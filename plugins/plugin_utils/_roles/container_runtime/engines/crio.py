@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
@@ -101,11 +102,12 @@ def lost(settings: str, config: str) -> list[str]:
     ``settings``: the text of the role's file. ``config``: what ``crio status config`` printed.
     """
     has = dict(_leaves(tomllib.loads(config)))
-    missing = [".".join(path) for path, value in _leaves(tomllib.loads(settings)) if has.get(path) != value]
+    ours = _leaves(tomllib.loads(settings))
+    missing = [f"{'.'.join(path)} = {json.dumps(value)}" for path, value in ours if has.get(path) != value]
     if not missing:
         return []
     return [
-        f"CRI-O runs without {', '.join(missing)} of {SETTINGS}: a later file in {_DROP_INS} or an option in "
+        f"CRI-O runs without {', '.join(missing)}: a later file in {_DROP_INS} or an option in "
         "/etc/default/crio has the last word, or this version does not know it."
     ]
 
