@@ -106,7 +106,8 @@ def _foresee(planned: Plan, request: Request, store: Store, run: Runner) -> tupl
         return [f"{trouble}; it may be in what check mode does not write: {', '.join(coming)}"], {}
     # What is still to decide on versions cannot be rehearsed.
     if trouble is None and not (coming or repinned or planned.interrupted):
-        rehearsal = lists.rehearse(planned.work, asked, offer, manager, run, ours=_locks(request.component, store))
+        opened = _opened(planned, store)
+        rehearsal = lists.rehearse(planned.work, asked, offer, manager, run, opened=opened)
         if rehearsal.trouble is None:
             return list(offer.complaints), rehearsal.moves
         trouble = rehearsal.trouble
@@ -392,8 +393,8 @@ class _Call:
         if trouble is None and not any(wanted.early for wanted in planned.asked):
             trouble = selection.pinned_away(planned.asked, manager, self.tools.run)
             if trouble is None and work:
-                ours = _locks(self.request.component, self.store)
-                rehearsal = lists.rehearse(work, planned.asked, offer, manager, self.tools.run, ours=ours)
+                opened = _opened(planned, self.store)
+                rehearsal = lists.rehearse(work, planned.asked, offer, manager, self.tools.run, opened=opened)
                 trouble = rehearsal.trouble
                 result["diff"] = diff.entries(planned, rehearsal.moves)
         if trouble is not None:
@@ -413,9 +414,7 @@ class _Call:
         """A held package cannot change, nor make way or go along; the holds come back with the rest of the plan."""
         journal.packages_changed = list(planned.packages_changed)
         journal.save(self.store)
-        ledger = self.store.read_ledgers().get(journal.component)
-        ours = [name for name, claim in ledger.packages.items() if claim["held"]] if ledger and planned.work else []
-        for name in dict.fromkeys([*planned.packages_changed, *ours]):
+        for name in _opened(planned, self.store):
             if journal.packages_before[name]["held"]:
                 set_hold(name, held=False, manager=t.cast(t.Any, journal.manager), run=self.tools.run)
 
@@ -429,10 +428,11 @@ class _Call:
             self.store.write_ledger(transaction.packed(planned.ledger, self.store, txn=secrets.token_hex(8)))
 
 
-def _locks(component: Component, store: Store) -> bool:
-    """Whether the component locks packages, so that their locks are opened while they change."""
-    ledger = store.read_ledgers().get(component.name, Ledger(component.name))
-    return any(claim["held"] for claim in ledger.packages.values()) or any(item.hold for item in component.packages)
+def _opened(planned: Plan, store: Store) -> list[str]:
+    """Packages whose holds are opened before the package manager works: those that change, and all that are ours."""
+    ledger = store.read_ledgers().get(planned.ledger.component)
+    ours = [name for name, claim in ledger.packages.items() if claim["held"]] if ledger and planned.work else []
+    return list(dict.fromkeys([*planned.packages_changed, *ours]))
 
 
 def _busy() -> str:

@@ -7,11 +7,13 @@ is installed."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fnmatch
 import glob
 import os
 import re
+import tempfile
 import time
 import typing as t
 
@@ -24,6 +26,7 @@ from .wanted import Repository, WantedPackage
 
 # Lists of this age are read again before packages are installed.
 _FRESH_S = 3600
+_DPKG_STATUS = "/var/lib/dpkg/status"
 _READ_TIMEOUT_S = 900
 _SHOWN_VERSIONS = 8
 _READ_AT = {
@@ -157,21 +160,26 @@ def chosen(asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager) -> 
 
 
 def rehearse(
-    work: t.Sequence[Work], asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager, run: Runner, *, ours: bool
+    work: t.Sequence[Work],
+    asked: t.Sequence[WantedPackage],
+    offer: Offer,
+    manager: Manager,
+    run: Runner,
+    *,
+    opened: t.Collection[str] = (),
 ) -> Rehearsal:
     """What the package manager would do. apt is asked; of dnf it is only said which versions it would take.
 
-    ``ours`` says that holds are ours to open.
+    ``opened``: packages whose holds the change opens first.
     """
     moves = chosen(asked, offer, manager)
     if manager != "apt":
         return Rehearsal(moves)
     spelt = spelled(work, asked, offer, manager)
     names = [name if part.state == "present" else f"{name}-" for part in spelt for name in part.names]
-    # Without the second its resolver keeps what is held, and what depends on it with it.
-    opened = ["--allow-change-held-packages", "--ignore-hold"] if ours else []
-    options = ["--no-install-recommends", "--allow-downgrades", *opened]
-    said = run("apt-get", "-q", "-y", "--simulate", *options, "install", *names, timeout_s=_READ_TIMEOUT_S)
+    with _without_holds(opened) as options:
+        argv = ("apt-get", "-q", "-y", "--simulate", *options, "--no-install-recommends", "--allow-downgrades")
+        said = run(*argv, "install", *names, timeout_s=_READ_TIMEOUT_S)
     if said.rc != 0:
         words = reason(f"{said.stdout}\n{said.stderr}")
         changed = ", ".join(wanted.name for wanted in asked) or ", ".join(name.rstrip("-") for name in names)
@@ -184,6 +192,36 @@ def rehearse(
         if gone:
             moves[gone[1]] = Move(gone[2], None)
     return Rehearsal(moves)
+
+
+@contextlib.contextmanager
+def _without_holds(names: t.Collection[str]) -> t.Iterator[list[str]]:
+    """Options with which apt sees a host where these packages are not held.
+
+    With --allow-change-held-packages or --ignore-hold its resolver keeps what is held, and refuses what conflicts.
+    """
+    try:
+        with open(_DPKG_STATUS, encoding="utf-8", errors="surrogateescape") as source:
+            status = source.read()
+    except FileNotFoundError:
+        status = ""
+    opened = "\n\n".join(
+        re.sub(r"(?m)^Status: hold ", "Status: install ", stanza) if _package(stanza) in names else stanza
+        for stanza in status.split("\n\n")
+    )
+    if opened == status:
+        yield []
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", prefix="mlops-hosts-") as copy:
+        copy.write(opened)
+        copy.flush()
+        # Its cache is of the real one.
+        yield ["-o", f"Dir::State::status={copy.name}", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
+
+
+def _package(stanza: str) -> str:
+    found = re.match(r"\s*Package: (\S+)", stanza)
+    return found[1] if found else ""
 
 
 def spelled(

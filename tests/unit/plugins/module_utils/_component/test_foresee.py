@@ -45,7 +45,7 @@ def foresee(monkeypatch):
         monkeypatch.setattr(selection, "hint", lambda *_args: "")
         monkeypatch.setattr(selection, "pinned_away", lambda *_args: None)
         monkeypatch.setattr(selection, "pinned_whatever_comes", lambda *_args: None)
-        monkeypatch.setattr(engine, "_locks", lambda *_args: False)
+        monkeypatch.setattr(engine, "_opened", lambda *_args: [])
 
         def rehearse(*_args, **_more):
             act.rehearsed = True

@@ -156,26 +156,42 @@ def test_a_disabled_source_of_apt_is_named(tmp_path, monkeypatch):
 )
 def test_apt_says_what_would_change(record, work, moves):
     run = Recorded(f"apt-get/simulate-{record}")
-    found = lists.rehearse([Work("present", work)], [], OFFER, "apt", run, ours=False)
+    found = lists.rehearse([Work("present", work)], [], OFFER, "apt", run)
     assert found == lists.Rehearsal(moves)
     assert run.calls[0][-len(work) :] == work
-    assert "--allow-change-held-packages" not in run.calls[0]
 
 
 def test_apt_is_asked_with_the_epoch_that_people_leave_out():
     run = Recorded("apt-get/simulate-new")
     offer = Offer({"ptool": ["5:1.1-1"]}, 0.0)
-    found = lists.rehearse([Work("present", ("ptool=1.1-*",))], [wanted(version="1.1-*")], offer, "apt", run, ours=True)
+    found = lists.rehearse([Work("present", ("ptool=1.1-*",))], [wanted(version="1.1-*")], offer, "apt", run)
     assert run.calls[0][-1] == "ptool=5:1.1-*"
     assert found.trouble is None
 
 
+def test_holds_that_the_change_opens_are_open_when_apt_is_asked(tmp_path, monkeypatch):
+    status = tmp_path / "status"
+    stanzas = [f"Package: {name}\nStatus: hold ok installed\nVersion: 1.0" for name in ("ptool", "pdep")]
+    status.write_text("\n\n".join(stanzas) + "\n")
+    monkeypatch.setattr(lists, "_DPKG_STATUS", str(status))
+    seen = []
+
+    def run(*argv, **_more):
+        paths = [word.partition("=")[2] for word in argv if word.startswith("Dir::State::status=")]
+        seen.append(pathlib.Path(paths[0]).read_text() if paths else None)
+        return Completed(argv, 0, "", "")
+
+    lists.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", run, opened=["ptool"])
+    assert seen == [status.read_text().replace("hold", "install", 1)]
+    lists.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", run, opened=["plone"])
+    assert seen[1] is None
+
+
 def test_apt_says_what_would_go():
     run = Recorded("apt-get/simulate-remove")
-    found = lists.rehearse([Work("absent", ("ptool",))], [], OFFER, "apt", run, ours=True)
+    found = lists.rehearse([Work("absent", ("ptool",))], [], OFFER, "apt", run)
     assert found.moves == {"ptool": Move("1.0", None)}
     assert run.calls[0][-1] == "ptool-"
-    assert {"--allow-change-held-packages", "--ignore-hold"} <= set(run.calls[0])
 
 
 @pytest.mark.parametrize(
@@ -194,13 +210,13 @@ def test_apt_says_what_would_go():
 def test_what_apt_would_refuse_is_known_before(records, name, pins, words, preferences, tmp_path):
     preferences.write_text(pins)
     run = Recorded(f"apt-get/simulate-{records[0]}", f"apt-get/{records[1]}")
-    found = lists.rehearse([Work("present", (name,))], [wanted(name)], OFFER, "apt", run, ours=False)
+    found = lists.rehearse([Work("present", (name,))], [wanted(name)], OFFER, "apt", run)
     assert words.format(dir=tmp_path) in found.trouble
 
 
 @pytest.mark.parametrize("manager", ["dnf", "dnf5"])
 def test_of_dnf_the_version_is_said_that_it_would_take(manager):
-    found = lists.rehearse([], [wanted(version="1.*")], OFFER, manager, Recorded(), ours=False)
+    found = lists.rehearse([], [wanted(version="1.*")], OFFER, manager, Recorded())
     assert found == lists.Rehearsal({"ptool": Move(None, "1.1")})
 
 
