@@ -174,7 +174,9 @@ def _rows(table: str) -> list[_Row]:
         shown = re.match(r"(\S+) (-?\d+)", head)
         if shown:
             sources = re.findall(r"^ +(-?\d+) (?!/var/lib/dpkg/status)", rest, re.MULTILINE)
-            found.append(_Row(shown[1], int(shown[2]), bool(sources) and shown[2] not in sources))
+            # What was removed and not purged has a row, too, with priority -1, though no repository or pin has it.
+            if sources:
+                found.append(_Row(shown[1], int(shown[2]), shown[2] not in sources))
     return found
 
 

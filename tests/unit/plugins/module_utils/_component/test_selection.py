@@ -140,6 +140,12 @@ def test_what_hides_a_package_from_dnf_is_named(name, text, hint, tmp_path, monk
     assert selection.hint(wanted(), "dnf") == hint.format(dir=tmp_path)
 
 
+@pytest.mark.parametrize("version", [None, "1.0"])
+def test_what_was_removed_and_not_purged_is_not_pinned(version):
+    run = Recorded("apt-cache/policy-removed")
+    assert selection.pinned_away([wanted(version=version)], "apt", run) is None
+
+
 def test_a_disabled_source_of_apt_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(selection, "_APT_PARTS", str(tmp_path / "*.sources"))
     (tmp_path / "a.sources").write_text("Types: deb\nEnabled: no\n")
