@@ -155,5 +155,7 @@ class ActionModule(component.ActionModule):
 
 def _answer(result: dict[str, t.Any], module: str) -> dict[str, t.Any]:
     if result.get("failed"):
-        raise AnsibleActionFail(str(result.get("msg") or f"{module} failed"), result=result)
+        # Arguments repeat what the site configured, passwords of registries among it: they are not shown.
+        shown = {key: value for key, value in result.items() if key != "invocation"}
+        raise AnsibleActionFail(str(result.get("msg") or f"{module} failed"), result=shown)
     return result

@@ -167,9 +167,11 @@ def test_what_runs_before_the_component_counts(host):
 
 
 def test_a_question_that_fails_is_told_in_its_own_words(host):
-    differs = host(answers={LOOK.module: {"failed": True, "msg": "it needs root"}})
-    with pytest.raises(AnsibleActionFail, match="it needs root"):
+    arguments = {"module_args": {"containerd_settings": "password"}}
+    differs = host(answers={LOOK.module: {"failed": True, "msg": "it needs root", "invocation": arguments}})
+    with pytest.raises(AnsibleActionFail, match="it needs root") as failure:
         differs.run(Built(component=COMPONENT, question=LOOK))
+    assert "password" not in str(vars(failure.value))
 
 
 def test_a_role_that_has_nothing_to_do_with_a_host_asks_nothing(host):
