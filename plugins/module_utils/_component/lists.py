@@ -212,11 +212,18 @@ def _without_holds(names: t.Collection[str]) -> t.Iterator[list[str]]:
     if opened == status:
         yield []
         return
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", prefix="mlops-hosts-") as copy:
-        copy.write(opened)
-        copy.flush()
+    with tempfile.TemporaryDirectory(prefix="mlops-hosts-") as folder:
+        path = f"{folder}/status"
+        try:
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as copy:
+                copy.write(opened)
+        except OSError as exc:
+            raise HostError(
+                f"a copy of {_DPKG_STATUS}, which apt is asked with, could not be written to {path}: {exc.strerror}; "
+                "make room there and run again"
+            ) from exc
         # Its cache is of the real one.
-        yield ["-o", f"Dir::State::status={copy.name}", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
+        yield ["-o", f"Dir::State::status={path}", "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
 
 
 def _package(stanza: str) -> str:

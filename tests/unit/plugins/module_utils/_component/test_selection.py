@@ -10,6 +10,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component import list
 from ansible_collections.mlops.hosts.plugins.module_utils._component.lists import Offer
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Move, Work
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 DATA = pathlib.Path(__file__).parents[3] / "data"
@@ -191,6 +192,26 @@ def test_holds_that_the_change_opens_are_open_when_apt_is_asked(tmp_path, monkey
     assert seen == [status.read_text().replace("hold", "install", 1)]
     lists.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", run, opened=["plone"])
     assert seen[1] is None
+
+
+def test_no_room_for_the_copy_is_said_with_its_place(tmp_path, monkeypatch):
+    status = tmp_path / "status"
+    status.write_text("Package: ptool\nStatus: hold ok installed\n")
+    monkeypatch.setattr(lists, "_DPKG_STATUS", str(status))
+    monkeypatch.setattr(lists.tempfile, "tempdir", str(tmp_path))
+    real = open
+
+    def full(path, mode="r", **more):
+        if mode == "w":
+            raise OSError(28, "No space left on device", path)
+        return real(path, mode, **more)
+
+    monkeypatch.setattr(lists, "open", full, raising=False)
+    with pytest.raises(
+        HostError, match=rf"a copy of {status}, .* to {tmp_path}/.*: No space left on device; make room"
+    ):
+        lists.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", Recorded(), opened=["ptool"])
+    assert not list(tmp_path.glob("mlops-hosts-*"))
 
 
 def test_apt_says_what_would_go():
