@@ -21,7 +21,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._component.arguments import SPEC, complete
 from ..module_utils._component.plan import SOURCES
-from ..plugin_utils._glance import glance
+from ..plugin_utils._fast_check import fast_check
 
 try:
     from ansible.template import trust_as_template
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
 
     def fast_check(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any] | None:
         """The module's return values for a host where nothing differs; None where only the module can tell."""
-        right = glance(self, "_component", ArgumentSpecValidator(SPEC), args, task_vars, complete)
+        right = fast_check(self, "_component", ArgumentSpecValidator(SPEC), args, task_vars, complete)
         if right is None:
             return None
         # Nothing to warn of, and where no diff is wanted, none to show.

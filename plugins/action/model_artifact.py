@@ -11,7 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._model.arguments import EXCLUSIVE, SPEC
-from ..plugin_utils._glance import glance
+from ..plugin_utils._fast_check import fast_check
 
 
 class ActionModule(ActionBase):
@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
         args, task_vars = dict(self._task.args), task_vars or {}
         # The host's own ~ and $HOME are meant, which are not known here.
         if "~" not in str(args) and "$" not in str(args):
-            right = glance(self, "_model", ArgumentSpecValidator(SPEC, EXCLUSIVE), args, task_vars)
+            right = fast_check(self, "_model", ArgumentSpecValidator(SPEC, EXCLUSIVE), args, task_vars)
             if right is not None:
                 return right
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async

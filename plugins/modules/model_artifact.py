@@ -357,7 +357,7 @@ from ..module_utils._http_module import ModuleFetch
 from ..module_utils._model import host
 from ..module_utils._model.arguments import EXCLUSIVE, SPEC
 from ..module_utils._model.artifact import World, ensure
-from ..module_utils._model.glance import requests, settings
+from ..module_utils._model.fast_check import requests, settings
 from ..module_utils._umask import usual_umask
 
 

@@ -275,7 +275,7 @@ BROKEN = {
         'DOCUMENTATION = "attributes: {diff_mode: {support: full}}"\nEXAMPLES = ""\ndef main():\n    pass\n'
     ),
     "plugins/modules/_private.py": "",
-    "plugins/modules/_far.py": "from ..plugin_utils._glance import glance\n",
+    "plugins/modules/_far.py": "from ..plugin_utils._fast_check import fast_check\n",
     "plugins/module_utils/_x/far.py": "def x():\n    from ... import plugin_utils\n",
     "plugins/module_utils/near.py": "from . import modules\n",
     "plugins/action/far.py": "import ansible_collections.x.y.plugins.modules.known\nfrom ..plugin_utils import _y\n",
@@ -330,7 +330,7 @@ BROKEN = {
         (
             controller_and_hosts_are_apart,
             [
-                "modules/_far.py imports plugins.plugin_utils._glance.glance",
+                "modules/_far.py imports plugins.plugin_utils._fast_check.fast_check",
                 "module_utils/far.py imports plugins.plugin_utils",
                 "action/far.py imports ansible_collections.x.y.plugins.modules.known",
             ],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""A look that finds hosts that are right, without Ansible: most are, most of the time."""
+"""A check that finds hosts that are right, without Ansible: most are, most of the time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .store import Store
 from .wanted import STATE_DIR, Component, parse
 
 
-def glance(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def fast_check(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
     """The module's return values for a host that is right. None when it is not, or when only the module can tell."""
     if os.geteuid() != 0:
         return None  # the module says what it needs root for
-    return glance_at(parse(params), Store(STATE_DIR), PlainRunner(), check_mode=check_mode)
+    return fast_check_at(parse(params), Store(STATE_DIR), PlainRunner(), check_mode=check_mode)
 
 
-def glance_at(component: Component, store: Store, run: Runner, *, check_mode: bool) -> dict[str, t.Any] | None:
+def fast_check_at(component: Component, store: Store, run: Runner, *, check_mode: bool) -> dict[str, t.Any] | None:
     """Nothing is changed and no lock is taken: while another run changes the host, its journal lies there.
 
     What one that was killed has left is for the module to clear away.

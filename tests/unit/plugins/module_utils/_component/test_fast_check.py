@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A glance says the same as the engine about a host that is right, and nothing about any other."""
+"""A fast check says the same as the engine about a host that is right, and nothing about any other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component.glance import glance_at
+from ansible_collections.mlops.hosts.plugins.module_utils._component.fast_check import fast_check_at
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
     GONE,
     Host,
@@ -26,24 +26,24 @@ def wanted(host, content=b"right\n"):
     return component(directories=(host.directory("etc"),), files=(host.file("etc/conf", content, mode=0o640),))
 
 
-def glance(host, asked, *, check_mode=False):
-    return glance_at(asked, host.store, host.run, check_mode=check_mode)
+def fast_check(host, asked, *, check_mode=False):
+    return fast_check_at(asked, host.store, host.run, check_mode=check_mode)
 
 
 def test_a_host_that_is_right_is_told_as_the_engine_tells_it(host):
     host.ensure(wanted(host))
-    assert glance(host, wanted(host)) == host.ensure(wanted(host))
-    assert glance(host, wanted(host), check_mode=True) == host.ensure(wanted(host), check=True)
+    assert fast_check(host, wanted(host)) == host.ensure(wanted(host))
+    assert fast_check(host, wanted(host), check_mode=True) == host.ensure(wanted(host), check=True)
 
 
 def test_a_host_that_differs_is_left_to_the_module(host):
-    assert glance(host, wanted(host)) is None
+    assert fast_check(host, wanted(host)) is None
     host.ensure(wanted(host))
     before = host.snapshot()
-    assert glance(host, wanted(host, b"other\n"), check_mode=True) is None
-    assert glance(host, GONE) is None
+    assert fast_check(host, wanted(host, b"other\n"), check_mode=True) is None
+    assert fast_check(host, GONE) is None
     os.chmod(host.root / "etc/conf", 0o600)
-    assert glance(host, wanted(host)) is None
+    assert fast_check(host, wanted(host)) is None
     os.chmod(host.root / "etc/conf", 0o640)
     assert host.snapshot() == before
 
@@ -52,8 +52,8 @@ def test_what_is_right_and_not_yet_owned_is_left_to_the_module(host):
     (host.root / "etc").mkdir(mode=0o755)
     (host.root / "etc/conf").write_bytes(b"right\n")
     os.chmod(host.root / "etc/conf", 0o640)
-    assert glance(host, wanted(host)) is None
-    assert glance(host, wanted(host), check_mode=True) == host.ensure(wanted(host), check=True)
+    assert fast_check(host, wanted(host)) is None
+    assert fast_check(host, wanted(host), check_mode=True) == host.ensure(wanted(host), check=True)
     assert not os.path.exists(host.store.directory)
 
 
@@ -61,14 +61,14 @@ def test_what_is_right_and_not_yet_owned_is_left_to_the_module(host):
 def test_a_change_that_has_not_ended_is_left_to_the_module(host, number):
     host.ensure(wanted(host))
     pathlib.Path(host.store.journal_paths[number]).write_text("{")
-    assert glance(host, wanted(host)) is None
+    assert fast_check(host, wanted(host)) is None
 
 
 def test_what_a_killed_run_has_left_is_cleared_away_by_the_module(host):
     host.ensure(wanted(host))
     left = pathlib.Path(host.store.directory, ".journal.json.mlops-new")
     left.touch()
-    assert glance(host, wanted(host)) is None
+    assert fast_check(host, wanted(host)) is None
     assert not host.ensure(wanted(host))["changed"]
     assert not left.exists()
-    assert glance(host, wanted(host)) is not None
+    assert fast_check(host, wanted(host)) is not None

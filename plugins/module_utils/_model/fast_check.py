@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""A look that finds stores that are right, without Ansible: most are, most of the time."""
+"""A check that finds stores that are right, without Ansible: most are, most of the time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def settings(given: t.Mapping[str, t.Any]) -> Settings:
     return Settings(**{key: given[key] for key in Settings.__dataclass_fields__})
 
 
-def glance(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def fast_check(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
     """The module's return values for a store that is right. None when it is not, or when only the module can tell."""
     tokens = [host.token(one) for one in (given, *given["artifacts"])]
     asked = requests(given, tokens)
@@ -50,4 +50,4 @@ def glance(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any
 
 
 def _offline(url: str, **_options: t.Any) -> t.Any:
-    raise Unreachable(f"{url} is not asked at a glance", url=url)
+    raise Unreachable(f"{url} is not asked in a fast check", url=url)

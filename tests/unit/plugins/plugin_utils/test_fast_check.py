@@ -19,7 +19,7 @@ import zlib
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mlops.hosts.plugins.modules import component, model_artifact
-from ansible_collections.mlops.hosts.plugins.plugin_utils._glance import glance
+from ansible_collections.mlops.hosts.plugins.plugin_utils._fast_check import fast_check
 
 ME, MY_GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 COMPONENT = ("_component", ArgumentSpecValidator(component.SPEC))
@@ -27,7 +27,7 @@ MODELS = ("_model", ArgumentSpecValidator(model_artifact.SPEC, model_artifact.EX
 
 
 class Action:
-    """What a glance needs of an action plugin; ``sent`` is what the host got."""
+    """What a fast check needs of an action plugin; ``sent`` is what the host got."""
 
     greeting, farewell = "Welcome!\n", ""
 
@@ -51,7 +51,7 @@ class Action:
 
     def ask(self, core, validator, **args):
         complete = component.complete if core == "_component" else dict
-        return glance(self, core, validator, args, self.task_vars, complete)
+        return fast_check(self, core, validator, args, self.task_vars, complete)
 
 
 @pytest.fixture
@@ -61,12 +61,12 @@ def right(tmp_path):
     path.write_text("hush\n")
     path.chmod(0o600)
     file = {"path": str(path), "content": "", "secret": True, "owner": ME, "group": MY_GROUP, "mode": "0600"}
-    return {"name": "test-glance", "files": [file], "_secrets": {str(path): "hush\n"}, "_call": None}
+    return {"name": "test-fast-check", "files": [file], "_secrets": {str(path): "hush\n"}, "_call": None}
 
 
 def test_nothing_differs(right):
     found = Action().ask(*COMPONENT, **right)
-    assert found == {**found, "changed": False, "drift": [], "component": "test-glance"}
+    assert found == {**found, "changed": False, "drift": [], "component": "test-fast-check"}
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,13 @@ class Finder:
     def exec_module(module):
         exec(compile(sent["sources"][module.__name__], module.__name__, "exec", dont_inherit=True), module.__dict__)
 sys.meta_path.insert(0, Finder)
-from {package}.glance import glance
-print("{begin}" + json.dumps(glance(sent["params"], check_mode=sent["check_mode"])) + "{end}")
+from {package}.fast_check import fast_check
+print("{begin}" + json.dumps(fast_check(sent["params"], check_mode=sent["check_mode"])) + "{end}")
 """
 display = Display()
 
 
-def glance(
+def fast_check(
     action: ActionBase,
     core: str,
     validator: ArgumentSpecValidator,
@@ -57,15 +57,15 @@ def glance(
 ) -> dict[str, t.Any] | None:
     """The module's return values when nothing differs, else None.
 
-    ``core`` is a package of module_utils with a ``glance.py``; ``args`` are the module's, ``complete`` makes of them,
-    once validated, what the core takes.
+    ``core`` is a package of module_utils with a ``fast_check.py``; ``args`` are the module's, ``complete`` makes of
+    them, once validated, what the core takes.
     """
     python = _python(action, task_vars) if _possible(action) else None
     checked = validator.validate(dict(args))
     if python is None or checked.error_messages:
         return None
     params = complete(checked.validated_parameters)
-    display.vvv(f"mlops.hosts: asks for what differs, by module_utils/{core}/glance.py")
+    display.vvv(f"mlops.hosts: asks for what differs, by module_utils/{core}/fast_check.py")
     sent = json.dumps({"sources": _sources(core), "params": params, "check_mode": bool(action._task.check_mode)})
     packed = base64.b64encode(zlib.compress(sent.encode())).decode()
     program = _PROGRAM.format(packed=packed, package=f"{_PACKAGE}.{core}", begin=BEGIN, end=END)
@@ -98,7 +98,7 @@ def _python(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
 
 @functools.cache
 def _sources(core: str) -> dict[str, str]:
-    """What the core's ``glance.py`` may import, by module name."""
+    """What the core's ``fast_check.py`` may import, by module name."""
     root = pathlib.Path(__file__).parent.parent / "module_utils"
     files = [*root.glob(f"{core}/*.py"), *(root / name for name in _SHARED)]
     names = {path: path.relative_to(root).with_suffix("").as_posix().replace("/", ".") for path in files}
