@@ -20,7 +20,7 @@ unit: setup  ## unit and contract tests only
 	pytest
 
 sanity: setup  ## ansible-test sanity, and the built artifact as Galaxy and a user take it
-	$(PY) tools/sanity.py
+	$(PY) tools/release/sanity.py
 
 molecule: setup  ## scenarios on real hosts: all, or s=NAME; keep=1 leaves the hosts there
 	$(PY) tools/scenario.py $(if $(keep),--keep) $(s)
@@ -32,20 +32,20 @@ vm: setup  ## drivers on a virtual host under QEMU: kernels, modules, boot loade
 	pytest --config-file=tests/vm/pytest.ini $(if $(k),-k '$(k)') tests/vm
 
 compat: setup  ## scenario component with the other ansible-core versions that this machine's Pythons can run
-	$(PY) tools/compat.py $(v)
+	$(PY) tools/release/compat.py $(v)
 
 test: setup  ## all of it, ring by ring
 	@tools/each.sh 'make check' 'make sanity' 'make molecule' 'make faults' 'make compat v=2.18'
 
 demo: setup  ## a small fleet on this machine
-	$(PY) tools/demo.py up
+	$(PY) -m tools.demo up
 
 demo-down: setup  ## remove the demo's hosts
-	$(PY) tools/demo.py down
+	$(PY) -m tools.demo down
 
 bench: setup  ## measure what a host that is right costs, against plain tasks
 	$(PY) benchmarks/run.py
 
 clean:  ## remove the test hosts, the engine if it was started from here, and what was made
-	@if [ -x $(PY) ] && [ -d .build ]; then $(PY) tools/vm.py down --all; $(PY) tools/hosts.py clean; fi
+	@if [ -x $(PY) ] && [ -d .build ]; then $(PY) -m tools.vm down --all; $(PY) -m tools.hosts clean; fi
 	rm -rf .build .venv .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,9 +20,9 @@ import sys
 import yaml
 from measure import FOLDER, HERE, ROOT, Cost, Play, hosts, in_turn, say
 
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(ROOT))
 
-from demo_pki import make_pki
+from tools.demo.pki import make_pki
 
 GROUP = "bench-fleet"
 IMAGE = "mlops-hosts-bench"
@@ -129,7 +129,7 @@ def _up(wanted: dict[str, dict[str, object]]) -> None:
 def _make_models() -> None:
     """The same as the demo's; broken.gguf is only published."""
     for name, options in {"good": ["--seed=1"], "broken": ["--broken=says-nothing"]}.items():
-        program = [sys.executable, str(ROOT / "tools" / "tiny_model.py"), *options]
+        program = [sys.executable, str(ROOT / "tools" / "fakes" / "tiny_model.py"), *options]
         subprocess.run([*program, str(FOLDER / f"{name}.gguf")], check=True, stdout=subprocess.DEVNULL)
 
 

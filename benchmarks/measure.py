@@ -119,9 +119,9 @@ def say(text: str) -> None:
 
 
 def hosts(*argv: str, stdin: str | None = None) -> str:
-    """tools/hosts.py; its output."""
-    program = [sys.executable, str(ROOT / "tools" / "hosts.py")]
-    done = subprocess.run([*program, *argv], input=stdin, stdout=subprocess.PIPE, text=True, check=False)
+    """tools.hosts; its output."""
+    program = [sys.executable, "-m", "tools.hosts"]
+    done = subprocess.run([*program, *argv], cwd=ROOT, input=stdin, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"bench: hosts.py {argv[0]} answered {done.returncode}")
+        raise SystemExit(f"bench: tools.hosts {argv[0]} answered {done.returncode}")
     return done.stdout

@@ -5,7 +5,7 @@
 
     scenario.py                  all scenarios but those that run by name only
     scenario.py NAME ...         these
-    scenario.py --keep NAME      leave the hosts there, to look at them (hosts.py ps, hosts.py down --group NAME)
+    scenario.py --keep NAME      leave the hosts there, to look at them (python -m tools.hosts ps, down --group NAME)
 
 Order: create and prepare, check on the fresh host, converge, idempotence, check on the converged host, verify, absent,
 absent again, in some back again, destroy. Molecule runs all of it in one call, since each costs it two seconds of a
@@ -182,11 +182,11 @@ class Scenario:
         )
 
     def _clear(self) -> None:
-        argv = [sys.executable, str(ROOT / "tools/hosts.py"), "down", "--group", self.name]
+        argv = [sys.executable, "-m", "tools.hosts", "down", "--group", self.name]
         with open(self.log, "a") as log:
             log.write(f"\n==== {' '.join(argv[1:])}\n")
             log.flush()
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, check=False)
         if done.returncode:
             raise Failure(f"destroy failed with exit code {done.returncode}")
         # Molecule must not remember that these hosts were created and prepared.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 import reliability
-from docker_engine import only_one
 from host import FaultHost, make_repository
+
+from tools.hosts.docker_engine import only_one
 
 
 @pytest.fixture(scope="session")

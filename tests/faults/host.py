@@ -22,12 +22,13 @@ from pathlib import Path
 
 import paramiko
 from docker.models.containers import Container
-from docker_engine import BUILD, ROOT, engine
-from host_group import PORT, Group, Host
-from host_image import USER
-from host_ssh import PRIVATE_KEY, archive, greets
-from warm_ansible import Process, Warm
 from wish import ANOTHER, REPOSITORY, SHARED_BEFORE, State, Wish, asked, expected, packages, wish
+
+from tools.hosts.docker_engine import BUILD, ROOT, engine
+from tools.hosts.group import PORT, Group, Host
+from tools.hosts.image import USER
+from tools.hosts.ssh import PRIVATE_KEY, archive, greets
+from tools.warm_ansible import Process, Warm
 
 HERE = Path(__file__).resolve().parent
 SUITE = "bookworm"
@@ -348,7 +349,7 @@ def make_repository() -> None:
     try:
         group.up([Host("repository", SUITE, volumes=(f"{folder}:{REPOSITORY}",))])
         container = group.client.containers.get(f"{group.network}-repository")
-        program = (ROOT / "tools/standin_repository.py").read_text()
+        program = (ROOT / "tools/fakes/standin_repository.py").read_text()
         container.put_archive("/", archive({"srv/make.py": program, "srv/packages.json": json.dumps(packages())}))
         script = (
             f"apt-get install -y -qq --no-install-recommends {' '.join(_PACKAGES_FOR_REPOSITORY)}"

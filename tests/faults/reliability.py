@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component.transaction import PHASES, STEPS
-from docker_engine import ROOT
 from host import LIMITS, SUITE
+
+from tools.hosts.docker_engine import ROOT
 
 PATH = ROOT / "docs/reliability.md"
 _WORDS = 240

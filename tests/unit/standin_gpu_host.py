@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Runner over the stand-ins of tools/standin_gpu_tools: they run in this process, on a state of their own."""
+"""A Runner over the stand-ins of tools/fakes/standin_gpu_tools: they run in this process, on a state of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import sys
 
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools"
+TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools" / "fakes"
 if str(TOOLS) not in sys.path:
     sys.path.append(str(TOOLS))
 PROGRAMS = importlib.import_module("standin_gpu_tools").PROGRAMS

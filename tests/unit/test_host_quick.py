@@ -29,7 +29,7 @@ def imported(tmp_path: pathlib.Path, name: str, value: int) -> str:
     file = tmp_path / name
     with zipfile.ZipFile(file, "w") as made:
         made.writestr("sent.py", f"VALUE = {value}\n")
-    argv = [sys.executable, "-c", PROGRAM, str(ROOT / "tools/host_quick"), str(tmp_path / "kept"), str(file)]
+    argv = [sys.executable, "-c", PROGRAM, str(ROOT / "tools/hosts/quick"), str(tmp_path / "kept"), str(file)]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
 
 

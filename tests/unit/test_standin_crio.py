@@ -14,7 +14,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tools"))
+sys.path.append(str(ROOT / "tools" / "fakes"))
 import standin_crio  # noqa: E402
 
 CASES = json.loads((ROOT / "tests/unit/data/crio/1.33.0/config.json").read_text())

@@ -14,7 +14,7 @@ import sys
 import pytest
 import yaml
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "standin_driver.py"
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "fakes" / "standin_driver.py"
 PLATFORMS = ("ubuntu", "debian", "el9", "el10")
 BESIDE = {
     570: {"nvidia-fabricmanager-570", "nvidia-imex-570", "libnvidia-nscq-570"},

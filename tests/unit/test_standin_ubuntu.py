@@ -14,7 +14,7 @@ import sys
 
 import pytest
 
-TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "standin_ubuntu.py"
+TOOL = pathlib.Path(__file__).resolve().parents[2] / "tools" / "fakes" / "standin_ubuntu.py"
 UPLOADS = ("6.8.0-88.89=570.172.08,580.95.05", "6.8.0-88.89+1=580.178.04,615.71.09")
 
 

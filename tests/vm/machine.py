@@ -16,10 +16,10 @@ import time
 import typing as t
 from pathlib import Path
 
-from docker_engine import BUILD, ROOT, engine
-from guest import Guest
-from host_group import Group, Host
-from host_ssh import archive
+from tools.hosts.docker_engine import BUILD, ROOT, engine
+from tools.hosts.group import Group, Host
+from tools.hosts.ssh import archive
+from tools.vm.guest import Guest
 
 # Where it is below the address of NVIDIA's repositories is theirs.
 REPOSITORIES = "/srv/nvidia"
@@ -193,9 +193,9 @@ def make_repository() -> Path:
     """The stand-in of NVIDIA's repository, packed; made once in a container, which is quicker than an emulated host."""
     folder = BUILD / "vm-repository"
     packed = folder / "repository.tar"
-    argv = [sys.executable, str(ROOT / "tools/standin_driver.py"), "debian", *BUILDS]
+    argv = [sys.executable, str(ROOT / "tools/fakes/standin_driver.py"), "debian", *BUILDS]
     recipe = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    program = (ROOT / "tools/standin_repository.py").read_text()
+    program = (ROOT / "tools/fakes/standin_repository.py").read_text()
     if packed.exists() and (folder / "recipe").read_text() == recipe + program:
         return packed
     shutil.rmtree(folder, ignore_errors=True)

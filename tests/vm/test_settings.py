@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 
-from docker_engine import ROOT
+from tools.hosts.docker_engine import ROOT
 
-TOOLS = ROOT / "tools/standin_gpu_tools"
+TOOLS = ROOT / "tools/fakes/standin_gpu_tools"
 INSTALL = ROOT / "molecule/shared/files/standin_gpu_install.py"
 SEEN = "/var/lib/standin-gpu-seen"
 # What a boot does to real GPUs, and a look at them before and after the unit of the role.

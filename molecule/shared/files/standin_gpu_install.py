@@ -2,7 +2,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put the stand-ins of tools/standin_gpu_tools on a test host, and let them play a machine.
+"""Put the stand-ins of tools/fakes/standin_gpu_tools on a test host, and let them play a machine.
 
     standin_gpu_install.py < wish.json
 

@@ -24,7 +24,7 @@ REPO = "acme/chat"
 def _load_standin():
     name = "mlops_hosts_hub_standin"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / "hub_standin.py")
+        spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / "fakes" / "hub_standin.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]

@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Virtual Debian hosts under QEMU, for what a container has not: kernels, modules, initramfs, boot loader, reboot.
 
-    vm.py up NAME               start one: two kernels with their headers, GRUB, nothing else than a test host has
-    vm.py inventory NAME        an Ansible inventory of it
-    vm.py ssh NAME [COMMAND]    log in, or run a command
-    vm.py console NAME          what its console said
-    vm.py ps                    what runs
-    vm.py down NAME             remove it; --all removes all
+python -m tools.vm, in the root of the checkout, with one of these:
+
+    up NAME               start one: two kernels with their headers, GRUB, nothing else than a test host has
+    inventory NAME        an Ansible inventory of it
+    ssh NAME [COMMAND]    log in, or run a command
+    console NAME          what its console said
+    ps                    what runs
+    down NAME             remove it; --all removes all
 
 Its processor is emulated, so that it runs where there is no KVM: it boots in a minute, and everything takes about ten
 times as long. The first one of a checkout takes some minutes; each starts as that one was when it had booted.
@@ -22,8 +24,9 @@ import sys
 
 import yaml
 from docker.errors import DockerException
-from docker_engine import Problem
-from guest import SUITE, Guest, guests
+
+from tools.hosts.docker_engine import Problem
+from tools.vm.guest import SUITE, Guest, guests
 
 
 def main(argv: list[str]) -> int:
@@ -64,7 +67,7 @@ def _console(options: argparse.Namespace) -> str:
     try:
         return Guest(options.name).console.read_text(errors="replace")
     except FileNotFoundError:
-        raise Problem(f"there is no virtual host {options.name}; start it: vm.py up {options.name}") from None
+        raise Problem(f"no virtual host {options.name}; start it: python -m tools.vm up {options.name}") from None
 
 
 def _ps(_options: argparse.Namespace) -> str:
@@ -76,7 +79,7 @@ def _ps(_options: argparse.Namespace) -> str:
 def _running(name: str) -> Guest:
     guest = Guest(name)
     if not guest.runs():
-        raise Problem(f"no virtual host {name} runs; start it: vm.py up {name}")
+        raise Problem(f"no virtual host {name} runs; start it: python -m tools.vm up {name}")
     return guest
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A certificate authority for tests and the demo: made on the spot, good for a year, trusted by nobody else.
 
-demo_pki.py DIRECTORY SERVER CLIENT ...    write ca.pem, and NAME.pem and NAME.key for each
+pki.py DIRECTORY SERVER CLIENT ...    write ca.pem, and NAME.pem and NAME.key for each
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ import subprocess
 from pathlib import Path
 
 import docker
-from docker_engine import BUILD, Problem, say
-from host_image import USER
+
+from tools.hosts.docker_engine import BUILD, Problem, say
+from tools.hosts.image import USER
 
 SIZE = 8 << 30
 # Room before the file system, for GRUB.

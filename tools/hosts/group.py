@@ -18,12 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
-from apt_mirror import machine_mirror
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from docker_engine import ROOT, Problem, only_one, say
-from host_image import USER, ensure, ensure_cache
-from host_ssh import PRIVATE_KEY, SSH_DIR, archive, free_port, greets, public_key
+
+from tools.hosts.apt_mirror import machine_mirror
+from tools.hosts.docker_engine import ROOT, Problem, only_one, say
+from tools.hosts.image import USER, ensure, ensure_cache
+from tools.hosts.ssh import PRIVATE_KEY, SSH_DIR, archive, free_port, greets, public_key
 
 GROUP, CHECKOUT, SPEC, PORT = "mlops.hosts", "mlops.hosts.checkout", "mlops.hosts.spec", "mlops.hosts.ssh"
 CACHE = "mlops-hosts-cache"
@@ -117,7 +118,7 @@ class Group:
                 children.setdefault(group, {"hosts": {}})["hosts"][host.name] = {}
         if not hosts:
             raise Problem(
-                f"no host of the group {self.name} runs; start some: hosts.py up --group {self.name} NAME=SUITE"
+                f"no host of {self.name} runs; start some: python -m tools.hosts up --group {self.name} NAME=SUITE"
             )
         connection = {
             "ansible_host": "127.0.0.1",

@@ -3,19 +3,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real Debian hosts with systemd and SSH, in containers, for tests and for the demo.
 
-    hosts.py images                                  make the images of all suites
-    hosts.py up --group demo web=trixie gpu=forky    start hosts; those of one group reach each other by name
-    hosts.py up --group demo --spec FILE             the same, with options per host (see below; - is standard input)
-    hosts.py inventory --group demo                  an Ansible inventory of the group
-    hosts.py snapshot --group demo web IMAGE         make an image of a host that runs, for other hosts to start from
-    hosts.py forget IMAGE                            remove such an image
-    hosts.py ps                                      what runs
-    hosts.py down --group demo                       remove the group's hosts, with their volumes and their network
-    hosts.py clean                                   remove all groups of this checkout, and stop-engine
-    hosts.py stop-engine                             stop the Docker engine, if it was started from here
+python -m tools.hosts, in the root of the checkout, with one of these:
+
+    images                                  make the images of all suites
+    up --group demo web=trixie gpu=forky    start hosts; those of one group reach each other by name
+    up --group demo --spec FILE             the same, with options per host (see below; - is standard input)
+    inventory --group demo                  an Ansible inventory of the group
+    snapshot --group demo web IMAGE         make an image of a host that runs, for other hosts to start from
+    forget IMAGE                            remove such an image
+    ps                                      what runs
+    down --group demo                       remove the group's hosts, with their volumes and their network
+    clean                                   remove all groups of this checkout, and stop-engine
+    stop-engine                             stop the Docker engine, if it was started from here
 
 A spec is a YAML or JSON list: name, suite, and where needed stock (true: as Debian ships it; tests mostly take a quick
-host, see host_image.py), image (of a snapshot), groups (of the inventory), volumes
+host, see image.py), image (of a snapshot), groups (of the inventory), volumes
 ("/path" for a fresh one, or "/here:/there[:ro]"), tmpfs ("/path[:options]"), cap_drop, publish ({port in the host: port
 on 127.0.0.1}), vars (of the inventory). What a group has is written in labels of its containers; nothing else remembers
 it.
@@ -29,9 +31,10 @@ from pathlib import Path
 
 import yaml
 from docker.errors import DockerException
-from docker_engine import Problem, answering, engine, stop
-from host_group import Group, Host, forget, groups, remove_cache
-from host_image import SUITES, ensure
+
+from tools.hosts.docker_engine import Problem, answering, engine, stop
+from tools.hosts.group import Group, Host, forget, groups, remove_cache
+from tools.hosts.image import SUITES, ensure
 
 
 def main(argv: list[str]) -> int:

@@ -12,8 +12,8 @@ import subprocess
 import tarfile
 from collections.abc import Mapping
 
-from docker_engine import BUILD, Problem, need, only_one
-from host_image import USER
+from tools.hosts.docker_engine import BUILD, Problem, need, only_one
+from tools.hosts.image import USER
 
 SSH_DIR = BUILD / "ssh"
 PRIVATE_KEY = SSH_DIR / "id_ed25519"

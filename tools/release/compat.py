@@ -16,7 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
 LOG = BUILD / "log" / "molecule-component.log"
 # Versions of ansible-core, and the Pythons that their controllers may have.
@@ -25,7 +25,7 @@ CORES = {
     "2.20": ("3.12", "3.13", "3.14"),
     "2.21": ("3.12", "3.13", "3.14"),
 }
-# What tools/scenario.py and tools/hosts.py need besides.
+# What tools/scenario.py and tools.hosts need besides.
 NEEDED = ("molecule", "docker")
 
 

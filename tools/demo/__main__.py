@@ -4,8 +4,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The main job on this machine: two ML hosts and a log host, configured by the collection's own playbook.
 
-    demo.py up      start the hosts, run playbooks/site.yml, ask the models, roll out a bad model and see it refused
-    demo.py down    remove the hosts
+python -m tools.demo, in the root of the checkout, with one of these:
+
+    up      start the hosts, run playbooks/site.yml, ask the models, roll out a bad model and see it refused
+    down    remove the hosts
 
 The models are tiny and random, made here; the server, systemd, TLS and the logs are real. What is made lies in
 .build/demo: the inventory, the secrets, the models and the logs of each step.
@@ -26,11 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from demo_pki import make_pki
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.demo.pki import make_pki
+
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".build" / "demo"
-DEMO = ROOT / "tools" / "demo"
+DEMO = Path(__file__).resolve().parent
 GROUP = "demo"
 ML_HOSTS = ("ml1", "ml2")
 LOG_HOST = "loghost"
@@ -95,7 +98,7 @@ def make_models() -> None:
     for name, options in MODELS.items():
         path = FOLDER / f"{name}.gguf"
         if not path.exists():
-            run("model", [sys.executable, str(ROOT / "tools" / "tiny_model.py"), *options, str(path)])
+            run("model", [sys.executable, str(ROOT / "tools" / "fakes" / "tiny_model.py"), *options, str(path)])
 
 
 def make_secrets() -> None:
@@ -148,7 +151,7 @@ def report(answers: list[dict[str, Any]], changed: dict[str, int], took: float) 
     print(f"bad model: refused and rolled back in {took:.0f} s; the old one answers")
     print(
         "\nLook around:\n"
-        "  .venv/bin/python tools/hosts.py ps\n"
+        "  .venv/bin/python -m tools.hosts ps\n"
         "  .venv/bin/ansible -i .build/demo/hosts.yml ml1 -b -a 'systemctl status mlops-model-chat'\n"
         f"  .venv/bin/ansible -i .build/demo/hosts.yml {LOG_HOST} -b -a 'ls -R /var/log/mlops'\n"
         "Take it down: make demo-down",
@@ -175,14 +178,15 @@ def ansible(playbook: Path, *options: str) -> list[str]:
 
 def hosts(*argv: str, stdin: str | None = None) -> str:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "hosts.py"), *argv],
+        [sys.executable, "-m", "tools.hosts", *argv],
+        cwd=ROOT,
         input=stdin,
         stdout=subprocess.PIPE,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise Failed(f"the hosts could not be managed: hosts.py {argv[0]} answered {done.returncode}")
+        raise Failed(f"the hosts could not be managed: tools.hosts {argv[0]} answered {done.returncode}")
     return done.stdout
 
 

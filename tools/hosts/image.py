@@ -21,9 +21,10 @@ from pathlib import Path
 import certifi
 import docker
 import requests
-from apt_mirror import KEYRING, Mirror, machine_mirror
 from docker.errors import DockerException, ImageNotFound
-from docker_engine import BUILD, ROOT, Problem, need, only_one, say
+
+from tools.hosts.apt_mirror import KEYRING, Mirror, machine_mirror
+from tools.hosts.docker_engine import BUILD, ROOT, Problem, need, only_one, say
 
 SUITES = ("bookworm", "trixie", "forky")
 PULL_LIMIT_S = 15
@@ -69,7 +70,7 @@ _LISTED = [
     *("rsyslog.*", "syslog-ng-core", "logrotate", "openssl", "apache2-utils", "haproxy", "llama.cpp"),
     *("acl", "curl", "wget", "rsync", "socat", "strace", "jq", "zip", "zstd", "libfaketime", "attr"),
 ]
-# A host with kernels and a boot loader of its own, for tools/guest.py: the two newest kernels that the mirror has. Its
+# A host with kernels and a boot loader of its own, for tools/vm/: the two newest kernels that the mirror has. Its
 # initramfs holds what QEMU's machine needs and no more, so that it is made and read quickly. A kernel's package would
 # install GRUB where it runs, which here is a container: its images are made, and laid on the disk later.
 _GUEST = (
@@ -171,7 +172,8 @@ def ensure_cache(client: docker.DockerClient) -> str:
 def ensure_guest(client: docker.DockerClient, suite: str) -> str:
     """The image whose files a virtual host of the suite has."""
     mirror = machine_mirror()
-    standin = {f"usr/src/standin-gpu/{path.name}": path.read_text() for path in (ROOT / "tools/standin_gpu").iterdir()}
+    sources = ROOT / "tools/fakes/standin_gpu"
+    standin = {f"usr/src/standin-gpu/{path.name}": path.read_text() for path in sources.iterdir()}
     files = {**_host_files(), **standin}
     return _image(client, f"mlops-hosts-{suite}-guest", suite, _GUEST, _HOST_PACKAGES, files, mirror)
 
@@ -180,7 +182,7 @@ def _host(client: docker.DockerClient, suite: str, stock: bool, mirror: Mirror |
     image = _image(client, f"mlops-hosts-{suite}", suite, _HOST, _HOST_PACKAGES, _host_files(), mirror)
     if stock:
         return image
-    files = {target: (ROOT / "tools/host_quick" / name).read_text() for name, target in _QUICK_FILES.items()}
+    files = {target: (ROOT / "tools/hosts/quick" / name).read_text() for name, target in _QUICK_FILES.items()}
     files |= _QUICK_SETTINGS
     return _image(client, f"mlops-hosts-{suite}-quick", suite, _QUICK, ["|".join(_LISTED)], files, mirror, base=image)
 

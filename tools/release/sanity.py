@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / ".build" / "sanity"
 LOG = ROOT / ".build" / "log" / "sanity.log"
 NAME = "mlops.hosts"

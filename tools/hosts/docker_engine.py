@@ -19,7 +19,7 @@ from pathlib import Path
 import docker
 from docker.errors import DockerException
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
 PID_FILE = BUILD / "dockerd.pid"
 LOG_FILE = BUILD / "dockerd.log"

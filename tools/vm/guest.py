@@ -16,10 +16,10 @@ import time
 import typing as t
 from pathlib import Path
 
-from docker_engine import BUILD, ROOT, Problem, engine, need, only_one, say, start_time
-from guest_disk import make_disk
-from host_image import USER, ensure_guest
-from host_ssh import PRIVATE_KEY, free_port, greets, public_key
+from tools.hosts.docker_engine import BUILD, ROOT, Problem, engine, need, only_one, say, start_time
+from tools.hosts.image import USER, ensure_guest
+from tools.hosts.ssh import PRIVATE_KEY, free_port, greets, public_key
+from tools.vm.disk import make_disk
 
 SUITE = "bookworm"
 FOLDER = BUILD / "vm"
@@ -200,7 +200,7 @@ def ensure_base() -> Path:
     with only_one("guest"):
         image = ensure_guest(engine(), SUITE)
         version = subprocess.run([QEMU[0], "--version"], capture_output=True, text=True, check=True).stdout
-        inputs = (image, key, version, QEMU, (ROOT / "tools/guest_disk.py").read_text())
+        inputs = (image, key, version, QEMU, (ROOT / "tools/vm/disk.py").read_text())
         recipe = hashlib.sha256(repr(inputs).encode()).hexdigest()[:12]
         base = FOLDER / f"base-{recipe}.qcow2"
         if base.exists():
