@@ -23,10 +23,6 @@ options:
     type: str
     choices: [nvidia, amd]
     default: nvidia
-  timeout_s:
-    description: Seconds that each command may take.
-    type: int
-    default: 60
   _paths:
     description: Filled in by the action plugin with more paths that it asks about. Not for use.
     type: list
@@ -34,18 +30,12 @@ options:
     default: []
 attributes:
   async:
-    description: It does not run in the background.
+    description: Supports being used with the C(async) keyword.
     support: none
-  check_mode:
-    description: It changes nothing.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Linux.
-    platforms: linux
-    support: full
+extends_documentation_fragment:
+  - mlops.hosts._attributes.action
+  - mlops.hosts._attributes.read_only
+  - mlops.hosts._commands
 notes:
   - The specifications are YAML, which is parsed on the controller as container engines parse it. The host needs no
     parser.

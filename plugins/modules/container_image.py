@@ -26,24 +26,19 @@ options:
       - For V(containerd) they lie in the namespace C(k8s.io), and registries are looked up in
         C(/etc/containerd/certs.d).
       - V(crio) is asked by C(crictl), which Kubernetes has in its package C(cri-tools).
-    type: str
-    choices: [docker, podman, containerd, crio]
-    default: docker
   timeout_s:
     description: How long one image may take, in seconds.
     type: int
     default: 3600
 attributes:
   check_mode:
-    description: Tells what would be pulled. Whether the registry has it is not asked.
-    support: full
+    details: Tells what would be pulled. The registry is not asked whether it has it.
   diff_mode:
-    description: There is nothing to show.
     support: none
-  platform:
-    description: Linux.
-    platforms: linux
-    support: full
+    details: RV(pulled) says it all.
+extends_documentation_fragment:
+  - mlops.hosts._attributes
+  - mlops.hosts._container_engine
 notes:
   - Logins and certificates are the engine's own. The role P(mlops.hosts.container_runtime#role) lays them down.
 seealso:

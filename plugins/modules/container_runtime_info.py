@@ -16,12 +16,9 @@ author:
 options:
   provider:
     description:
-      - The engine.
+      - The container engine.
       - Podman has no daemon, and containers of containerd and CRI-O go on without it, so of these only RV(mounts) is
         told, and of containerd RV(configuration).
-    type: str
-    choices: [docker, podman, containerd, crio]
-    default: docker
   mounts:
     description: Paths of which RV(mounts) tells whether they are mount points.
     type: list
@@ -32,17 +29,9 @@ options:
       - Text of C(/etc/containerd/mlops-hosts/settings.toml). RV(configuration.effective) tells what containerd would
         run with if that were the file. Nothing is written to C(/etc/containerd).
     type: str
-attributes:
-  check_mode:
-    description: It changes nothing.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  platform:
-    description: Linux with systemd.
-    platforms: linux
-    support: full
+extends_documentation_fragment:
+  - mlops.hosts._attributes.read_only
+  - mlops.hosts._container_engine
 notes:
   - It needs root, and fails without it. Other users are told nothing by the engine, and less than there is by files.
 seealso:

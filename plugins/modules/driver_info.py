@@ -31,21 +31,10 @@ options:
     type: str
     choices: [open, proprietary]
   timeout_s:
-    description: Seconds that each command may take.
-    type: int
     default: 30
-attributes:
-  check_mode:
-    description: Can run in check mode and give the same answer, as it only reads.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed in diff mode.
-    support: none
-    details: It changes nothing.
-  platform:
-    description: Target operating systems.
-    platforms: linux
-    support: full
+extends_documentation_fragment:
+  - mlops.hosts._attributes.read_only
+  - mlops.hosts._commands
 notes:
   - Without root RV(users) is null. Where the configuration of the boot loader, the data of InfiniBand devices or
     another file that counts is for root only, the module fails without root, and names it.

@@ -23,22 +23,9 @@ options:
     description: Where sysfs is mounted. For containers that see the host's at another place.
     type: path
     default: /sys
-  timeout_s:
-    description: Seconds that each command may take. A driver in trouble can make C(nvidia-smi) hang for ever.
-    type: int
-    default: 60
-attributes:
-  check_mode:
-    description: Can run in check mode and give the same answer, as it only reads.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed in diff mode.
-    support: none
-    details: It changes nothing.
-  platform:
-    description: Target operating systems.
-    platforms: linux
-    support: full
+extends_documentation_fragment:
+  - mlops.hosts._attributes.read_only
+  - mlops.hosts._commands
 notes:
   - SR-IOV virtual functions are counted only where a driver lists them, and in guests, to which they are the GPU.
   - NVSwitches and the audio functions of graphics boards are not GPUs.

@@ -20,18 +20,9 @@ author:
   - The mlops.hosts founders (@mlops-hosts)
 options:
   devices:
-    description:
-      - What is wished of which GPUs. What is left out is left alone.
-      - A GPU may be meant by several entries; that they disagree is an error.
-    type: list
-    elements: dict
-    required: true
     suboptions:
       select:
-        description:
-          - Which GPUs. A UUID, a PCI address, a pattern for the name of the model such as V(*A100*), or V(all).
-          - An index is refused, because it is not an identity. It changes when a GPU is added or lost.
-          - A selector that matches no GPU is an error that lists those there are.
+        description: Which GPUs. A UUID, a PCI address, a pattern for names of models such as V(*A100*), or V(all).
         type: str
         required: true
       persistence:
@@ -64,42 +55,17 @@ options:
   reset:
     description:
       - Whether a GPU that waits for a reset may be reset when no process uses it.
-      - A reset takes everything from the GPU that uses it, and destroys MIG instances. A GPU that has some is not
-        reset.
-    type: str
-    choices: [never, when_idle]
-    default: never
-  services:
-    description:
-      - Units that keep GPUs busy, such as V(nvidia-dcgm.service), V(nvidia-persistenced.service), exporters and model
-        servers. Those that run are stopped around a reset, in this order, and started again in
-        reverse order, also when it fails half-way.
-    type: list
-    elements: str
-    default: []
-  timeout_s:
-    description: Seconds that each command may take. A driver in trouble can make C(nvidia-smi) hang for ever.
-    type: int
-    default: 60
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed in diff mode.
-    support: full
-  platform:
-    description: Target operating systems.
-    platforms: linux
-    support: full
+      - A reset ends everything that uses the GPU, and destroys MIG instances. A GPU that has some is not reset.
+extends_documentation_fragment:
+  - mlops.hosts._attributes
+  - mlops.hosts._commands
+  - mlops.hosts._gpu_devices
 notes:
   - No driver tells which clocks are locked. What was locked is kept in C(/run/mlops.hosts/gpu_clocks.json), and
     counts for the same boot, the same load of the kernel module, and as long as persistence mode is on. Clocks that
     somebody else locks or lets go are not seen, and neither is a reset by somebody else.
-  - NVIDIA only.
 seealso:
   - module: mlops.hosts.mig_layout
-  - module: mlops.hosts.gpu_info
 """
 
 EXAMPLES = r"""

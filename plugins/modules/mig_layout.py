@@ -22,16 +22,9 @@ author:
   - The mlops.hosts founders (@mlops-hosts)
 options:
   devices:
-    description: What is wished of which GPUs. GPUs that no entry means are left alone.
-    type: list
-    elements: dict
-    required: true
     suboptions:
       select:
-        description:
-          - Which GPUs. A UUID, a PCI address, a pattern for the name of the model such as V(*A100*), or V(all).
-          - An index is refused, because it is not an identity. It changes when a GPU is added or lost.
-          - A selector that matches no GPU is an error that lists those there are.
+        description: Which GPUs. A UUID, a PCI address, a pattern for names of models such as V(*A100*), or V(all).
         type: str
         required: true
       layout:
@@ -46,46 +39,24 @@ options:
     description:
       - Whether a GPU that waits for a reset may be reset when no process uses it.
       - The Ampere generation resets a GPU that changes its MIG mode by itself. Where it cannot, the mode waits.
-    type: str
-    choices: [never, when_idle]
-    default: never
-  services:
-    description:
-      - Units that keep GPUs busy, such as V(nvidia-dcgm.service), V(nvidia-persistenced.service), exporters and model
-        servers. Those that run are stopped when programs would notice the change, in this order, and started again in
-        reverse order, also when it fails half-way.
-    type: list
-    elements: str
-    default: []
   cdi_refresh:
     description: Whether C(nvidia-cdi-refresh.service), where the host has it, is restarted after a change.
     type: bool
     default: true
-  timeout_s:
-    description: Seconds that each command may take. A driver in trouble can make C(nvidia-smi) hang for ever.
-    type: int
-    default: 60
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
     details: >-
       Where the driver lists no profiles as long as MIG mode is off, whether the geometry fits is not known
       before.
-  diff_mode:
-    description: Will return details on what has changed in diff mode.
-    support: full
-  platform:
-    description: Target operating systems.
-    platforms: linux
-    support: full
+extends_documentation_fragment:
+  - mlops.hosts._attributes
+  - mlops.hosts._commands
+  - mlops.hosts._gpu_devices
 notes:
   - Ampere keeps MIG mode over a reboot. From Hopper on it lasts as long as the kernel module is loaded.
   - A GPU that changes its mode may lose its other settings; run M(mlops.hosts.gpu_settings) after this module.
-  - NVIDIA only.
 seealso:
   - module: mlops.hosts.gpu_settings
-  - module: mlops.hosts.gpu_info
 """
 
 EXAMPLES = r"""

@@ -180,17 +180,15 @@ options:
     default: 120
 attributes:
   check_mode:
-    description:
-      - Reports the plan. Sources are asked for what they have, no model data is fetched, and nothing is written.
+    details:
+      - Sources are asked for what they have, no model data is fetched, and nothing is written.
       - The sha256 of small files of a hub is not known before they were fetched.
-    support: full
   diff_mode:
-    description: The diff is the plan.
-    support: full
+    details: The diff is the plan.
   platform:
-    description: Target operating systems. The file system of the store must have hard links.
-    platforms: linux
-    support: full
+    details: The file system of the store must have hard links.
+extends_documentation_fragment:
+  - mlops.hosts._attributes
 notes:
   - The owner of the store can change what it holds. Run no service as that user; give services the group.
   - A download needs room for the new files next to the old ones. It is checked before the first byte.

@@ -15,20 +15,9 @@ description:
 version_added: 0.1.0
 author:
   - The mlops.hosts founders (@mlops-hosts)
-attributes:
-  check_mode:
-    description: It changes nothing.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
-  action:
-    description: All of it is done by an action plugin.
-    support: full
-  platform:
-    description: Linux.
-    platforms: linux
-    support: full
+extends_documentation_fragment:
+  - mlops.hosts._attributes.action
+  - mlops.hosts._attributes.read_only
 """
 
 EXAMPLES = r"""

@@ -25,16 +25,10 @@ options:
     elements: int
     default: []
 attributes:
-  check_mode:
-    description: It changes nothing.
-    support: full
-  diff_mode:
-    description: There is nothing to show.
-    support: none
   platform:
-    description: Linux, for it reads C(/proc).
-    platforms: linux
-    support: full
+    details: It reads C(/proc).
+extends_documentation_fragment:
+  - mlops.hosts._attributes.read_only
 notes:
   - Without root, the processes of other users are not seen; then RV(listeners[].pid), RV(listeners[].process) and
     RV(listeners[].unit) are null. A path in a folder that is for root only makes the module fail.

@@ -21,19 +21,13 @@ options:
     type: str
     required: true
 attributes:
-  check_mode:
-    description: The host is compared, and asked for conflicts.
-    support: full
   diff_mode:
-    description: As that of M(mlops.hosts.component).
-    support: full
-  action:
-    description: An action plugin builds the component, and runs modules.
-    support: full
+    details: As that of M(mlops.hosts.component).
   platform:
-    description: Linux with systemd.
-    platforms: linux
-    support: full
+    details: Linux with systemd.
+extends_documentation_fragment:
+  - mlops.hosts._attributes.action
+  - mlops.hosts._attributes
 """
 
 EXAMPLES = r"""

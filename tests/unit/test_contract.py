@@ -143,21 +143,37 @@ def action_groups_list_every_module(root: pathlib.Path) -> t.Iterator[str]:
     yield from (f"{name}: is in an action group and is no module" for name in sorted(listed - there))
 
 
+def constants(body: t.Iterable[ast.stmt]) -> dict[str, t.Any]:
+    return {
+        target.id: node.value.value
+        for node in body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def fragment(root: pathlib.Path, name: str) -> dict[str, t.Any]:
+    """A documentation fragment of this collection, named as ``extends_documentation_fragment`` names it."""
+    _namespace, _collection, file, *part = name.split(".")
+    (body,) = (
+        node.body
+        for node in ast.parse((root / f"plugins/doc_fragments/{file}.py").read_text()).body
+        if isinstance(node, ast.ClassDef)
+    )
+    return t.cast("dict[str, t.Any]", yaml.safe_load(constants(body)["".join(part).upper() or "DOCUMENTATION"]))
+
+
 def every_module_is_documented(root: pathlib.Path) -> t.Iterator[str]:
     for path in modules(root):
-        texts = {
-            target.id: node.value.value
-            for node in ast.parse(path.read_text()).body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
+        texts = constants(ast.parse(path.read_text()).body)
         for name in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
             if not str(texts.get(name, "")).strip():
                 yield f"{path.stem}: has no {name}"
-        attributes = (yaml.safe_load(texts.get("DOCUMENTATION", "")) or {}).get("attributes") or {}
+        documented = yaml.safe_load(texts.get("DOCUMENTATION", "")) or {}
+        extended = [fragment(root, name) for name in documented.get("extends_documentation_fragment") or []]
         for name in ("check_mode", "diff_mode"):
-            if "support" not in (attributes.get(name) or {}):
+            if not any("support" in (one.get("attributes") or {}).get(name, {}) for one in (documented, *extended)):
                 yield f"{path.stem}: does not say whether it supports {name}"
 
 
@@ -272,7 +288,11 @@ BROKEN = {
         'EXAMPLES = "- known:"\nRETURN = "x: {}"\ndef main():\n    usual_umask()\n'
     ),
     "plugins/modules/mute.py": (
-        'DOCUMENTATION = "attributes: {diff_mode: {support: full}}"\nEXAMPLES = ""\ndef main():\n    pass\n'
+        'DOCUMENTATION = "extends_documentation_fragment: [x.y._a.diff]"\nEXAMPLES = ""\ndef main():\n    pass\n'
+    ),
+    "plugins/doc_fragments/_a.py": (
+        'class ModuleDocFragment:\n    DIFF = "attributes: {diff_mode: {support: full}}"\n'
+        '    DOCUMENTATION = "attributes: {check_mode: {support: full}}"\n'
     ),
     "plugins/modules/_private.py": "",
     "plugins/modules/_far.py": "from ..plugin_utils._fast_check import fast_check\n",

@@ -11,6 +11,7 @@ import time
 import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.mlops.hosts.plugins.doc_fragments._commands import ModuleDocFragment
 from ansible_collections.mlops.hosts.plugins.modules import gpu_info
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     pci_device,
@@ -88,7 +89,8 @@ def test_returned_keys_are_documented(run_module, tmp_path):
     assert set(documented) == set(result) - {"changed", "invocation"}
     assert list(documented["gpus"]["contains"]) == list(result["gpus"][0])
     assert set(documented["driver"]["contains"]) == set(result["driver"])
-    assert set(yaml.safe_load(gpu_info.DOCUMENTATION)["options"]) == set(gpu_info.SPEC)
+    texts = (gpu_info.DOCUMENTATION, ModuleDocFragment.DOCUMENTATION)
+    assert {name for text in texts for name in yaml.safe_load(text)["options"]} == set(gpu_info.SPEC)
 
 
 def test_the_core_needs_no_ansible():

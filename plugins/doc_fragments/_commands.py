@@ -1,0 +1,17 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""The options of modules that run the commands of a driver."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  timeout_s:
+    description: Seconds that each command may take. A driver in trouble can make its tools hang for ever.
+    type: int
+    default: 60
+"""
