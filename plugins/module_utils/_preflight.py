@@ -49,7 +49,7 @@ class _Socket(t.NamedTuple):
     inode: str
 
 
-def look_at(path: str) -> Path:
+def inspect(path: str) -> Path:
     try:
         found = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

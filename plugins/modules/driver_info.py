@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: driver_info
 short_description: Tell which GPU driver a host has, and whether it will work after the next boot
 description:
-  - Compares the driver that is wanted, the one that is installed, the one that is loaded, and the one that is built for
-    each installed kernel, and gives one verdict with its reasons and the next step.
+  - Compares the driver that is desired, the one that is installed, the one that is loaded, and the one that is built
+    for each installed kernel, and gives one verdict with its reasons and the next step.
   - It needs no driver and no GPU, and changes nothing. A host without either is not an error.
   - NVIDIA's driver, and AMD's C(amdgpu-dkms).
 version_added: 0.1.0
@@ -24,10 +24,10 @@ options:
     choices: [auto, nvidia, amd]
     default: auto
   version:
-    description: The version that is wanted, a branch such as V(580) or exact such as V(580.178.04).
+    description: The version that is desired, a branch such as V(580) or exact such as V(580.178.04).
     type: str
   flavour:
-    description: The kernel module that is wanted, NVIDIA only.
+    description: The kernel module that is desired, NVIDIA only.
     type: str
     choices: [open, proprietary]
   timeout_s:
@@ -56,7 +56,7 @@ EXAMPLES = r"""
     that: driver_info.verdict == "ok"
     fail_msg: "{{ driver_info.reasons | join(' ') }} {{ driver_info.next_step }}"
 
-- name: Compare it with what is wanted
+- name: Compare it with what is desired
   mlops.hosts.driver_info:
     version: "580"
     flavour: open
@@ -90,7 +90,7 @@ next_step:
   description: What to do about the verdict. V(null) where nothing is to be done.
   returned: success
   type: str
-wanted:
+desired:
   description: What was asked for.
   returned: success
   type: dict
@@ -350,8 +350,8 @@ disruption:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._driver.info import collect
-from ..module_utils._driver.model import Wish, as_result
-from ..module_utils._driver.verdict import judge
+from ..module_utils._driver.types import Desired, as_result
+from ..module_utils._driver.verdict import diagnose
 from ..module_utils._errors import HostError
 from ..module_utils._runner import ModuleRunner
 
@@ -365,12 +365,12 @@ SPEC = {
 
 def main() -> None:
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    wish = Wish(module.params["version"], module.params["flavour"])
+    desired = Desired(module.params["version"], module.params["flavour"])
     try:
         state = collect(ModuleRunner(module), vendor=module.params["vendor"], timeout_s=module.params["timeout_s"])
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    module.exit_json(changed=False, **as_result(state, wish, judge(state, wish)))
+    module.exit_json(changed=False, **as_result(state, desired, diagnose(state, desired)))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gpu_settings
-short_description: Bring NVIDIA GPUs to the settings that are wished, and believe the device only
+short_description: Bring NVIDIA GPUs to the settings that are desired, and believe the device only
 description:
   - Sets persistence mode, power limit, compute mode, ECC and locked clocks of GPUs that are named by what does not
     change.
@@ -193,7 +193,7 @@ disruptive:
   returned: always
   type: bool
 drift:
-  description: Each difference between the wish and the host before the run, one entry per attribute.
+  description: Each difference between the desired and the host before the run, one entry per attribute.
   returned: always
   type: list
   elements: dict
@@ -202,7 +202,7 @@ drift:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
-from ..module_utils._gpu_settings.outcome import Options
+from ..module_utils._gpu_settings.result import Options
 from ..module_utils._gpu_settings.settings_apply import converge
 from ..module_utils._gpu_settings.smi import Smi
 from ..module_utils._runner import ModuleRunner
@@ -232,10 +232,10 @@ def main() -> None:
     options = Options(reset=asked["reset"] == "when_idle", services=tuple(asked["services"]))
     try:
         smi = Smi(ModuleRunner(module), timeout_s=asked["timeout_s"])
-        outcome = converge(smi, asked["devices"], options, dry_run=module.check_mode).must()
+        result = converge(smi, asked["devices"], options, dry_run=module.check_mode).must()
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    module.exit_json(**outcome.as_result())
+    module.exit_json(**result.as_result())
 
 
 if __name__ == "__main__":

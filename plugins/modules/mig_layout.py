@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mig_layout
-short_description: Give NVIDIA GPUs the MIG geometry that is wished, and destroy only what differs
+short_description: Give NVIDIA GPUs the MIG geometry that is desired, and destroy only what differs
 description:
   - Partitions GPUs by the names of profiles, which are looked up on the device itself. Their numbers and sizes
     differ by model.
   - A geometry that is right is not touched, whatever order its instances were created in. Instances of profiles
-    that are still wished stay, with the programs on them; as few as can be are destroyed to make room.
+    that are still desired stay, with the programs on them; as few as can be are destroyed to make room.
   - A profile that the device does not have, or a geometry that does not fit on it, is refused before anything
     changes, and says what there is and what fits. Drivers that list profiles only with MIG mode on are asked after
-    it was switched on, and it is switched off again if the wish cannot be met.
+    it was switched on, and it is switched off again if the desired cannot be met.
   - Processes on what has to go are named by pid and program, and nothing changes.
   - Instances do not survive a reboot or a reset. The role P(mlops.hosts.gpu_settings#role) replays them.
 version_added: 0.1.0
@@ -170,7 +170,7 @@ disruptive:
   returned: always
   type: bool
 drift:
-  description: Each difference between the wish and the host before the run, one entry per attribute.
+  description: Each difference between the desired and the host before the run, one entry per attribute.
   returned: always
   type: list
   elements: dict
@@ -180,7 +180,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
 from ..module_utils._gpu_settings.mig_apply import converge
-from ..module_utils._gpu_settings.outcome import Options
+from ..module_utils._gpu_settings.result import Options
 from ..module_utils._gpu_settings.smi import Smi
 from ..module_utils._runner import ModuleRunner
 from ..module_utils._umask import usual_umask
@@ -209,10 +209,10 @@ def main() -> None:
     )
     try:
         smi = Smi(ModuleRunner(module), timeout_s=asked["timeout_s"])
-        outcome = converge(smi, asked["devices"], options, dry_run=module.check_mode).must()
+        result = converge(smi, asked["devices"], options, dry_run=module.check_mode).must()
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    module.exit_json(**outcome.as_result())
+    module.exit_json(**result.as_result())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ description:
   - Downloads go on where an earlier run was cut off.
   - Contents lie once in C(blobs), shared by all versions and artefacts. A version is a folder of hard links to them,
     so that a container or a hardened unit can read a version without seeing anything else. C(models/NAME/current)
-    points to the wanted version.
+    points to the desired version.
 version_added: 0.1.0
 author:
   - The mlops.hosts founders (@mlops-hosts)
@@ -34,7 +34,7 @@ options:
         required: true
       state:
         description:
-          - V(present) makes the wanted version complete and current.
+          - V(present) makes the desired version complete and current.
           - V(absent) removes all versions of the artefact, and the contents that nothing else uses.
         type: str
         choices: [present, absent]
@@ -127,8 +127,8 @@ options:
     type: path
   keep:
     description:
-      - How many versions besides the wanted one stay for each artefact in O(artifacts), newest first.
-      - Giving it also removes contents that no version uses, and what is left of downloads that are not wanted any
+      - How many versions besides the desired one stay for each artefact in O(artifacts), newest first.
+      - Giving it also removes contents that no version uses, and what is left of downloads that are not desired any
         more.
       - A version that a process has open or mapped, or that a systemd service names, stays until that has ended.
       - Without it, nothing is removed but what O(artifacts[].state=absent) asks for.
@@ -193,7 +193,7 @@ notes:
   - The owner of the store can change what it holds. Run no service as that user; give services the group.
   - A download needs room for the new files next to the old ones. It is checked before the first byte.
   - A server that has a version open, or whose configuration names its path, keeps working when O(artifacts) moves on;
-    set O(keep) so that the version before the wanted one stays as long as it may be needed.
+    set O(keep) so that the version before the desired one stays as long as it may be needed.
 """
 
 EXAMPLES = r"""
@@ -270,7 +270,7 @@ artifacts:
       type: str
       sample: /var/lib/mlops-models/models/chat/0e9e39f249a16976918f6564b8830bc894c89659
     current:
-      description: Link that points to the wanted version and moves on with it. Null when it is absent.
+      description: Link that points to the desired version and moves on with it. Null when it is absent.
       type: str
       sample: /var/lib/mlops-models/models/chat/current
     files:
@@ -354,8 +354,8 @@ from ..module_utils._errors import HostError
 from ..module_utils._http_module import ModuleFetch
 from ..module_utils._model import host
 from ..module_utils._model.arguments import EXCLUSIVE, SPEC
-from ..module_utils._model.artifact import World, ensure
-from ..module_utils._model.fast_check import requests, settings
+from ..module_utils._model.artifact import RunEnvironment, ensure
+from ..module_utils._model.fast_check import artifacts, settings
 from ..module_utils._umask import usual_umask
 
 
@@ -363,7 +363,7 @@ def main() -> None:
     usual_umask()
     module = AnsibleModule(SPEC, mutually_exclusive=EXCLUSIVE, supports_check_mode=True)
     given = module.params
-    world = World(
+    environment = RunEnvironment(
         fetch=ModuleFetch(ca_path=given["ca_path"]),
         clock=time.monotonic,
         now=time.time,
@@ -375,15 +375,15 @@ def main() -> None:
     try:
         tokens = [host.token(one) for one in (given, *given["artifacts"])]
         module.no_log_values.update(token for token in tokens if token)
-        asked = requests(given, tokens)
-        for request in asked:
-            if request.source and request.source.exposes_token:
-                module.warn(f"the token for {request.name} is sent unencrypted to {request.source.shown}")
+        asked = artifacts(given, tokens)
+        for artifact in asked:
+            if artifact.source and artifact.source.exposes_token:
+                module.warn(f"the token for {artifact.name} is sent unencrypted to {artifact.source.shown}")
         ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=module.check_mode)
-        outcome = ensure(asked, given["store"], ownership, world, settings(given), dry_run=module.check_mode)
+        result = ensure(asked, given["store"], ownership, environment, settings(given), dry_run=module.check_mode)
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    module.exit_json(**outcome.result)
+    module.exit_json(**result.result)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._preflight import listeners, look_at
+from ..module_utils._preflight import inspect, listeners
 from ..module_utils._privileges import denied
 
 
@@ -126,7 +126,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        paths = [dataclasses.asdict(look_at(path)) for path in module.params["paths"]]
+        paths = [dataclasses.asdict(inspect(path)) for path in module.params["paths"]]
         found = [dataclasses.asdict(item) for item in listeners(module.params["ports"])]
     except PermissionError as exc:
         module.fail_json(msg=str(denied(str(exc.filename))))

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu import amd, nvidia
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import PciDevice
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import PciDevice
 from ansible_collections.mlops.hosts.tests.unit.standin_gpu_host import StandinHost
 
 DRIVERS = ("515.105.01", "535.54.03", "570.148.08", "580.95.05", "595.91.07", "610.57.04")

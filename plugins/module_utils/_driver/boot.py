@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from . import files, versions
-from .model import Rule
+from .types import Rule
 
 _GRUBS = ("boot/grub", "boot/grub2")
 _LOADERS = ("boot", "efi", "boot/efi")

@@ -14,7 +14,7 @@ import os
 import re
 
 from . import files, versions
-from .model import Dkms, DkmsState, Vendor
+from .types import Dkms, DkmsState, Vendor
 
 _TREE = "var/lib/dkms"
 # nvidia-current, nvidia-current-open and nvidia-tesla are Debian's, each the name of a module's file; nvidia-fs is no

@@ -10,8 +10,8 @@ import typing as t
 
 from .._runner import Runner
 from . import files, versions
-from .model import FabricManager, Package
 from .packages import FABRIC_MANAGER
+from .types import FabricManager, Package
 
 _UNIT = "nvidia-fabricmanager.service"
 

@@ -53,7 +53,7 @@ def generation(pci_id: str) -> str | None:
 def flavour_for(
     generations: t.Mapping[str, str | None],
     branch: int | None = None,
-    wish: Flavour | None = None,
+    desired: Flavour | None = None,
     *,
     from_vendor: bool = True,
 ) -> Choice:
@@ -75,13 +75,13 @@ def flavour_for(
         )
     refusal = (
         _refuse_branch(known, branch)
-        or _refuse_wish(closed, opened, wish)
-        or _refuse_packages(branch, "proprietary" if closed else wish, from_vendor=from_vendor)
+        or _refuse_flavour(closed, opened, desired)
+        or _refuse_packages(branch, "proprietary" if closed else desired, from_vendor=from_vendor)
     )
     if refusal:
         return Choice(None, refusal, unknown)
-    if wish:
-        return Choice(wish, None, unknown)
+    if desired:
+        return Choice(desired, None, unknown)
     if unknown:
         return Choice(
             None,
@@ -108,13 +108,13 @@ def _refuse_branch(known: t.Mapping[str, str], branch: int | None) -> str | None
     return None
 
 
-def _refuse_wish(closed: t.Mapping[str, str], opened: t.Mapping[str, str], wish: Flavour | None) -> str | None:
-    if wish == "open" and closed:
+def _refuse_flavour(closed: t.Mapping[str, str], opened: t.Mapping[str, str], desired: Flavour | None) -> str | None:
+    if desired == "open" and closed:
         return (
             f"The open kernel module does not drive {_told(closed)}: it needs Turing or newer; "
             f"ask for the proprietary flavour, of branch {min(LAST_BRANCH[name] for name in closed.values())} or older."
         )
-    if wish == "proprietary" and opened:
+    if desired == "proprietary" and opened:
         return f"The proprietary kernel module does not drive {_told(opened)}; ask for the open flavour."
     return None
 
@@ -125,11 +125,11 @@ def _refuse_packages(branch: int | None, flavour: Flavour | None, *, from_vendor
     if flavour == "proprietary" and from_vendor and branch >= NO_PROPRIETARY_SINCE:
         return (
             f"NVIDIA's packages have no proprietary kernel module from branch {NO_PROPRIETARY_SINCE} on, and {branch} "
-            "is wanted; ask for the open flavour, or for branch 610 or older."
+            "is desired; ask for the open flavour, or for branch 610 or older."
         )
     if flavour == "open" and branch < OPEN_SINCE:
         return (
-            f"There is no open kernel module before branch {OPEN_SINCE}, and {branch} is wanted; "
+            f"There is no open kernel module before branch {OPEN_SINCE}, and {branch} is desired; "
             "ask for the proprietary flavour, or for a newer branch."
         )
     return None

@@ -10,7 +10,7 @@ import os
 
 from .._gpu import pci
 from . import files, generations
-from .model import Gpu, Vendor
+from .types import Gpu, Vendor
 
 _BUS = "sys/bus/pci/devices"
 _NVIDIA = "0x10de"

@@ -12,8 +12,8 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import Runner
-from . import boot, fabric, files, gpus, kernels, loaded, modules, packages, secure_boot, unattended, users
-from .model import Disruption, Package, State, Vendor
+from . import boot, device_holders, fabric, files, gpus, kernels, loaded, modules, packages, secure_boot, unattended
+from .types import Disruption, Package, State, Vendor
 
 
 def collect(
@@ -28,7 +28,7 @@ def collect(
     listed: dict[Vendor, tuple[Package, ...]] = {"nvidia": found.nvidia, "amd": found.amd}
     maker = _vendor(devices, listed) if vendor == "auto" else vendor
     installed, mismatches = (
-        packages.judge(listed[maker], maker, modules.chosen(root, maker)) if maker else packages.NOTHING
+        packages.compare(listed[maker], maker, modules.chosen(root, maker)) if maker else packages.NOTHING
     )
     releases = kernels.installed(root)
     next_kernel, rule = boot.next_kernel(root, releases)
@@ -48,7 +48,7 @@ def collect(
         secure_boot=secure,
         mok=secure_boot.mok(root, run, timeout_s, has_uefi=secure != "unsupported"),
         other_drivers=loaded.others(root, maker),
-        users=users.read(root, maker),
+        users=device_holders.read(root, maker),
         excluded_from_unattended=unattended.read(root, installed.packages, run, timeout_s),
         fabric_manager=fabric.read(root, nvswitches, installed.packages, run, timeout_s),
         mismatches=mismatches,

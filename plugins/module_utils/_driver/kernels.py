@@ -10,7 +10,7 @@ import re
 
 from .._runner import Runner
 from . import dkms, files, modules, versions
-from .model import Kernel, Vendor
+from .types import Kernel, Vendor
 
 _RESCUE = re.compile(r"0-rescue-")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from . import files
-from .model import Flavour, Loaded, Vendor
+from .types import Flavour, Loaded, Vendor
 
 _MODULES: dict[Vendor, str] = {"nvidia": "nvidia", "amd": "amdgpu"}
 # They take NVIDIA's GPUs.

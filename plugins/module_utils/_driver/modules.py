@@ -13,7 +13,7 @@ import typing as t
 from .._runner import NOT_FOUND, Runner, must
 from . import files, modprobe
 from .dkms import Known
-from .model import Flavour, Module, Origin, Vendor
+from .types import Flavour, Module, Origin, Vendor
 
 # Debian gives the file a name of its own, so that several can lie side by side.
 _FILES: dict[Vendor, re.Pattern[str]] = {

@@ -20,7 +20,7 @@ from .._component.packages import find_manager
 from .._errors import HostError
 from .._runner import Runner, must
 from . import files, versions
-from .model import Flavour, Installed, Mismatch, Package, Source, Vendor
+from .types import Flavour, Installed, Mismatch, Package, Source, Vendor
 
 # Asked for by pattern: a host has a thousand packages, and a few are of the driver.
 _PATTERNS = (
@@ -102,7 +102,7 @@ def read(root: str, run: Runner, timeout_s: float) -> Found:
     return Found(nvidia, amd, tuple(sorted(kernels)))
 
 
-def judge(packages: tuple[Package, ...], vendor: Vendor, chosen: str) -> tuple[Installed, tuple[Mismatch, ...]]:
+def compare(packages: tuple[Package, ...], vendor: Vendor, chosen: str) -> tuple[Installed, tuple[Mismatch, ...]]:
     """What is installed, and what does not fit to it. ``chosen`` is the module's name on disk."""
     there = [package for package in packages if is_there(package)]
     version = _user_space(there) if vendor == "nvidia" else _amdgpu(there)

@@ -11,7 +11,7 @@ import shlex
 
 from .._runner import NOT_FOUND, Runner
 from . import files
-from .model import Mok, SecureBoot
+from .types import Mok, SecureBoot
 
 _VARIABLE = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # Where DKMS and Ubuntu's shim keep it; the first that is there counts, and DKMS can be told of another.

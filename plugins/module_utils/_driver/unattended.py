@@ -14,8 +14,8 @@ import typing as t
 
 from .._runner import Runner
 from . import files
-from .model import Package
 from .packages import is_part
+from .types import Package
 
 # Files with the section that counts for all repositories; dnf-automatic's goes over dnf's own.
 _DNF_CONFIGS = (("etc/dnf/dnf.conf", "main"), ("etc/dnf/automatic.conf", "base"))

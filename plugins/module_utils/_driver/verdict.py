@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from . import generations, packages, versions
-from .model import Kernel, Module, State, Vendor, Verdict, Wish, Word
+from .types import Desired, Kernel, Module, State, Vendor, Verdict, Word
 
 # The most urgent first: a package that is half installed is mended before anything is built, and what is not built is
 # not booted.
@@ -32,9 +32,9 @@ class Finding:
     step: str | None = None
 
 
-def judge(state: State, wish: Wish) -> Verdict:
+def diagnose(state: State, desired: Desired) -> Verdict:
     """The most urgent finding gives the word, and the first of it that has one gives the next step."""
-    found = sorted(_findings(state, wish), key=lambda finding: _ORDER.index(finding.word))
+    found = sorted(_findings(state, desired), key=lambda finding: _ORDER.index(finding.word))
     word = found[0].word if found else "ok"
     if word == "ok":
         found.insert(0, Finding("ok", _praise(state)))
@@ -42,9 +42,9 @@ def judge(state: State, wish: Wish) -> Verdict:
     return Verdict(word, tuple(finding.reason for finding in found), step)
 
 
-def _findings(state: State, wish: Wish) -> t.Iterator[Finding]:
+def _findings(state: State, desired: Desired) -> t.Iterator[Finding]:
     if not _has_driver(state):
-        yield from _absent(state, wish)
+        yield from _absent(state, desired)
         yield from _notes(state)
         return
     yield from _failed_builds(state)
@@ -52,7 +52,7 @@ def _findings(state: State, wish: Wish) -> t.Iterator[Finding]:
     yield from _signatures(state)
     yield from _gpus(state)
     yield from _fabric_manager(state)
-    yield from _other_than_wanted(state, wish)
+    yield from _other_than_desired(state, desired)
     yield from _kernels(state)
     yield from _running(state)
     yield from _notes(state)
@@ -95,14 +95,14 @@ def _expected(state: State) -> str | None:
     return state.installed.version or of_module or on_disk
 
 
-def _absent(state: State, wish: Wish) -> t.Iterator[Finding]:
+def _absent(state: State, desired: Desired) -> t.Iterator[Finding]:
     name = _NAMES[state.vendor]
     left = [package.name for package in state.installed.packages if package.state == "config_files"]
     rest = f" Configuration of {_list(left)} is left." if left else ""
-    wanted = wish.version or wish.flavour
+    is_desired = desired.version or desired.flavour
     if parts := _parts(state):
         rest = f" Libraries or tools of one are installed ({_list(parts)}), and its kernel module is nowhere.{rest}"
-    if not state.gpus and not wanted:
+    if not state.gpus and not is_desired:
         yield Finding("absent", f"No GPU driver is installed, and no GPU is on the PCI bus.{rest}")
         return
     own = ""
@@ -111,23 +111,25 @@ def _absent(state: State, wish: Wish) -> t.Iterator[Finding]:
     elif state.loaded.module:
         own = f" Its module {state.loaded.version} is still loaded."
     gpus = f" for the {_count(len(state.gpus), f'{name} GPU')} on the PCI bus" if state.gpus else ""
-    yield Finding("absent", f"No {name} driver is installed{gpus}.{own}{rest}", f"Install {_called(state, wish)}.")
+    yield Finding("absent", f"No {name} driver is installed{gpus}.{own}{rest}", f"Install {_called(state, desired)}.")
     for other in state.other_drivers:
         yield Finding("ok", f"{other} is loaded, and must make way for the driver: that takes a reboot.")
 
 
-def _other_than_wanted(state: State, wish: Wish) -> t.Iterator[Finding]:
+def _other_than_desired(state: State, desired: Desired) -> t.Iterator[Finding]:
     have = _expected(state)
-    if wish.version and have and not versions.fits(have, wish.version):
-        yield Finding(
-            "absent", f"Driver {wish.version} is wanted, and {have} is installed.", f"Install {_called(state, wish)}."
-        )
-    flavour = state.installed.flavour
-    if wish.flavour and flavour and flavour != wish.flavour:
+    if desired.version and have and not versions.fits(have, desired.version):
         yield Finding(
             "absent",
-            f"The {wish.flavour} kernel module is wanted, and the {flavour} one is installed.",
-            f"Install {_called(state, wish)}.",
+            f"Driver {desired.version} is desired, and {have} is installed.",
+            f"Install {_called(state, desired)}.",
+        )
+    flavour = state.installed.flavour
+    if desired.flavour and flavour and flavour != desired.flavour:
+        yield Finding(
+            "absent",
+            f"The {desired.flavour} kernel module is desired, and the {flavour} one is installed.",
+            f"Install {_called(state, desired)}.",
         )
 
 
@@ -419,10 +421,10 @@ def _load(state: State) -> str:
     return f"Stop the driver's own daemons, unload {unload}, and load {name} again."
 
 
-def _called(state: State, wish: Wish) -> str:
-    words = ("the", _NAMES[state.vendor] if state.vendor else "GPU", "driver", wish.version)
+def _called(state: State, desired: Desired) -> str:
+    words = ("the", _NAMES[state.vendor] if state.vendor else "GPU", "driver", desired.version)
     name = " ".join(word for word in words if word)
-    return f"{name} with the {wish.flavour} kernel module" if wish.flavour else name
+    return f"{name} with the {desired.flavour} kernel module" if desired.flavour else name
 
 
 def _urgent_first(kernels: t.Sequence[Kernel]) -> list[Kernel]:

@@ -17,9 +17,9 @@ import typing as t
 from .._errors import CommandError
 from .._runner import Completed, Runner, must
 from . import values
-from .model import Driver, Gpu, PciDevice, Process
 from .pci import KERNEL_DRIVERS, normal_address
 from .tool import Answer, not_installed
+from .types import Driver, Gpu, PciDevice, Process
 
 _FAILED = "the state of the AMD GPUs could not be read"
 # Where JSON begins: not "[WARNING] ...", and not in the middle of a document that lost its head.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import Fault, Gpu, Health
+from .types import Fault, Gpu, Health
 
 # Recovery actions after which the GPU still computes, with less; all others, new ones too, mean that it does not.
 _STILL_WORKS = {"drain_p2p", "drain_and_reset", "recover_imex_domain"}
 
 
-def judge(gpu: Gpu) -> tuple[Health, tuple[str, ...]]:
+def check_health(gpu: Gpu) -> tuple[Health, tuple[str, ...]]:
     """The health and a sentence for each reason.
 
     A failed GPU must not be used; a degraded one works and wants attention.

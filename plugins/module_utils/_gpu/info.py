@@ -13,9 +13,9 @@ import typing as t
 from .._errors import HostError
 from .._runner import Runner
 from . import amd, nvidia, pci
-from .health import judge
-from .model import Driver, Fault, Gpu, PciDevice
+from .health import check_health
 from .tool import Answer
+from .types import Driver, Fault, Gpu, PciDevice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,5 +88,5 @@ def _as_result(gpu: Gpu) -> dict[str, t.Any]:
     # asdict keeps tuples; JSON has lists only, and a caller of the core should see what a playbook sees.
     result["mig_devices"] = list(result["mig_devices"])
     result["processes"] = list(result["processes"])
-    health, reasons = judge(gpu)
+    health, reasons = check_health(gpu)
     return {**result, "health": health, "health_reasons": list(reasons)}

@@ -16,9 +16,9 @@ import typing as t
 from .._errors import CommandError
 from .._runner import Completed, Runner, must
 from . import nvidia_xml
-from .model import Driver, Fault, Gpu
 from .pci import ADDRESS, normal_address
 from .tool import Answer, not_installed
+from .types import Driver, Fault, Gpu
 
 _FAILED = "the state of the NVIDIA GPUs could not be read"
 

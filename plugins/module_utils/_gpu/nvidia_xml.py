@@ -17,8 +17,8 @@ import xml.etree.ElementTree as ET
 from xml.sax.saxutils import escape, unescape
 
 from . import values
-from .model import Driver, Fault, Gpu, MigDevice, Process
 from .pci import normal_address
+from .types import Driver, Fault, Gpu, MigDevice, Process
 
 # (GPU UUID, index of the MIG device on that GPU) → (profile, UUID).
 MigNames = t.Mapping[tuple[str, int], tuple[str, str]]

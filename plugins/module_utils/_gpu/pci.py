@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from .model import PciDevice, Vendor
+from .types import PciDevice, Vendor
 
 _VENDORS: dict[str, Vendor] = {"10de": "nvidia", "1002": "amd"}
 # Base class and subclass: 0300 VGA controller, 0302 3D controller (data-centre boards), 0380 other display controller,

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from .._runner import NOT_FOUND, Completed
-from .model import Driver, Gpu
+from .types import Driver, Gpu
 
 
 @dataclasses.dataclass(frozen=True)

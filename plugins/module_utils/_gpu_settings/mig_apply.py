@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Brings GPUs to the MIG geometry that is wished, and says what is there when that fails half-way."""
+"""Brings GPUs to the MIG geometry that is desired, and says what is there when that fails half-way."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import dataclasses
 import typing as t
 
 from .._errors import HostError
-from .._gpu.model import Gpu
-from . import locks, mig_plan, services
+from .._gpu.types import Gpu
+from . import locked_clocks, mig_plan, services
 from .mig_plan import Change
 from .mig_tables import Instance, Profile, instances, profiles
-from .outcome import Blocker, Drift, Options, Outcome, Pending, View, blocker, ends_with, in_the_way, nothing
+from .result import Blocker, Drift, Options, Pending, Result, View, blocker, ends_with, in_the_way, nothing
 from .select import Entry, named, resolve
 from .smi import Smi, said
 
@@ -48,7 +48,7 @@ class Plan:
     """What is to happen to one GPU. ``change`` is None where the profiles are known only with the mode on."""
 
     state: State
-    wanted: tuple[str, ...]
+    desired: tuple[str, ...]
     switch: bool | None = None
     change: Change | None = dataclasses.field(default_factory=Change)
     is_pending: bool = False
@@ -66,14 +66,14 @@ class Plan:
     def commands(self) -> tuple[tuple[str, ...], ...]:
         gpu, switch = self.state.gpu, () if self.switch is None else (_switch_argv(self.state.gpu, self.switch),)
         if self.change is None:
-            return (*switch, _create_argv(gpu, sorted(self.wanted)))
+            return (*switch, _create_argv(gpu, sorted(self.desired)))
         steps = _argvs(gpu, self.change)
         return (*steps, *switch) if self.switch is False else (*switch, *steps)
 
     @property
     def commands_of_reset(self) -> tuple[tuple[str, ...], ...]:
         """What ends a mode that waits; the profiles are looked up after it."""
-        create = (_create_argv(self.state.gpu, sorted(self.wanted)),) if self.wanted else ()
+        create = (_create_argv(self.state.gpu, sorted(self.desired)),) if self.desired else ()
         return (_reset_argv(self.state.gpu), *create)
 
     @property
@@ -96,9 +96,9 @@ def read(smi: Smi, gpu: Gpu) -> State:
     return State(gpu, instances(smi, gpu) if gpu.mig_mode == "enabled" else (), profiles(smi, gpu))
 
 
-def plan(state: State, wanted: t.Sequence[str]) -> Plan:
-    """From what a GPU has to what is wished; no profile is MIG mode off. Raises HostError for what cannot be."""
-    gpu, on = state.gpu, bool(wanted)
+def plan(state: State, desired: t.Sequence[str]) -> Plan:
+    """From what a GPU has to what is desired; no profile is MIG mode off. Raises HostError for what cannot be."""
+    gpu, on = state.gpu, bool(desired)
     if gpu.mig_mode is None:
         if not on:
             return Plan(state, ())
@@ -107,32 +107,32 @@ def plan(state: State, wanted: t.Sequence[str]) -> Plan:
     mode = "enabled" if on else "disabled"
     try:
         # With the mode off, all that can be known before anything changes is whether the profiles fit.
-        change = _change(state, wanted) if on and state.offered is not None else None
+        change = _change(state, desired) if on and state.offered is not None else None
     except HostError as exc:
         raise HostError(f"{named(gpu)}: {exc}") from exc
     if gpu.mig_mode != mode and pending == mode:
-        return Plan(state, tuple(wanted), is_pending=True)
+        return Plan(state, tuple(desired), is_pending=True)
     # Also a mode that somebody has set to change at the next reset is set back.
     switch = on if pending != mode else None
-    return Plan(state, tuple(wanted), switch, change if on else Change(destroy=state.instances))
+    return Plan(state, tuple(desired), switch, change if on else Change(destroy=state.instances))
 
 
-def converge(smi: Smi, entries: t.Sequence[Entry], options: Options, *, dry_run: bool, strict: bool = True) -> Outcome:
+def converge(smi: Smi, entries: t.Sequence[Entry], options: Options, *, dry_run: bool, strict: bool = True) -> Result:
     """Read, plan, apply, read back; entries have ``layout``, a list of profiles. ``strict``: as for settings."""
     if not entries:
         return nothing()
     run = _Run(smi, entries, options)
     if run.problems and strict:
         run.plans.clear()
-        return run.outcome(dry_run=True)
+        return run.result(dry_run=True)
     if dry_run:
         refusal = run.refusal()
         # Whether they go when the services stop is not known before.
         if refusal and not services.active(smi.run, options.services):
             run.problems.append(refusal)
-        return run.outcome(dry_run=True)
+        return run.result(dry_run=True)
     run.apply(strict=strict)
-    return run.outcome(dry_run=False)
+    return run.result(dry_run=False)
 
 
 class _Run:
@@ -140,14 +140,14 @@ class _Run:
         self.smi = smi
         self.options = options
         gpus = smi.gpus()
-        wishes, self.problems = resolve(gpus, [{**entry, "layout": sorted(entry["layout"])} for entry in entries])
+        desired, self.problems = resolve(gpus, [{**entry, "layout": sorted(entry["layout"])} for entry in entries])
         self.problems += smi.missing(gpus, entries)
-        self.states = {str(gpu.uuid): read(smi, gpu) for gpu in gpus if gpu.uuid in wishes}
-        self.wanted = {uuid: tuple(wish["layout"]) for uuid, wish in wishes.items()}
+        self.states = {str(gpu.uuid): read(smi, gpu) for gpu in gpus if gpu.uuid in desired}
+        self.desired = {uuid: tuple(one["layout"]) for uuid, one in desired.items()}
         self.plans: dict[str, Plan] = {}
         for uuid, state in self.states.items():
             try:
-                self.plans[uuid] = plan(state, self.wanted[uuid])
+                self.plans[uuid] = plan(state, self.desired[uuid])
             except HostError as exc:
                 self.problems.append(f"{exc}.")
         self.before = {uuid: state.view for uuid, state in self.states.items()}
@@ -155,7 +155,7 @@ class _Run:
         self.stopped: tuple[str, ...] = ()
         self.warned_reboot: set[str] = set()
 
-    def outcome(self, *, dry_run: bool) -> Outcome:
+    def result(self, *, dry_run: bool) -> Result:
         resets = {uuid for uuid, one in self.plans.items() if one.is_pending and self._may_reset(one.state.gpu)}
         commands = tuple(
             argv
@@ -163,7 +163,7 @@ class _Run:
             for argv in (one.commands_of_reset if uuid in resets else one.commands)
         )
         commands = commands if dry_run else tuple(self.smi.commands)
-        return Outcome(
+        return Result(
             changed=bool(commands),
             before=tuple(self.before.values()),
             after=tuple(self._after(uuid) if dry_run else state.view for uuid, state in self.states.items()),
@@ -194,7 +194,7 @@ class _Run:
         with services.stopped(self.smi.run, self.options.services if disturbs else ()) as self.stopped:
             if self.stopped:
                 # Who kept the GPUs initialised may just have gone, and with it every clock that was locked.
-                locks.forget(root=self.options.root)
+                locked_clocks.remove(root=self.options.root)
                 self._look()
             refusal = self.refusal()
             if refusal:
@@ -221,7 +221,7 @@ class _Run:
                 return
         elif one.switch is True and not self._switch(gpu, on=True):
             return
-        if one.wanted and (one.switch or one.is_pending or change is None):
+        if one.desired and (one.switch or one.is_pending or change is None):
             change = self._resolve(one)
         for argv in _argvs(gpu, change or Change()):
             self.smi.change(f"the geometry of {named(gpu)} was not changed", argv)
@@ -229,7 +229,7 @@ class _Run:
             self._switch(gpu, on=False)
         now = self._read(gpu)
         waits = now.gpu.mig_mode != now.gpu.mig_pending
-        if not waits and not mig_plan.is_right(now.instances, one.wanted):
+        if not waits and not mig_plan.is_right(now.instances, one.desired):
             raise HostError(
                 f"nvidia-smi took every command for {named(gpu)} and answered 0, and the geometry is another"
             )
@@ -241,7 +241,7 @@ class _Run:
             state = self._read(gpu)
             if state.offered is None:
                 raise HostError(f"{named(gpu)} is in MIG mode, and nvidia-smi lists no profiles for it")
-            return _change(state, one.wanted)
+            return _change(state, one.desired)
         except HostError as exc:
             if one.switch is not True:
                 raise
@@ -253,7 +253,7 @@ class _Run:
         mode = "enabled" if on else "disabled"
         what = f"MIG mode of {named(gpu)} was not {mode}"
         done = self.smi.change(what, _switch_argv(gpu, on), may_warn=True)
-        locks.forget([str(gpu.uuid)], self.options.root)
+        locked_clocks.remove([str(gpu.uuid)], self.options.root)
         now = self._read(gpu).gpu
         if now.mig_mode == mode and now.mig_pending in (None, mode):
             return True
@@ -264,7 +264,7 @@ class _Run:
         return self._reset(now)
 
     def _may_reset(self, gpu: Gpu) -> bool:
-        """With consent, where it helps, and where nobody is in the way; the outcome names who is."""
+        """With consent, where it helps, and where nobody is in the way; the result names who is."""
         ends = ends_with(gpu) == "reset" and str(gpu.uuid) not in self.warned_reboot
         return self.options.reset and ends and not gpu.processes
 
@@ -273,7 +273,7 @@ class _Run:
         if not self._may_reset(gpu):
             return False
         self.smi.change(f"{named(gpu)} was not reset", _reset_argv(gpu))
-        locks.forget([str(gpu.uuid)], self.options.root)
+        locked_clocks.remove([str(gpu.uuid)], self.options.root)
         now = self._read(gpu).gpu
         if now.mig_mode != now.mig_pending:
             raise HostError(f"{named(gpu)} was reset, and MIG mode is still {now.mig_mode}, {now.mig_pending} pending")
@@ -309,7 +309,7 @@ class _Run:
         if one is None or not one.changes:
             return view
         mode = view["mig_mode"] if one.switch is None else ("enabled" if one.switch else "disabled")
-        return {**view, "mig_mode": mode, "mig_pending": mode, "layout": list(one.wanted)}
+        return {**view, "mig_mode": mode, "mig_pending": mode, "layout": list(one.desired)}
 
     def _pending(self) -> t.Iterator[Pending]:
         for uuid, state in self.states.items():
@@ -329,13 +329,13 @@ class _Run:
 
     def _drift(self) -> t.Iterator[Drift]:
         for uuid, state in self.states.items():
-            if not mig_plan.is_right(state.instances, self.wanted[uuid]) or state.is_on != bool(self.wanted[uuid]):
-                yield Drift(state.gpu, "mig", list(self.wanted[uuid]), mig_plan.layout(state.instances))
+            if not mig_plan.is_right(state.instances, self.desired[uuid]) or state.is_on != bool(self.desired[uuid]):
+                yield Drift(state.gpu, "mig", list(self.desired[uuid]), mig_plan.layout(state.instances))
 
 
-def _change(state: State, wanted: t.Sequence[str]) -> Change:
+def _change(state: State, desired: t.Sequence[str]) -> Change:
     busy = {process.gpu_instance_id for process in state.gpu.processes}
-    return mig_plan.change(state.instances, wanted, state.offered or (), busy=busy)
+    return mig_plan.change(state.instances, desired, state.offered or (), busy=busy)
 
 
 def _argvs(gpu: Gpu, change: Change) -> tuple[tuple[str, ...], ...]:

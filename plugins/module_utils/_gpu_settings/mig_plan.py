@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""From the instances that a GPU has to the profiles that are wished, with as little destroyed as can be. Pure."""
+"""From the instances that a GPU has to the profiles that are desired, with as little destroyed as can be. Pure."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def layout(instances: t.Iterable[Instance]) -> list[str]:
     return sorted(instance.profile for instance in instances)
 
 
-def is_right(instances: t.Sequence[Instance], wanted: t.Sequence[str]) -> bool:
-    """Whether the instances are those that are wished, each with one compute instance."""
-    return layout(instances) == sorted(wanted) and all(instance.is_whole for instance in instances)
+def is_right(instances: t.Sequence[Instance], desired: t.Sequence[str]) -> bool:
+    """Whether the instances are those that are desired, each with one compute instance."""
+    return layout(instances) == sorted(desired) and all(instance.is_whole for instance in instances)
 
 
 def change(
     have: t.Sequence[Instance],
-    wanted: t.Sequence[str],
+    desired: t.Sequence[str],
     offered: t.Sequence[Profile],
     *,
     busy: t.Collection[int | None] = (),
@@ -50,15 +50,15 @@ def change(
 
     Raises HostError for a profile that there is not, and for what does not fit.
     """
-    if is_right(have, wanted):
+    if is_right(have, desired):
         return Change()
     known = {profile.name: profile for profile in offered}
-    unknown = sorted(set(wanted) - known.keys())
+    unknown = sorted(set(desired) - known.keys())
     if unknown:
         raise HostError(
             f"{', '.join(unknown)}: the device has no such profile. It has: {', '.join(_by_size(known.values()))}"
         )
-    order = _largest_first([known[name] for name in wanted])
+    order = _largest_first([known[name] for name in desired])
     if _fit(order, set()) is None:
         raise HostError(_does_not_fit(order, offered))
     # Instances that were split further are no whole slices, and cannot be kept.
@@ -66,7 +66,7 @@ def change(
     for count in range(len(usable), -1, -1):
         choices = itertools.combinations(usable, count)
         for kept in sorted(choices, key=lambda some: -sum(one.number in busy for one in some)):
-            missing = collections.Counter(wanted)
+            missing = collections.Counter(desired)
             missing.subtract(one.profile for one in kept)
             if min(missing.values(), default=0) < 0:
                 continue

@@ -10,7 +10,7 @@ import dataclasses
 import re
 
 from .._errors import CommandError
-from .._gpu.model import Gpu
+from .._gpu.types import Gpu
 from .._runner import Completed
 from .select import named
 from .smi import Smi, said

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Which GPUs an entry of a wish means, and what each of them is to be."""
+"""Which GPUs an entry means, and what each of them is to be."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import re
 import typing as t
 
 from .._errors import HostError
-from .._gpu.model import Gpu
 from .._gpu.pci import normal_address
+from .._gpu.types import Gpu
 
 Entry = t.Mapping[str, t.Any]
-Wish = dict[str, t.Any]
+Desired = dict[str, t.Any]
 
 _INDEX = re.compile(r"\d+(\s*,\s*\d+)*")
 
@@ -51,12 +51,12 @@ def matches(select: str, gpu: Gpu) -> bool:
     return text == "all" or fnmatch.fnmatchcase((gpu.name or "").lower(), text)
 
 
-def resolve(gpus: t.Sequence[Gpu], entries: t.Sequence[Entry]) -> tuple[dict[str, Wish], list[str]]:
-    """What is wished of each GPU, by UUID, and a sentence for each entry that is wrong.
+def resolve(gpus: t.Sequence[Gpu], entries: t.Sequence[Entry]) -> tuple[dict[str, Desired], list[str]]:
+    """What is desired of each GPU, by UUID, and a sentence for each entry that is wrong.
 
-    Entries are ``{"select": ..., <key>: <value>}``; None is no wish. A GPU may be meant by several, if they agree.
+    Entries are ``{"select": ..., <key>: <value>}``; None desires nothing. A GPU may be meant by several, if they agree.
     """
-    wishes: dict[str, Wish] = {}
+    desired: dict[str, Desired] = {}
     origins: dict[tuple[str, str], str] = {}
     problems: list[str] = []
     for entry in entries:
@@ -71,14 +71,14 @@ def resolve(gpus: t.Sequence[Gpu], entries: t.Sequence[Entry]) -> tuple[dict[str
             there = ", ".join(named(gpu) for gpu in gpus) or "none"
             problems.append(f"select {select!r} matches no GPU. There are: {there}.")
         for gpu in meant:
-            wish = wishes.setdefault(gpu.uuid or "", {})
+            one = desired.setdefault(gpu.uuid or "", {})
             for key, value in values.items():
-                if key in wish and wish[key] != value:
+                if key in one and one[key] != value:
                     problems.append(
-                        f"{named(gpu)} is meant by {origins[gpu.uuid or '', key]!r} with {key} {wish[key]} and by "
+                        f"{named(gpu)} is meant by {origins[gpu.uuid or '', key]!r} with {key} {one[key]} and by "
                         f"{select!r} with {key} {value}; let them agree, or select each GPU once."
                     )
                     continue
-                wish[key] = value
+                one[key] = value
                 origins[gpu.uuid or "", key] = select
-    return wishes, problems
+    return desired, problems

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Settings of one GPU: what it has, what is wished, and the commands from one to the other. Pure."""
+"""Settings of one GPU: what it has, what is desired, and the commands from one to the other. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import dataclasses
 import typing as t
 
 from .._errors import HostError
-from .._gpu.model import Gpu
-from .locks import Locks
-from .outcome import View
-from .select import Wish, named
+from .._gpu.types import Gpu
+from .locked_clocks import Locks
+from .result import View
+from .select import Desired, named
 
 CLOCKS = {"locked_clocks_mhz": ("-lgc", "-rgc"), "locked_memory_clocks_mhz": ("-lmc", "-rmc")}
 # The order in which they are set: ECC may need a reset, which loses the others, and persistence mode keeps them.
@@ -37,7 +37,7 @@ class Step:
 
 
 def view(gpu: Gpu, locks: Locks) -> View:
-    """What a GPU has, in the words of a wish; ``ecc_pending`` is what ECC will be after a reset."""
+    """What a GPU has, in the keys of an entry; ``ecc_pending`` is what ECC will be after a reset."""
     # A driver that does not keep the GPU initialised has forgotten its locks.
     locked = locks.get(gpu.uuid or "", {}) if gpu.persistence_mode == "enabled" else {}
     return {
@@ -53,16 +53,16 @@ def view(gpu: Gpu, locks: Locks) -> View:
     }
 
 
-def plan(gpu: Gpu, wish: Wish, locks: Locks) -> list[Step]:
-    """The steps from what the GPU has to what is wished, in order. Raises HostError for what it cannot have."""
-    problems = list(_refused(gpu, wish))
+def plan(gpu: Gpu, desired: Desired, locks: Locks) -> list[Step]:
+    """The steps from what the GPU has to what is desired, in order. Raises HostError for what it cannot have."""
+    problems = list(_refused(gpu, desired))
     if problems:
         raise HostError(" ".join(f"{named(gpu)}: {problem}." for problem in problems))
     have = view(gpu, locks)
     return [
-        Step(gpu, setting, wish[setting], has(have, setting))
+        Step(gpu, setting, desired[setting], has(have, setting))
         for setting in ORDER
-        if setting in wish and not is_right(has(have, setting), wish[setting])
+        if setting in desired and not is_right(has(have, setting), desired[setting])
     ]
 
 
@@ -83,33 +83,37 @@ def after(have: View, steps: t.Sequence[Step]) -> View:
     return {**have, **{"ecc_pending" if step.setting == "ecc" else step.setting: step.want for step in steps}}
 
 
-def _refused(gpu: Gpu, wish: Wish) -> t.Iterator[str]:
+def _refused(gpu: Gpu, desired: Desired) -> t.Iterator[str]:
     for setting, told, name in (
         ("persistence", gpu.persistence_mode, "persistence mode"),
         ("compute_mode", gpu.compute_mode, "compute mode"),
         ("ecc", gpu.ecc_mode, "ECC"),
         ("power_limit_w", gpu.power_limit_w, "power limit"),
     ):
-        if setting in wish and told is None:
+        if setting in desired and told is None:
             yield f"{setting} is asked for, and the device has no {name} that can be set"
-    if wish.get("compute_mode", "default") not in _COMPUTE_MODES:
-        yield f"compute_mode {wish['compute_mode']!r} is none of {', '.join(_COMPUTE_MODES)}"
-    yield from _refused_power(gpu, wish)
+    if desired.get("compute_mode", "default") not in _COMPUTE_MODES:
+        yield f"compute_mode {desired['compute_mode']!r} is none of {', '.join(_COMPUTE_MODES)}"
+    yield from _refused_power(gpu, desired)
     for setting, limit in (
         ("locked_clocks_mhz", gpu.clock_max_mhz),
         ("locked_memory_clocks_mhz", gpu.memory_clock_max_mhz),
     ):
-        yield from _refused_clocks(gpu, wish, setting, limit)
-    lasting = [setting for setting in ("power_limit_w", *CLOCKS) if wish.get(setting)]
-    if lasting and gpu.persistence_mode is not None and not wish.get("persistence", gpu.persistence_mode == "enabled"):
+        yield from _refused_clocks(gpu, desired, setting, limit)
+    lasting = [setting for setting in ("power_limit_w", *CLOCKS) if desired.get(setting)]
+    if (
+        lasting
+        and gpu.persistence_mode is not None
+        and not desired.get("persistence", gpu.persistence_mode == "enabled")
+    ):
         yield (
             f"without persistence mode {' and '.join(lasting)} are forgotten when nobody uses the GPU; ask for "
             "persistence, too"
         )
 
 
-def _refused_power(gpu: Gpu, wish: Wish) -> t.Iterator[str]:
-    watts, low, high = wish.get("power_limit_w"), gpu.power_limit_min_w, gpu.power_limit_max_w
+def _refused_power(gpu: Gpu, desired: Desired) -> t.Iterator[str]:
+    watts, low, high = desired.get("power_limit_w"), gpu.power_limit_min_w, gpu.power_limit_max_w
     if watts is None or gpu.power_limit_w is None:
         return
     if low is None or high is None:
@@ -118,8 +122,8 @@ def _refused_power(gpu: Gpu, wish: Wish) -> t.Iterator[str]:
         yield f"power_limit_w {watts:g} is out of bounds: the device takes {low:g} to {high:g} W"
 
 
-def _refused_clocks(gpu: Gpu, wish: Wish, setting: str, limit: int | None) -> t.Iterator[str]:
-    clocks = wish.get(setting)
+def _refused_clocks(gpu: Gpu, desired: Desired, setting: str, limit: int | None) -> t.Iterator[str]:
+    clocks = desired.get(setting)
     if not clocks:
         return
     if len(clocks) != 2 or not 0 < clocks[0] <= clocks[1]:

@@ -2,36 +2,36 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Brings GPUs to the settings that are wished: ECC and its reset first, then what a reset would lose."""
+"""Brings GPUs to the settings that are desired: ECC and its reset first, then what a reset would lose."""
 
 from __future__ import annotations
 
 import typing as t
 
 from .._errors import HostError
-from .._gpu.model import Gpu
-from . import locks, services, settings
-from .outcome import Drift, Options, Outcome, Pending, View, blocker, ends_with, nothing
+from .._gpu.types import Gpu
+from . import locked_clocks, services, settings
+from .result import Drift, Options, Pending, Result, View, blocker, ends_with, nothing
 from .select import Entry, named, resolve
 from .settings import Step
 from .smi import Smi
 
 
-def converge(smi: Smi, entries: t.Sequence[Entry], options: Options, *, dry_run: bool, strict: bool = True) -> Outcome:
+def converge(smi: Smi, entries: t.Sequence[Entry], options: Options, *, dry_run: bool, strict: bool = True) -> Result:
     """Read, plan, apply, read back.
 
-    ``strict``: a wish that cannot be met on one GPU is an error before any of them changes. Otherwise the others are
-    set, and ``problems`` of the outcome says what was not.
+    ``strict``: what is not possible on one GPU is an error before any of them changes. Otherwise the others are
+    set, and ``problems`` of the result says what was not.
     """
     if not entries:
         return nothing()
     run = _Run(smi, entries, options)
     if strict and run.problems:
         run.steps.clear()
-        return run.outcome(dry_run=True)
+        return run.result(dry_run=True)
     if not dry_run:
         run.apply()
-    return run.outcome(dry_run=dry_run)
+    return run.result(dry_run=dry_run)
 
 
 class _Run:
@@ -39,8 +39,8 @@ class _Run:
         self.smi = smi
         self.options = options
         self.gpus = {str(gpu.uuid): gpu for gpu in smi.gpus()}
-        self.locks = locks.read(options.root)
-        self.wishes, self.problems = resolve(tuple(self.gpus.values()), entries)
+        self.locks = locked_clocks.read(options.root)
+        self.desired, self.problems = resolve(tuple(self.gpus.values()), entries)
         self.problems += smi.missing(tuple(self.gpus.values()), entries)
         self.stopped: tuple[str, ...] = ()
         self.failed: set[str] = set()
@@ -56,7 +56,7 @@ class _Run:
         for setting in settings.ORDER[1:]:
             self._take([step for step in self.steps if step.setting == setting])
 
-    def outcome(self, *, dry_run: bool) -> Outcome:
+    def result(self, *, dry_run: bool) -> Result:
         views = self._views()
         if dry_run:
             views = [
@@ -67,7 +67,7 @@ class _Run:
         resets = self._resettable(pending)
         if dry_run:
             commands += tuple(_reset_argv(gpu) for gpu in resets if not gpu.processes)
-        return Outcome(
+        return Result(
             changed=bool(commands),
             before=tuple(self.before),
             after=tuple(views),
@@ -86,17 +86,17 @@ class _Run:
 
     def _plan(self) -> list[Step]:
         steps: list[Step] = []
-        for uuid, wish in self.wishes.items():
+        for uuid, desired in self.desired.items():
             if uuid in self.failed:
                 continue
             try:
-                steps += settings.plan(self.gpus[uuid], wish, self.locks)
+                steps += settings.plan(self.gpus[uuid], desired, self.locks)
             except HostError as exc:
                 self._fail(uuid, str(exc))
         return steps
 
     def _views(self) -> list[View]:
-        return [settings.view(self.gpus[uuid], self.locks) for uuid in self.wishes]
+        return [settings.view(self.gpus[uuid], self.locks) for uuid in self.desired]
 
     def _take(self, steps: t.Sequence[Step]) -> None:
         """Take steps of one setting on all GPUs, and read back."""
@@ -114,7 +114,7 @@ class _Run:
         if steps[0].setting in settings.CLOCKS:
             for step in taken:
                 self.locks.setdefault(str(step.gpu.uuid), {})[step.setting] = list(step.want)
-            locks.write(self.locks, self.options.root)
+            locked_clocks.write(self.locks, self.options.root)
         self._look()
         for step in taken:
             uuid = str(step.gpu.uuid)
@@ -144,7 +144,7 @@ class _Run:
                 except HostError as exc:
                     self._fail(str(gpu.uuid), f"{exc}.")
                 self.locks.pop(str(gpu.uuid), None)
-                locks.write(self.locks, self.options.root)
+                locked_clocks.write(self.locks, self.options.root)
         self._look()
         for gpu in waiting:
             uuid = str(gpu.uuid)
@@ -157,7 +157,7 @@ class _Run:
     def _look(self) -> None:
         """Read all of them again. One that went away meanwhile is a problem, and stays as it was last seen."""
         now = {str(gpu.uuid): gpu for gpu in self.smi.gpus()}
-        for uuid in self.wishes:
+        for uuid in self.desired:
             if uuid not in now and uuid not in self.failed:
                 self._fail(uuid, f"{named(self.gpus[uuid])} was there, and nvidia-smi does not list it any more.")
         self.gpus.update(now)
@@ -168,7 +168,7 @@ class _Run:
 
     def _pending(self, views: t.Sequence[View]) -> t.Iterator[Pending]:
         for view in views:
-            if "ecc" in self.wishes[view["uuid"]] and view["ecc"] != view["ecc_pending"]:
+            if "ecc" in self.desired[view["uuid"]] and view["ecc"] != view["ecc_pending"]:
                 now, then = ("enabled" if view[key] else "disabled" for key in ("ecc", "ecc_pending"))
                 yield Pending(view["uuid"], "ecc", now, then, ends_with(self.gpus[view["uuid"]]))
 
@@ -181,10 +181,10 @@ class _Run:
 
     def _drift(self) -> t.Iterator[Drift]:
         for view in self.before:
-            gpu, wish = self.first[view["uuid"]], self.wishes[view["uuid"]]
+            gpu, desired = self.first[view["uuid"]], self.desired[view["uuid"]]
             for setting in settings.ORDER:
-                if setting in wish and not settings.is_right(view[setting], wish[setting]):
-                    yield Drift(gpu, setting, wish[setting], view[setting])
+                if setting in desired and not settings.is_right(view[setting], desired[setting]):
+                    yield Drift(gpu, setting, desired[setting], view[setting])
 
 
 def _reset_argv(gpu: Gpu) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .._driver import users
+from .._driver import device_holders
 from .._errors import CommandError, HostError
 from .._gpu import nvidia, pci
-from .._gpu.model import Gpu
+from .._gpu.types import Gpu
 from .._runner import Completed, Runner
 from .select import Entry
 
@@ -77,7 +77,7 @@ class Smi:
 
     def holders(self) -> str:
         """Who has a device of the driver open; nvidia-smi does not list all who stand in its way."""
-        found = users.read(self._root, "nvidia") or ()
+        found = device_holders.read(self._root, "nvidia") or ()
         return ", ".join(f"{user.name} (pid {user.pid})" for user in found)
 
     def _holders(self, done: Completed) -> str:

@@ -12,11 +12,11 @@ import typing as t
 
 from .._errors import HostError
 from .._http import Fetch
+from .desired import DesiredArtifact
 from .holders import Holder, holders
 from .lock import locked
 from .patience import Patience
 from .plan import Item, Observed, Plan, observe, plan, plan_purge
-from .request import Request
 from .sources import Sources
 from .store import Ownership, Record, Store
 from .transfer import Fetched, Transfer
@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True)
-class World:
+class RunEnvironment:
     """What the core needs from outside, so that tests can stand in for it."""
 
     fetch: Fetch
@@ -55,7 +55,7 @@ class World:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class Result:
     """The plan that was made, and what there is afterwards (in check mode: what there would be)."""
 
     plan: Plan
@@ -87,67 +87,67 @@ class Outcome:
 
 
 def ensure(
-    requests: t.Sequence[Request],
+    artifacts: t.Sequence[DesiredArtifact],
     path: str,
     ownership: Ownership,
-    world: World,
+    environment: RunEnvironment,
     settings: Settings,
     *,
     dry_run: bool,
-) -> Outcome:
+) -> Result:
     """Make the store hold these artefacts. All that can be refused is refused before anything changes."""
-    _check(requests, path, world, settings)
+    _check(artifacts, path, environment, settings)
     store = Store(path, ownership)
     patience = Patience(
         retries=settings.retries,
         max_wait_s=settings.max_wait_s,
-        clock=world.clock,
-        now=world.now,
-        sleep=world.sleep,
-        tell=world.tell,
+        clock=environment.clock,
+        now=environment.now,
+        sleep=environment.sleep,
+        tell=environment.tell,
     )
-    sources = Sources(world.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
-    for request in requests:
-        sources.pin(request)
+    sources = Sources(environment.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
+    for artifact in artifacts:
+        sources.pin(artifact)
 
     def decide() -> tuple[Observed, Plan]:
-        observed = observe(requests, store, sources, verify=settings.verify, parallel=settings.parallel)
+        observed = observe(artifacts, store, sources, verify=settings.verify, parallel=settings.parallel)
         decided = plan_purge(observed, store) if settings.purge else plan(observed, store, keep=settings.keep)
-        used = _used(decided, store, world, dry_run=dry_run)
+        used = _used(decided, store, environment, dry_run=dry_run)
         if used:
             decided = plan(observed, store, keep=settings.keep, used=used)
-        _check_space(decided, observed, path, world, settings)
+        _check_space(decided, observed, path, environment, settings)
         return observed, decided
 
     try:
         observed, decided = decide()
         if dry_run or decided.is_empty:
-            return _outcome(requests, store, observed, decided, {})
+            return _result(artifacts, store, observed, decided, {})
         store.make()
-        with locked(path, wait_s=settings.lock_timeout_s, clock=world.clock, sleep=world.sleep):
+        with locked(path, wait_s=settings.lock_timeout_s, clock=environment.clock, sleep=environment.sleep):
             observed, decided = decide()  # another run may have done it in the meantime
-            fetched = {} if decided.is_empty else _apply(decided, observed, store, world, settings, patience)
-            then = observe(requests, store, sources, verify=False, parallel=settings.parallel)
-        return _outcome(requests, store, then, decided, fetched)
+            fetched = {} if decided.is_empty else _apply(decided, observed, store, environment, settings, patience)
+            then = observe(artifacts, store, sources, verify=False, parallel=settings.parallel)
+        return _result(artifacts, store, then, decided, fetched)
     except OSError as exc:
         raise HostError(f"{exc.filename or path}: {exc.strerror or exc}", errno=exc.errno) from exc
 
 
-def _check(requests: t.Sequence[Request], path: str, world: World, settings: Settings) -> None:
+def _check(artifacts: t.Sequence[DesiredArtifact], path: str, environment: RunEnvironment, settings: Settings) -> None:
     if not os.path.isabs(path):
         raise HostError(f"the store must be an absolute path, not {path!r}")
-    if settings.purge and requests:
+    if settings.purge and artifacts:
         raise HostError("purge takes the whole store away, so artifacts must be empty with it")
-    names = [request.name for request in requests]
+    names = [artifact.name for artifact in artifacts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise HostError(f"artifacts names {', '.join(twice)} more than once")
-    if settings.mount_required and world.mount_point(path) == "/":
+    if settings.mount_required and environment.mount_point(path) == "/":
         raise HostError(
             f"{path} is not on a mount of its own but on the root file system; mount the disk for models there first"
         )
 
 
-def _used(decided: Plan, store: Store, world: World, *, dry_run: bool) -> list[tuple[str, str | None]]:
+def _used(decided: Plan, store: Store, environment: RunEnvironment, *, dry_run: bool) -> list[tuple[str, str | None]]:
     """Versions that would be removed, and stay since a process uses them, such as the model that a server has loaded.
 
     HostError when a whole model would be removed under a process. In check mode an earlier part of the same run may be
@@ -158,14 +158,14 @@ def _used(decided: Plan, store: Store, world: World, *, dry_run: bool) -> list[t
         for name, version in decided.remove
     }
     spared: list[tuple[str, str | None]] = []
-    for path, those in world.holders(sorted(paths)).items():
+    for path, those in environment.holders(sorted(paths)).items():
         name, version = paths[path]
         users = ", ".join(str(one) for one in those)
         if version is not None:
             spared.append((name, version))
-            world.tell(f"version {version} of the model {name} stays, since it is used by {users}")
+            environment.tell(f"version {version} of the model {name} stays, since it is used by {users}")
         elif dry_run:
-            world.tell(f"the model {name} is used by {users}; it can be removed when that has ended")
+            environment.tell(f"the model {name} is used by {users}; it can be removed when that has ended")
         else:
             raise HostError(
                 f"the model {name} is to be removed, and is used by {users}; stop that first, a model server of this "
@@ -176,14 +176,14 @@ def _used(decided: Plan, store: Store, world: World, *, dry_run: bool) -> list[t
     return spared
 
 
-def _check_space(decided: Plan, observed: Observed, path: str, world: World, settings: Settings) -> None:
+def _check_space(decided: Plan, observed: Observed, path: str, environment: RunEnvironment, settings: Settings) -> None:
     """Needed is what is still to come; a part that is there already needs no new room."""
     if not decided.fetch:
         return
     partials = observed.contents.partials
-    missing = sum(max(0, (wanted.size or 0) - partials.get(wanted.key, 0)) for _name, wanted in decided.fetch)
+    missing = sum(max(0, (desired.size or 0) - partials.get(desired.key, 0)) for _name, desired in decided.fetch)
     reserve = settings.reserve_mib * _MIB
-    free = world.free_bytes(path)
+    free = environment.free_bytes(path)
     if missing + reserve > free:
         raise HostError(
             f"{path} has {_mib(free)} MiB free and {_mib(missing + reserve)} MiB are needed: {_mib(missing)} MiB to "
@@ -199,20 +199,20 @@ def _mib(count: int) -> int:
 
 
 def _apply(
-    decided: Plan, observed: Observed, store: Store, world: World, settings: Settings, patience: Patience
+    decided: Plan, observed: Observed, store: Store, environment: RunEnvironment, settings: Settings, patience: Patience
 ) -> dict[str, Fetched]:
     """Do it. Nothing that is in use is touched before everything new is complete and verified."""
     for leftover in decided.clean:
         store.clean(leftover)
     store.prepare()
-    transfer = Transfer(store, world.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
+    transfer = Transfer(store, environment.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
     fetched = transfer.all(decided.fetch)
     for record, kept in decided.link_blobs:
         store.relink_blob(record, kept)
     for record, relink, seen in decided.mend:
         store.mend(record, relink, seen)
     for item in decided.publish:
-        store.publish(_record(item, fetched, store, world))
+        store.publish(_record(item, fetched, store, environment))
     for item in decided.switch:
         store.switch(item.name, item.version)
     for name, version in decided.remove:
@@ -234,58 +234,60 @@ def _apply(
     return fetched
 
 
-def _record(item: Item, fetched: t.Mapping[str, Fetched], store: Store, world: World) -> Record:
-    source = item.request.origin
+def _record(item: Item, fetched: t.Mapping[str, Fetched], store: Store, environment: RunEnvironment) -> Record:
+    source = item.artifact.origin
 
     def content(key: str) -> str:
         return item.stored[key] if key in item.stored else fetched[key].sha256
 
-    files = tuple(store.kept(wanted.path, content(wanted.key), wanted.git_sha1) for wanted in item.files)
-    return Record(item.name, item.version, source.shown, source.revision, world.now(), files)
+    files = tuple(store.kept(desired.path, content(desired.key), desired.git_sha1) for desired in item.files)
+    return Record(item.name, item.version, source.shown, source.revision, environment.now(), files)
 
 
-def _outcome(
-    requests: t.Sequence[Request],
+def _result(
+    artifacts: t.Sequence[DesiredArtifact],
     store: Store,
     then: Observed,
     decided: Plan,
     fetched: t.Mapping[str, Fetched],
-) -> Outcome:
+) -> Result:
     touched = {action.artifact for action in decided.actions}
-    owned = tuple(os.path.join(store.models, request.name) for request in requests)
+    owned = tuple(os.path.join(store.models, artifact.name) for artifact in artifacts)
     received: dict[str, int] = {}
-    for name, wanted in decided.fetch:
-        if wanted.key in fetched:
-            received[name] = received.get(name, 0) + fetched[wanted.key].received
+    for name, desired in decided.fetch:
+        if desired.key in fetched:
+            received[name] = received.get(name, 0) + fetched[desired.key].received
     items = {item.name: item for item in then.items}
     found = []
-    for request, top in zip(requests, owned):
-        changed = request.name in touched or any(path == top or path.startswith(top + "/") for path in decided.own)
-        found.append(_artifact(request, items.get(request.name), store, changed, received.get(request.name, 0)))
-    return Outcome(decided, tuple(found))
+    for artifact, top in zip(artifacts, owned):
+        changed = artifact.name in touched or any(path == top or path.startswith(top + "/") for path in decided.own)
+        found.append(_artifact(artifact, items.get(artifact.name), store, changed, received.get(artifact.name, 0)))
+    return Result(decided, tuple(found))
 
 
-def _artifact(request: Request, item: Item | None, store: Store, changed: bool, received: int) -> dict[str, t.Any]:
+def _artifact(
+    artifact: DesiredArtifact, item: Item | None, store: Store, changed: bool, received: int
+) -> dict[str, t.Any]:
     """The same keys whatever happened."""
-    source = request.source
-    path = store.version_path(request.name, request.version) if item else None
+    source = artifact.source
+    path = store.version_path(artifact.name, artifact.version) if item else None
     files = [
         {
-            "path": wanted.path,
-            "sha256": wanted.sha256 or (item.stored.get(wanted.key) if item else None),
-            "size_bytes": wanted.size,
-            "absolute_path": os.path.join(str(path), wanted.path),
+            "path": desired.path,
+            "sha256": desired.sha256 or (item.stored.get(desired.key) if item else None),
+            "size_bytes": desired.size,
+            "absolute_path": os.path.join(str(path), desired.path),
         }
-        for wanted in (item.files if item else ())
+        for desired in (item.files if item else ())
     ]
     return {
-        "name": request.name,
-        "state": request.state,
+        "name": artifact.name,
+        "state": artifact.state,
         "source": source.shown if source else None,
         "revision": source.revision if source else None,
-        "version": request.version if item else None,
+        "version": artifact.version if item else None,
         "path": path,
-        "current": store.current_path(request.name) if item else None,
+        "current": store.current_path(artifact.name) if item else None,
         "files": files,
         "downloaded_bytes": received,
         "changed": changed,

@@ -12,11 +12,11 @@ import typing as t
 
 from .._http import Unreachable
 from . import host
-from .artifact import Settings, World, ensure
-from .request import Request, parse
+from .artifact import RunEnvironment, Settings, ensure
+from .desired import DesiredArtifact, parse
 
 
-def requests(given: t.Mapping[str, t.Any], tokens: t.Sequence[str | None]) -> list[Request]:
+def artifacts(given: t.Mapping[str, t.Any], tokens: t.Sequence[str | None]) -> list[DesiredArtifact]:
     """What the module's parameters ask for. ``tokens``: of all, and of each artefact."""
     return [
         parse({**one, "token": token}, endpoint=given["endpoint"], token=tokens[0])
@@ -31,10 +31,10 @@ def settings(given: t.Mapping[str, t.Any]) -> Settings:
 def fast_check(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
     """The module's return values for a store that is right. None when it is not, or when only the module can tell."""
     tokens = [host.token(one) for one in (given, *given["artifacts"])]
-    asked = requests(given, tokens)
-    if any(request.source and request.source.exposes_token for request in asked):
+    asked = artifacts(given, tokens)
+    if any(artifact.source and artifact.source.exposes_token for artifact in asked):
         return None  # the module warns of it
-    world = World(
+    environment = RunEnvironment(
         fetch=_offline,
         clock=time.monotonic,
         now=time.time,
@@ -43,10 +43,10 @@ def fast_check(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t
         mount_point=host.mount_point,
     )
     ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=check_mode)
-    outcome = ensure(asked, given["store"], ownership, world, settings(given), dry_run=True)
-    said = json.dumps(outcome.result)
+    result = ensure(asked, given["store"], ownership, environment, settings(given), dry_run=True)
+    said = json.dumps(result.result)
     # The module masks a token in what it says.
-    return None if outcome.changed or any(token and token in said for token in tokens) else outcome.result
+    return None if result.changed or any(token and token in said for token in tokens) else result.result
 
 
 def _offline(url: str, **_options: t.Any) -> t.Any:

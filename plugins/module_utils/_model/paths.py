@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from .._errors import HostError
-from .request import Request, check_path, parse
+from .desired import DesiredArtifact, check_path, parse
 from .store import Ownership, Store
 
 
@@ -25,31 +25,31 @@ def version_folder(items: t.Sequence[t.Mapping[str, t.Any]], name: str, *, store
 
 def model_file(items: t.Sequence[t.Mapping[str, t.Any]], name: str, *, store: str, file: str | None = None) -> str:
     """Absolute path of one file of an artefact. ``file`` may be left out when the artefact is one file."""
-    request = _find(items, name)
-    known = [named.path for named in request.files]
+    artifact = _find(items, name)
+    known = [named.path for named in artifact.files]
     if file is None and len(known) != 1:
-        choice = f"one of {', '.join(known)}" if known else f"a file of {request.origin.shown}"
+        choice = f"one of {', '.join(known)}" if known else f"a file of {artifact.origin.shown}"
         raise HostError(f"the artifact {name} has more than one file, so file is needed: {choice}")
     path = check_path(known[0] if file is None else file, f"the artifact {name}")
     if known and path not in known:
         raise HostError(f"the artifact {name} has no file {path}; it has {', '.join(known)}")
-    if not known and not request.chooses(path):
+    if not known and not artifact.chooses(path):
         raise HostError(f"the artifact {name} has no file {path}: its include and exclude leave it out")
-    return os.path.join(_folder(request, store), path)
+    return os.path.join(_folder(artifact, store), path)
 
 
-def _folder(request: Request, store: str) -> str:
+def _folder(artifact: DesiredArtifact, store: str) -> str:
     if not os.path.isabs(store):
         raise HostError(f"the store must be an absolute path, not {store!r}")
-    if not request.origin.is_pinned:
+    if not artifact.origin.is_pinned:
         raise HostError(
-            f"the artifact {request.name} has revision {request.origin.revision!r}, and its folder is named after a "
+            f"the artifact {artifact.name} has revision {artifact.origin.revision!r}, and its folder is named after a "
             "commit: write the commit as revision, 40 hexadecimal digits"
         )
-    return Store(store, Ownership()).version_path(request.name, request.version)
+    return Store(store, Ownership()).version_path(artifact.name, artifact.version)
 
 
-def _find(items: t.Sequence[t.Mapping[str, t.Any]], name: str) -> Request:
+def _find(items: t.Sequence[t.Mapping[str, t.Any]], name: str) -> DesiredArtifact:
     states = {str(item.get("name")): item.get("state") or "present" for item in items}
     found = [item for item in items if str(item.get("name")) == name]
     if len(found) > 1:

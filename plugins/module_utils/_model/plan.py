@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Compares the wanted artefacts with the store, and decides what has to be done. Nothing is changed here."""
+"""Compares the desired artefacts with the store, and decides what has to be done. Nothing is changed here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import os
 import typing as t
 
 from .._errors import HostError
-from .request import Request
-from .sources import Sources, Wanted
+from .desired import DesiredArtifact
+from .sources import DesiredFile, Sources
 from .store import Contents, Kept, Record, Store, look
 
 # good: as recorded. touched: right content, other inode or time than recorded. damaged: another content.
@@ -22,23 +22,23 @@ State = t.Literal["good", "touched", "damaged", "missing"]
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One wanted artefact next to what the store has of it."""
+    """One desired artefact next to what the store has of it."""
 
-    request: Request
+    artifact: DesiredArtifact
     record: Record | None
-    files: tuple[Wanted, ...]
+    files: tuple[DesiredFile, ...]
     states: t.Mapping[str, State]
     stored: t.Mapping[str, str]  # key of a content that need not be fetched -> its sha256
     unnamed: tuple[Kept, ...] = ()  # good files whose blob has lost its name
-    fetch: tuple[Wanted, ...] = ()
+    fetch: tuple[DesiredFile, ...] = ()
 
     @property
     def name(self) -> str:
-        return self.request.name
+        return self.artifact.name
 
     @property
     def version(self) -> str:
-        return self.request.version
+        return self.artifact.version
 
     def paths(self, *states: State) -> list[str]:
         return [path for path, state in self.states.items() if state in states]
@@ -67,7 +67,7 @@ class Plan:
     """What will be done, in this order. Empty when the host is right."""
 
     clean: tuple[str, ...] = ()
-    fetch: tuple[tuple[str, Wanted], ...] = ()
+    fetch: tuple[tuple[str, DesiredFile], ...] = ()
     link_blobs: tuple[tuple[Record, Kept], ...] = ()
     mend: tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...] = ()  # record, files to link, files to record
     publish: tuple[Item, ...] = ()
@@ -85,54 +85,58 @@ class Plan:
         return not self.actions
 
 
-def observe(requests: t.Sequence[Request], store: Store, sources: Sources, *, verify: bool, parallel: int) -> Observed:
+def observe(
+    artifacts: t.Sequence[DesiredArtifact], store: Store, sources: Sources, *, verify: bool, parallel: int
+) -> Observed:
     """Read the store, and ask the sources about what it lacks. Asks nobody when it lacks nothing."""
     contents = store.read()
     look_up = _Lookup(contents, store, verify=verify)
     items = []
-    for request in requests:
-        if request.state == "present":
-            record = contents.versions.get(request.name, {}).get(request.version)
-            found = _known(request, record, store, sources, verify, parallel) if record else _new(request, sources)
-            stored = {wanted.key: sha256 for wanted in found.files if (sha256 := look_up(wanted)) is not None}
+    for artifact in artifacts:
+        if artifact.state == "present":
+            record = contents.versions.get(artifact.name, {}).get(artifact.version)
+            found = _known(artifact, record, store, sources, verify, parallel) if record else _new(artifact, sources)
+            stored = {desired.key: sha256 for desired in found.files if (sha256 := look_up(desired)) is not None}
             needed = {
-                wanted.key: wanted
-                for wanted in found.files
-                if found.states[wanted.path] in ("missing", "damaged") and wanted.key not in stored
+                desired.key: desired
+                for desired in found.files
+                if found.states[desired.path] in ("missing", "damaged") and desired.key not in stored
             }
-            fetch = sources.check(request, tuple(needed.values()))
-            sizes = {wanted.key: wanted.size for wanted in fetch}
+            fetch = sources.check(artifact, tuple(needed.values()))
+            sizes = {desired.key: desired.size for desired in fetch}
             files = tuple(dataclasses.replace(one, size=sizes.get(one.key, one.size)) for one in found.files)
             items.append(dataclasses.replace(found, files=files, stored=stored, fetch=fetch))
     misowned = store.misowned(item.name for item in items)
-    absent = tuple(request.name for request in requests if request.state == "absent")
+    absent = tuple(artifact.name for artifact in artifacts if artifact.state == "absent")
     return Observed(contents, tuple(items), absent, tuple(misowned))
 
 
-def _new(request: Request, sources: Sources) -> Item:
-    files = sources.listing(request)
-    return Item(request, None, files, {wanted.path: "missing" for wanted in files}, {})
+def _new(artifact: DesiredArtifact, sources: Sources) -> Item:
+    files = sources.listing(artifact)
+    return Item(artifact, None, files, {desired.path: "missing" for desired in files}, {})
 
 
-def _known(request: Request, record: Record, store: Store, sources: Sources, verify: bool, parallel: int) -> Item:
+def _known(
+    artifact: DesiredArtifact, record: Record, store: Store, sources: Sources, verify: bool, parallel: int
+) -> Item:
     """A version that was published: what its files must be is in its record."""
     kept = {one.path: one for one in record.files}
-    for named in request.files:
+    for named in artifact.files:
         if named.sha256 and named.path in kept and kept[named.path].sha256 != named.sha256:
             raise HostError(
-                f"{request.name}: {named.path} should have sha256 {named.sha256}, version {record.version} has "
+                f"{artifact.name}: {named.path} should have sha256 {named.sha256}, version {record.version} has "
                 f"{kept[named.path].sha256}; nothing was changed",
-                wanted=named.sha256,
+                desired=named.sha256,
                 found=kept[named.path].sha256,
             )
-    token = request.source.token if request.source else None
+    token = artifact.source.token if artifact.source else None
     files = tuple(
-        Wanted(one.path, sources.locate(request, one.path), one.sha256, one.git_sha1, one.size, token)
+        DesiredFile(one.path, sources.locate(artifact, one.path), one.sha256, one.git_sha1, one.size, token)
         for one in record.files
     )
     top = store.version_path(record.name, record.version)
 
-    def judge(one: Kept) -> State:
+    def state_of(one: Kept) -> State:
         path = os.path.join(top, one.path)
         seen = look(path)
         if seen is None:
@@ -145,10 +149,10 @@ def _known(request: Request, record: Record, store: Store, sources: Sources, ver
         return "good" if as_recorded else "touched"
 
     with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
-        states = dict(zip(kept, pool.map(judge, record.files)))
+        states = dict(zip(kept, pool.map(state_of, record.files)))
     good = [one for one in record.files if states[one.path] in ("good", "touched")]
     unnamed = tuple({one.sha256: one for one in good if look(store.blob_path(one.sha256)) is None}.values())
-    return Item(request, record, files, states, {}, unnamed)
+    return Item(artifact, record, files, states, {}, unnamed)
 
 
 class _Lookup:
@@ -162,8 +166,8 @@ class _Lookup:
         self._vouched = {(one.sha256, one.size, one.mtime_ns, one.inode) for one in kept}
         self._by_git_sha1 = {one.git_sha1: one.sha256 for one in kept if one.git_sha1}
 
-    def __call__(self, wanted: Wanted) -> str | None:
-        sha256 = wanted.sha256 or self._by_git_sha1.get(wanted.git_sha1 or "")
+    def __call__(self, desired: DesiredFile) -> str | None:
+        sha256 = desired.sha256 or self._by_git_sha1.get(desired.git_sha1 or "")
         blob = self._contents.blobs.get(sha256) if sha256 else None
         if sha256 is None or blob is None:
             return None
@@ -175,15 +179,15 @@ class _Lookup:
 def plan(
     observed: Observed, store: Store, *, keep: int | None, used: t.Collection[tuple[str, str | None]] = ()
 ) -> Plan:
-    """What makes the store match. ``keep`` is how many versions stay besides the wanted one; None means all.
+    """What makes the store match. ``keep`` is how many versions stay besides the desired one; None means all.
 
     Versions (name, version) that are ``used`` stay as well.
     """
     contents, items = observed.contents, observed.items
-    fetch: dict[str, tuple[str, Wanted]] = {}
+    fetch: dict[str, tuple[str, DesiredFile]] = {}
     for item in items:
-        for wanted in item.fetch:
-            fetch.setdefault(wanted.key, (item.name, wanted))
+        for desired in item.fetch:
+            fetch.setdefault(desired.key, (item.name, desired))
     link_blobs = {one.sha256: (item.record, one) for item in items if item.record for one in item.unnamed}
     mend = _mend(contents, items)
     publish = tuple(item for item in items if item.record is None)
@@ -245,7 +249,7 @@ def _mend(contents: Contents, items: tuple[Item, ...]) -> tuple[tuple[Record, tu
 
 
 def _unused(contents: Contents, item: Item) -> list[Record]:
-    """Versions other than the wanted one, newest first."""
+    """Versions other than the desired one, newest first."""
     others = [record for record in contents.versions.get(item.name, {}).values() if record]
     others = [record for record in others if record.version != item.version]
     return sorted(others, key=lambda record: (record.published_at, record.version), reverse=True)
@@ -261,12 +265,12 @@ def _collect(
         for one in record.files:
             freed[one.inode] = freed.get(one.inode, 0) + 1
             removed.add(one.inode)
-    wanted = {sha256 for item in items for sha256 in item.stored.values()}
-    wanted |= {one.sha256 for item in items if item.record for one in item.record.files}
+    desired = {sha256 for item in items for sha256 in item.stored.values()}
+    desired |= {one.sha256 for item in items if item.record for one in item.record.files}
     return tuple(
         sha256
         for sha256, blob in sorted(contents.blobs.items())
-        if sha256 not in wanted
+        if sha256 not in desired
         and blob.links - freed.get(blob.inode, 0) <= 1
         and (orphans_too or blob.inode in removed)
     )
@@ -274,7 +278,9 @@ def _collect(
 
 def _actions(made: Plan, contents: Contents) -> tuple[Action, ...]:
     found = [Action("clean", None, os.path.basename(path)) for path in made.clean]
-    found += [Action("fetch", name, f"{wanted.path} from {wanted.shown}", wanted.size) for name, wanted in made.fetch]
+    found += [
+        Action("fetch", name, f"{desired.path} from {desired.shown}", desired.size) for name, desired in made.fetch
+    ]
     found += [Action("link", record.name, f"blob of {one.path}", one.size) for record, one in made.link_blobs]
     for record, relink, seen in made.mend:
         found += [Action("mend", record.name, f"{record.version}/{path}") for path in relink]

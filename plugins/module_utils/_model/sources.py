@@ -17,8 +17,8 @@ import urllib.parse
 
 from .._errors import HostError
 from .._http import Fetch, Response, Unreachable, Untrusted, without_query
+from .desired import DesiredArtifact, Named, check_path, check_tree
 from .patience import Patience, limit_words, passes
-from .request import Named, Request, check_path, check_tree
 
 _LARGEST_ANSWER = 64 * 1024 * 1024
 # urllib's opener, with its proxies, belongs to the whole process: connections are opened one after the other.
@@ -27,7 +27,7 @@ _MAY_REFUSE_HEAD = (400, 403, 405, 501)  # an address signed for GET answers 403
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class DesiredFile:
     """One file that an artefact needs, and where it is. A hub knows large files by sha256, small ones by git's sha1."""
 
     path: str
@@ -48,7 +48,7 @@ class Wanted:
 
 
 def headers_for(token: str | None) -> dict[str, str]:
-    """The request headers that carry the token, if there is one."""
+    """The artifact headers that carry the token, if there is one."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -96,29 +96,29 @@ class Sources:
         self._patience = patience
         self._timeout_s = timeout_s
         self._parallel = parallel
-        self._listed: dict[Request, tuple[Wanted, ...]] = {}
-        self._checked: dict[tuple[str, Wanted], Wanted] = {}
+        self._listed: dict[DesiredArtifact, tuple[DesiredFile, ...]] = {}
+        self._checked: dict[tuple[str, DesiredFile], DesiredFile] = {}
 
-    def pin(self, request: Request) -> None:
+    def pin(self, artifact: DesiredArtifact) -> None:
         """Refuse a hub revision that can move, and say the commit that it means now."""
-        source = request.source
+        source = artifact.source
         if source is None or source.is_pinned:
             return
         branch = source.revision or "main"
         try:
-            now = f"points to {self._info(request, branch)['sha']} now"
+            now = f"points to {self._info(artifact, branch)['sha']} now"
         except Unreachable:
             now = f"cannot be looked up, since {source.endpoint} does not answer"
         if source.revision is None:
-            raise HostError(f"{request.name}: {source.shown} needs a commit as revision; its branch main {now}")
+            raise HostError(f"{artifact.name}: {source.shown} needs a commit as revision; its branch main {now}")
         raise HostError(
-            f"{request.name}: the revision {branch!r} of {source.shown} is a branch or tag, which can move; "
+            f"{artifact.name}: the revision {branch!r} of {source.shown} is a branch or tag, which can move; "
             f"it {now}: write a commit, 40 hexadecimal digits"
         )
 
-    def locate(self, request: Request, path: str) -> str:
+    def locate(self, artifact: DesiredArtifact, path: str) -> str:
         """Where one file of the artefact is."""
-        source = request.origin
+        source = artifact.origin
         quoted = urllib.parse.quote(path)
         if source.kind == "hub":
             return f"{source.endpoint}/{source.address}/resolve/{source.revision}/{quoted}"
@@ -129,105 +129,106 @@ class Sources:
         parts = urllib.parse.urlsplit(source.address)
         return parts._replace(path=f"{parts.path.rstrip('/')}/{quoted}").geturl()
 
-    def listing(self, request: Request) -> tuple[Wanted, ...]:
-        """All files of the artefact. Asks the hub; the other sources have no list, the request has it."""
-        if request not in self._listed:
-            named = self._hub_files(request) if request.origin.kind == "hub" else map(self._as_is, request.files)
-            self._listed[request] = tuple(
-                dataclasses.replace(wanted, location=self.locate(request, wanted.path), token=request.origin.token)
-                for wanted in named
+    def listing(self, artifact: DesiredArtifact) -> tuple[DesiredFile, ...]:
+        """All files of the artefact. Asks the hub; the other sources have no list, the artifact has it."""
+        if artifact not in self._listed:
+            named = self._hub_files(artifact) if artifact.origin.kind == "hub" else map(self._as_is, artifact.files)
+            self._listed[artifact] = tuple(
+                dataclasses.replace(desired, location=self.locate(artifact, desired.path), token=artifact.origin.token)
+                for desired in named
             )
-        return self._listed[request]
+        return self._listed[artifact]
 
-    def check(self, request: Request, missing: t.Sequence[Wanted]) -> tuple[Wanted, ...]:
+    def check(self, artifact: DesiredArtifact, missing: t.Sequence[DesiredFile]) -> tuple[DesiredFile, ...]:
         """See that what has to be fetched is there and may be read, and learn sizes that are not known."""
-        unseen = [wanted for wanted in missing if (request.name, wanted) not in self._checked]
-        if request.origin.kind == "hub":  # the list has sizes; whether they may be read is the same for all of them
-            for wanted in unseen[:1]:
-                self._head(request, wanted)
-            self._checked.update({(request.name, wanted): wanted for wanted in unseen})
+        unseen = [desired for desired in missing if (artifact.name, desired) not in self._checked]
+        if artifact.origin.kind == "hub":  # the list has sizes; whether they may be read is the same for all of them
+            for desired in unseen[:1]:
+                self._head(artifact, desired)
+            self._checked.update({(artifact.name, desired): desired for desired in unseen})
         else:
-            look = self._stat if request.origin.kind == "file" else self._head
+            read_size = self._stat if artifact.origin.kind == "file" else self._head
             with concurrent.futures.ThreadPoolExecutor(self._parallel) as pool:
-                for wanted, seen in zip(unseen, pool.map(lambda wanted: look(request, wanted), unseen)):
-                    self._checked[request.name, wanted] = seen
-        return tuple(self._checked[request.name, wanted] for wanted in missing)
+                for desired, seen in zip(unseen, pool.map(lambda desired: read_size(artifact, desired), unseen)):
+                    self._checked[artifact.name, desired] = seen
+        return tuple(self._checked[artifact.name, desired] for desired in missing)
 
     @staticmethod
-    def _as_is(named: Named) -> Wanted:
-        return Wanted(named.path, "", named.sha256, size=named.size)
+    def _as_is(named: Named) -> DesiredFile:
+        return DesiredFile(named.path, "", named.sha256, size=named.size)
 
-    def _info(self, request: Request, revision: str) -> dict[str, t.Any]:
-        source = request.origin
+    def _info(self, artifact: DesiredArtifact, revision: str) -> dict[str, t.Any]:
+        source = artifact.origin
         quoted = urllib.parse.quote(revision, safe="")
         url = f"{source.endpoint}/api/models/{source.address}/revision/{quoted}?blobs=true"
-        answer, body = self._ask(url, name=request.name, token=source.token)
+        answer, body = self._ask(url, name=artifact.name, token=source.token)
         if answer.status != 200:
             at = revision if answer.headers.get("x-error-code") == "RevisionNotFound" else source.endpoint
             what = f"{source.address} at {at}"
-            raise refusal(answer, name=request.name, what=what, had_token=bool(source.token))
+            raise refusal(answer, name=artifact.name, what=what, had_token=bool(source.token))
         try:
             info = json.loads(body)
             if not isinstance(info["sha"], str) or not isinstance(info["siblings"], list):
                 raise TypeError
         except (ValueError, KeyError, TypeError):
-            raise HostError(f"{request.name}: {source.endpoint} does not answer as a model hub does") from None
+            raise HostError(f"{artifact.name}: {source.endpoint} does not answer as a model hub does") from None
         return t.cast("dict[str, t.Any]", info)
 
-    def _hub_files(self, request: Request) -> list[Wanted]:
-        source = request.origin
-        info = self._info(request, t.cast(str, source.revision))
+    def _hub_files(self, artifact: DesiredArtifact) -> list[DesiredFile]:
+        source = artifact.origin
+        info = self._info(artifact, t.cast(str, source.revision))
         if info["sha"] != source.revision:
-            raise HostError(f"{request.name}: asked for {source.revision}, {source.endpoint} answered {info['sha']}")
-        offered: dict[str, Wanted] = {}
+            raise HostError(f"{artifact.name}: asked for {source.revision}, {source.endpoint} answered {info['sha']}")
+        offered: dict[str, DesiredFile] = {}
         for sibling in info["siblings"]:
-            path = check_path(str(sibling.get("rfilename", "")), f"{request.name}: {source.shown}")
+            path = check_path(str(sibling.get("rfilename", "")), f"{artifact.name}: {source.shown}")
             large = sibling.get("lfs") or {}
-            offered[path] = Wanted(
+            offered[path] = DesiredFile(
                 path,
                 "",
                 sha256=large.get("sha256"),
                 git_sha1=None if large else sibling.get("blobId"),
                 size=large.get("size", sibling.get("size")),
             )
-        if request.files:
-            if lacking := [named.path for named in request.files if named.path not in offered]:
-                raise HostError(f"{request.name}: {source.shown} at {source.revision} has no {', '.join(lacking)}")
-            chosen = [self._compared(request, named, offered[named.path]) for named in request.files]
+        if artifact.files:
+            if lacking := [named.path for named in artifact.files if named.path not in offered]:
+                raise HostError(f"{artifact.name}: {source.shown} at {source.revision} has no {', '.join(lacking)}")
+            chosen = [self._compared(artifact, named, offered[named.path]) for named in artifact.files]
         else:
-            chosen = [wanted for path, wanted in sorted(offered.items()) if request.chooses(path)]
+            chosen = [desired for path, desired in sorted(offered.items()) if artifact.chooses(path)]
         if not chosen:
             raise HostError(
-                f"{request.name}: include and exclude leave none of the {len(offered)} files of {source.shown}"
+                f"{artifact.name}: include and exclude leave none of the {len(offered)} files of {source.shown}"
             )
-        for wanted in chosen:
-            if wanted.sha256 is None and wanted.git_sha1 is None:
+        for desired in chosen:
+            if desired.sha256 is None and desired.git_sha1 is None:
                 raise HostError(
-                    f"{request.name}: {source.endpoint} has no checksum for {wanted.path}; name it in files with sha256"
+                    f"{artifact.name}: {source.endpoint} has no checksum for {desired.path}; "
+                    "name it in files with sha256"
                 )
-        check_tree([wanted.path for wanted in chosen], f"{request.name}: {source.shown}")
+        check_tree([desired.path for desired in chosen], f"{artifact.name}: {source.shown}")
         return chosen
 
     @staticmethod
-    def _compared(request: Request, named: Named, offered: Wanted) -> Wanted:
+    def _compared(artifact: DesiredArtifact, named: Named, offered: DesiredFile) -> DesiredFile:
         if named.sha256 and offered.sha256 and named.sha256 != offered.sha256:
             raise HostError(
-                f"{request.name}: {named.path} should have sha256 {named.sha256}, the hub has {offered.sha256}; "
+                f"{artifact.name}: {named.path} should have sha256 {named.sha256}, the hub has {offered.sha256}; "
                 "nothing was downloaded and no version was published"
             )
         return dataclasses.replace(offered, sha256=named.sha256 or offered.sha256)
 
-    def _head(self, request: Request, wanted: Wanted) -> Wanted:
-        answer, _body = self._ask(wanted.location, name=request.name, token=wanted.token, method="HEAD")
+    def _head(self, artifact: DesiredArtifact, desired: DesiredFile) -> DesiredFile:
+        answer, _body = self._ask(desired.location, name=artifact.name, token=desired.token, method="HEAD")
         size = _number(answer.headers.get("content-length"))
         if answer.status in _MAY_REFUSE_HEAD and "x-error-code" not in answer.headers:
-            answer, _body = self._ask(wanted.location, name=request.name, token=wanted.token, first_byte=True)
+            answer, _body = self._ask(desired.location, name=artifact.name, token=desired.token, first_byte=True)
             total = answer.headers.get("content-range", "").rpartition("/")[2]
             size = _number(total or answer.headers.get("content-length"))
         if answer.status not in (200, 206):
-            what = f"{wanted.path} at {wanted.shown}"
-            raise refusal(answer, name=request.name, what=what, had_token=bool(wanted.token))
-        return _with_size(request, wanted, size)
+            what = f"{desired.path} at {desired.shown}"
+            raise refusal(answer, name=artifact.name, what=what, had_token=bool(desired.token))
+        return _with_size(artifact, desired, size)
 
     def _ask(
         self, url: str, *, name: str, token: str | None, method: str = "GET", first_byte: bool = False
@@ -253,21 +254,21 @@ class Sources:
             self._patience.after(url, failures, name=name, answer=passing)
 
     @staticmethod
-    def _stat(request: Request, wanted: Wanted) -> Wanted:
+    def _stat(artifact: DesiredArtifact, desired: DesiredFile) -> DesiredFile:
         try:
-            size = os.stat(wanted.location).st_size
+            size = os.stat(desired.location).st_size
         except OSError as exc:
-            raise HostError(f"{request.name}: {wanted.location} cannot be read: {exc.strerror}") from exc
-        return _with_size(request, wanted, size)
+            raise HostError(f"{artifact.name}: {desired.location} cannot be read: {exc.strerror}") from exc
+        return _with_size(artifact, desired, size)
 
 
-def _with_size(request: Request, wanted: Wanted, size: int | None) -> Wanted:
-    if size is not None and wanted.size is not None and size != wanted.size:
+def _with_size(artifact: DesiredArtifact, desired: DesiredFile, size: int | None) -> DesiredFile:
+    if size is not None and desired.size is not None and size != desired.size:
         raise HostError(
-            f"{request.name}: {wanted.path} should have {wanted.size} bytes, {wanted.shown} has {size}; "
+            f"{artifact.name}: {desired.path} should have {desired.size} bytes, {desired.shown} has {size}; "
             "nothing was downloaded and no version was published"
         )
-    return dataclasses.replace(wanted, size=wanted.size if size is None else size)
+    return dataclasses.replace(desired, size=desired.size if size is None else size)
 
 
 def _number(text: str | None) -> int | None:

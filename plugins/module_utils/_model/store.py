@@ -23,7 +23,7 @@ import stat
 import typing as t
 
 from .._errors import HostError
-from .request import RECORD_NAME
+from .desired import RECORD_NAME
 
 _CHUNK = 1024 * 1024
 _BLOB, _PARTIAL, _ETAG = "sha256-", ".partial-", ".etag"
@@ -311,7 +311,7 @@ class Store:
     def own(self, path: str) -> None:
         seen, want = os.lstat(path), self._ownership
         if want.uid not in (None, seen.st_uid) or want.gid not in (None, seen.st_gid):
-            uid, gid = (-1 if wanted is None else wanted for wanted in (want.uid, want.gid))
+            uid, gid = (-1 if desired is None else desired for desired in (want.uid, want.gid))
             os.chown(path, uid, gid, follow_symlinks=False)
         if not stat.S_ISLNK(seen.st_mode):
             os.chmod(path, want.mode_of(folder=stat.S_ISDIR(seen.st_mode)))

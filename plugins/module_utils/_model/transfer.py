@@ -18,7 +18,7 @@ import typing as t
 from .._errors import HostError
 from .._http import Fetch, Response, Unreachable, Untrusted
 from .patience import Patience, limit_words, passes
-from .sources import Wanted, asking, headers_for, refusal
+from .sources import DesiredFile, asking, headers_for, refusal
 from .store import Store
 
 _CHUNK = 256 * 1024
@@ -120,13 +120,13 @@ class Transfer:
         self._parallel = parallel
         self._stop = threading.Event()
 
-    def all(self, contents: t.Sequence[tuple[str, Wanted]]) -> dict[str, Fetched]:
+    def all(self, contents: t.Sequence[tuple[str, DesiredFile]]) -> dict[str, Fetched]:
         """Bring all of them, each with the name of its artefact for messages. The first failure stops the rest.
 
         What came so far is kept for the next run. Gives what was fetched by the key of the content.
         """
         with concurrent.futures.ThreadPoolExecutor(self._parallel) as pool:
-            running = {pool.submit(self._one, name, wanted): wanted for name, wanted in contents}
+            running = {pool.submit(self._one, name, desired): desired for name, desired in contents}
             try:
                 done = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_EXCEPTION).done
                 if any(future.exception() for future in done):
@@ -137,21 +137,21 @@ class Transfer:
         faults = [fault for fault in (future.exception() for future in running) if fault is not None]
         for fault in sorted(faults, key=lambda fault: isinstance(fault, _Stopped)):
             raise fault
-        return {wanted.key: future.result() for future, wanted in running.items()}
+        return {desired.key: future.result() for future, desired in running.items()}
 
-    def _one(self, name: str, wanted: Wanted) -> Fetched:
-        part = _Part(self._store.partial_path(wanted.key))
+    def _one(self, name: str, desired: DesiredFile) -> Fetched:
+        part = _Part(self._store.partial_path(desired.key))
         received = failures = 0
         furthest = part.length
         with contextlib.closing(part.file):
             while True:
-                self._patience.before(wanted.location, self._stop)
+                self._patience.before(desired.location, self._stop)
                 if self._stop.is_set():
                     raise _Stopped
                 try:
-                    for count in self._pull(name, wanted, part):
+                    for count in self._pull(name, desired, part):
                         received += count
-                    self._verify(name, wanted, part)
+                    self._verify(name, desired, part)
                     break
                 except (_Again, Unreachable) as exc:
                     # What starts over does not count as progress, or it could go on for ever.
@@ -160,48 +160,48 @@ class Transfer:
                     part.file.flush()
                     if isinstance(exc, Untrusted) or failures > self._patience.retries:
                         raise HostError(
-                            f"{name}: {wanted.path} could not be fetched from {wanted.shown}, tried {failures} times: "
-                            f"{exc}; {part.length} bytes are kept for the next run and no version was published"
+                            f"{name}: {desired.path} could not be fetched from {desired.shown}, tried {failures} "
+                            f"times: {exc}; {part.length} bytes are kept for the next run and no version was published"
                         ) from exc
                     answer = exc.answer if isinstance(exc, _Again) else None
-                    self._patience.after(wanted.location, failures, name=name, answer=answer)
+                    self._patience.after(desired.location, failures, name=name, answer=answer)
                 except OSError as exc:
                     if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-                        self._store.drop_partial(wanted.key)
+                        self._store.drop_partial(desired.key)
                         raise HostError(
-                            f"{name}: no space was left in {self._store.path} while {wanted.path} came; "
+                            f"{name}: no space was left in {self._store.path} while {desired.path} came; "
                             f"its {part.length} bytes were deleted and no version was published"
                         ) from exc
                     raise
             part.sync()
         found = part.digest.hexdigest()
         self._store.adopt(part.path, found)
-        self._store.drop_partial(wanted.key)
+        self._store.drop_partial(desired.key)
         return Fetched(found, received)
 
-    def _pull(self, name: str, wanted: Wanted, part: _Part) -> t.Iterator[int]:
+    def _pull(self, name: str, desired: DesiredFile, part: _Part) -> t.Iterator[int]:
         """One attempt: append what is missing. Gives the number of bytes of each piece."""
-        if wanted.size is not None and part.length > wanted.size:
+        if desired.size is not None and part.length > desired.size:
             part.restart()
-        if wanted.size is not None and part.length == wanted.size:
+        if desired.size is not None and part.length == desired.size:
             return
-        if "://" not in wanted.location:
-            with open(wanted.location, "rb") as file:
+        if "://" not in desired.location:
+            with open(desired.location, "rb") as file:
                 file.seek(part.length)
-                yield from self._append(wanted, part, file)
+                yield from self._append(desired, part, file)
             return
-        headers = headers_for(wanted.token)
+        headers = headers_for(desired.token)
         if part.length:
             headers["Range"] = f"bytes={part.length}-"
             if part.etag:
                 headers["If-Range"] = part.etag
-        with asking(self._fetch, wanted.location, headers=headers, timeout_s=self._timeout_s) as answer:
-            total = self._begin(name, wanted, part, answer)
-            yield from self._append(wanted, part, answer.body)
+        with asking(self._fetch, desired.location, headers=headers, timeout_s=self._timeout_s) as answer:
+            total = self._begin(name, desired, part, answer)
+            yield from self._append(desired, part, answer.body)
         if total is not None and part.length < total:
             raise _Again(f"the connection ended after {part.length} of {total} bytes")
 
-    def _begin(self, name: str, wanted: Wanted, part: _Part, answer: Response) -> int | None:
+    def _begin(self, name: str, desired: DesiredFile, part: _Part, answer: Response) -> int | None:
         """Take the answer up where the part ends, or begin again. Gives the number of bytes it must become."""
         length = answer.headers.get("content-length", "")
         if answer.status == 206:
@@ -220,13 +220,13 @@ class Transfer:
         elif passes(answer.status):
             raise _Again(f"the answer was {answer.status}{limit_words(answer.headers)}", answer)
         else:
-            what = f"{wanted.path} at {wanted.shown}"
-            raise refusal(answer, name=name, what=what, had_token=bool(wanted.token))
-        if wanted.size is not None:
-            return wanted.size
+            what = f"{desired.path} at {desired.shown}"
+            raise refusal(answer, name=name, what=what, had_token=bool(desired.token))
+        if desired.size is not None:
+            return desired.size
         return part.length + int(length) if length.isascii() and length.isdigit() else None
 
-    def _append(self, wanted: Wanted, part: _Part, body: t.BinaryIO) -> t.Iterator[int]:
+    def _append(self, desired: DesiredFile, part: _Part, body: t.BinaryIO) -> t.Iterator[int]:
         read = getattr(body, "read1", body.read)  # read() would lose what came before the connection breaks
         while True:
             chunk = read(_CHUNK)
@@ -236,29 +236,29 @@ class Transfer:
                 return
             part.write(chunk)
             yield len(chunk)
-            if wanted.size is not None and part.length > wanted.size:
+            if desired.size is not None and part.length > desired.size:
                 return
 
-    def _verify(self, name: str, wanted: Wanted, part: _Part) -> None:
+    def _verify(self, name: str, desired: DesiredFile, part: _Part) -> None:
         """Pass the content that was asked for. A wrong one made of pieces is fetched once more as a whole."""
         part.file.flush()
         found: tuple[str, str | None, str | None]
-        if wanted.size is not None and part.length != wanted.size:
-            found = ("size", str(wanted.size), str(part.length))
-        elif wanted.sha256 is not None and part.digest.hexdigest() != wanted.sha256:
-            found = ("sha256", wanted.sha256, part.digest.hexdigest())
-        elif wanted.git_sha1 is not None and (got := part.git_sha1()) != wanted.git_sha1:
-            found = ("git sha1", wanted.git_sha1, got)
+        if desired.size is not None and part.length != desired.size:
+            found = ("size", str(desired.size), str(part.length))
+        elif desired.sha256 is not None and part.digest.hexdigest() != desired.sha256:
+            found = ("sha256", desired.sha256, part.digest.hexdigest())
+        elif desired.git_sha1 is not None and (got := part.git_sha1()) != desired.git_sha1:
+            found = ("git sha1", desired.git_sha1, got)
         else:
             return
         if part.joined:
             part.restart()
             raise _Again("the pieces did not fit together")
-        self._store.drop_partial(wanted.key)
+        self._store.drop_partial(desired.key)
         what, want, have = found
         raise HostError(
-            f"{name}: {wanted.path} should have {what} {want}, {wanted.shown} sent {have}; "
+            f"{name}: {desired.path} should have {what} {want}, {desired.shown} sent {have}; "
             "the download was deleted and no version was published",
-            wanted=want,
+            desired=want,
             found=have,
         )

@@ -11,7 +11,7 @@ import typing as t
 
 from ...module_utils._cdi.containers import Container
 from ...module_utils._gpu.info import Report
-from ...module_utils._gpu.model import Gpu, Vendor
+from ...module_utils._gpu.types import Gpu, Vendor
 from .spec import Spec
 
 Verdict = t.Literal["fresh", "stale", "missing", "conflicting", "not_needed"]
@@ -25,7 +25,7 @@ _REFRESH: dict[Vendor, str] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
+class Diagnosis:
     """``answers`` tells whether the driver gives its GPUs, without which nothing can be written anew."""
 
     verdict: Verdict
@@ -44,13 +44,13 @@ class _Device:
     required: bool = True
 
 
-def judge(
+def diagnose(
     vendor: Vendor,
     specs: t.Sequence[Spec],
     report: Report,
     containers: t.Sequence[Container],
     exists: t.Callable[[str], bool],
-) -> Judgement:
+) -> Diagnosis:
     """``specs`` of all kinds, ``report`` what gpu_info sees, ``exists`` whether a path is on the host."""
     kind = KINDS[vendor]
     ours = [spec for spec in specs if spec.kind == kind]
@@ -61,15 +61,15 @@ def judge(
     recreate = _to_recreate(kind, containers, devices, driver, bool(answering))
     if not ours:
         if not gpus:
-            return Judgement("not_needed", (), False, ())
+            return Diagnosis("not_needed", (), False, ())
         reason = f"{len(gpus)} GPUs are there, and no file offers them to containers as {kind}."
-        return Judgement("missing", (reason, *_silent(gpus, answering)), bool(answering), recreate)
+        return Diagnosis("missing", (reason, *_silent(gpus, answering)), bool(answering), recreate)
     doubles = _doubles(ours, kind)
     if doubles:
-        return Judgement("conflicting", doubles, bool(answering), recreate)
+        return Diagnosis("conflicting", doubles, bool(answering), recreate)
     reasons = (*_wrong(ours, devices, driver, exists, known=bool(answering) or not gpus), *_silent(gpus, answering))
     stale = len(reasons) > len(_silent(gpus, answering))
-    return Judgement("stale" if stale else "fresh", reasons, bool(answering), recreate)
+    return Diagnosis("stale" if stale else "fresh", reasons, bool(answering), recreate)
 
 
 def refresh_command(vendor: Vendor) -> str:

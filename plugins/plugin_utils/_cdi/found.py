@@ -11,8 +11,8 @@ import typing as t
 
 from ...module_utils._cdi.containers import Container
 from ...module_utils._gpu.info import Report
-from ...module_utils._gpu.model import Driver, Gpu, MigDevice, Vendor
-from .diagnose import KINDS, judge, refresh_command
+from ...module_utils._gpu.types import Driver, Gpu, MigDevice, Vendor
+from .diagnose import KINDS, diagnose, refresh_command
 from .spec import Spec, SpecError, parse
 
 
@@ -74,7 +74,7 @@ class Found:
 
     def as_result(self) -> dict[str, t.Any]:
         """The return values of cdi_info, JSON-native."""
-        found = judge(self.vendor, self.specs, self.report, self.containers, lambda path: self.exists[path])
+        found = diagnose(self.vendor, self.specs, self.report, self.containers, lambda path: self.exists[path])
         notes = [
             f"{path} is not read by container engines: {why}. Have it written again, or remove it."
             for path, why in self.unreadable.items()

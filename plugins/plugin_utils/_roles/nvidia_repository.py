@@ -29,14 +29,14 @@ class Repository:
     key_name: str
 
     @classmethod
-    def of(cls, role: str, wanted: t.Mapping[str, t.Any], release: t.Mapping[str, t.Any], machine: str) -> Repository:
+    def of(cls, role: str, desired: t.Mapping[str, t.Any], release: t.Mapping[str, t.Any], machine: str) -> Repository:
         return cls(
             role=role,
-            url=str(wanted.get("repository_url") or "").rstrip("/"),
+            url=str(desired.get("repository_url") or "").rstrip("/"),
             directory=str(release["directory"]),
             machine=machine,
-            key=str(wanted.get("repository_key") or ""),
-            fingerprint=str(wanted.get("repository_fingerprint") or release["fingerprint"]),
+            key=str(desired.get("repository_key") or ""),
+            fingerprint=str(desired.get("repository_fingerprint") or release["fingerprint"]),
             key_name=str(release["key"]),
         )
 

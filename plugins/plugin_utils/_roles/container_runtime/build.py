@@ -218,11 +218,11 @@ def _problems(options: Data) -> t.Iterator[str]:
         )
     for url in options["registry_mirrors"]:
         if not re.match(r"https?://", url):
-            yield f"container_runtime_registry_mirrors has {url!r}, and a URL such as https://{url} is wanted."
+            yield f"container_runtime_registry_mirrors must be URLs such as https://{url}, not {url!r}."
     for registry in options["registries"]:
         name = registry["name"]
         if not _REGISTRY.fullmatch(name):
-            yield f"container_runtime_registries has {name!r}, and a host, such as r.example.org:5000, is wanted."
+            yield f"names in container_runtime_registries must be hosts such as r.example.org:5000, not {name!r}."
         if bool(registry.get("username")) != bool(registry.get("password")):
             yield f"registry {name} in container_runtime_registries needs username and password, or neither of them."
         if registry.get("ca") and "-----BEGIN CERTIFICATE-----" not in registry["ca"]:
@@ -233,7 +233,7 @@ def _problems(options: Data) -> t.Iterator[str]:
             f"{options['provider']}; set it to podman."
         )
     if options["data_root"] and not options["data_root"].startswith("/"):
-        yield f"container_runtime_data_root is {options['data_root']!r}, and an absolute path is wanted."
+        yield f"container_runtime_data_root must be an absolute path, not {options['data_root']!r}."
     for name, providers in _ONLY_FOR.items():
         if options[name] and options["provider"] not in providers:
             yield (

@@ -13,7 +13,7 @@ from .engines.docker import RELOADABLE
 
 
 def conflicts(keys: t.Iterable[str], seen: t.Mapping[str, t.Any]) -> list[str]:
-    """Sentences about what conflicts with a change. ``keys`` are those of daemon.json that are wanted, ``seen`` what
+    """Sentences about what conflicts with a change. ``keys`` are those of daemon.json that are desired, ``seen`` what
     container_runtime_info returned."""
     found = []
     in_file = {*seen["config_keys"], *keys}

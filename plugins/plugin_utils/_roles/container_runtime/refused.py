@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""The way in which a wish is refused."""
+"""The way in which options are refused."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """The wish cannot be met; the message is a sentence for the user."""
+    """What is desired is not possible; the message is a sentence for the user."""

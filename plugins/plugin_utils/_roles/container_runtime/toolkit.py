@@ -21,19 +21,19 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _OLD_SPECS = ("/etc/cdi/nvidia.yaml", "/etc/cdi/nvidia.json")
 
 
-def parts(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def parts(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What the toolkit adds to the component of any provider."""
-    if wanted["toolkit"] == "nvidia":
-        return _nvidia(wanted, platform)
-    if wanted["toolkit"] == "amd":
-        return _amd(wanted, platform)
+    if desired["toolkit"] == "nvidia":
+        return _nvidia(desired, platform)
+    if desired["toolkit"] == "amd":
+        return _amd(desired, platform)
     return {}
 
 
-def vendor_key(wanted: t.Mapping[str, t.Any], prefix: str, known: t.Mapping[str, t.Any], uri: str) -> dict[str, str]:
+def vendor_key(desired: t.Mapping[str, t.Any], prefix: str, known: t.Mapping[str, t.Any], uri: str) -> dict[str, str]:
     """Key and fingerprint of a vendor's repository; ``prefix`` is that of the variables, with its underscore."""
-    key = wanted[f"{prefix}key"]
-    fingerprint = wanted[f"{prefix}fingerprint"] or known.get("fingerprint", "")
+    key = desired[f"{prefix}key"]
+    fingerprint = desired[f"{prefix}fingerprint"] or known.get("fingerprint", "")
     if not key or not fingerprint:
         missing = "key" if not key else "fingerprint"
         raise Refused(
@@ -55,10 +55,10 @@ def architecture(platform: t.Mapping[str, t.Any], of: str) -> str:
     return found
 
 
-def _nvidia(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    version = str(wanted["toolkit_version"] or platform["toolkits"]["nvidia"]["version"])
+def _nvidia(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    version = str(desired["toolkit_version"] or platform["toolkits"]["nvidia"]["version"])
     known = platform["toolkits"]["nvidia"]
-    base = f"{(wanted['mirror'] or known['host']).rstrip('/')}/libnvidia-container/stable"
+    base = f"{(desired['mirror'] or known['host']).rstrip('/')}/libnvidia-container/stable"
     machine = architecture(platform, "The toolkit of NVIDIA")
     apt = platform["manager"] == "apt"
     uri = f"{base}/deb/{machine}/" if apt else f"{base}/rpm/{platform['architecture']}"
@@ -69,7 +69,7 @@ def _nvidia(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> d
                 "uris": [uri],
                 "suites": ["/"],
                 "signed": "index",
-                **vendor_key(wanted, "toolkit_", known, uri),
+                **vendor_key(desired, "toolkit_", known, uri),
             }
         ],
         "packages": [
@@ -100,7 +100,7 @@ def _nvidia(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> d
     }
 
 
-def _amd(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _amd(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     known = platform["toolkits"]["amd"]
     if platform["architecture"] != "x86_64":
         raise Refused(
@@ -113,9 +113,9 @@ def _amd(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict
             f"AMD has no container toolkit for {platform['name']} {platform['release']}; set container_runtime_toolkit "
             "to none, and give containers /dev/kfd and /dev/dri."
         )
-    uri = f"{(wanted['mirror'] or known['host']).rstrip('/')}/amd-container-toolkit/"
+    uri = f"{(desired['mirror'] or known['host']).rstrip('/')}/amd-container-toolkit/"
     uri += "apt/" if codename else f"{directory}/main/"
-    version = str(wanted["toolkit_version"] or known["version"])
+    version = str(desired["toolkit_version"] or known["version"])
     return {
         "repositories": [
             {
@@ -123,7 +123,7 @@ def _amd(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> dict
                 "uris": [uri],
                 "suites": [codename] if codename else [],
                 "components": ["main"],
-                **vendor_key(wanted, "toolkit_", known, uri),
+                **vendor_key(desired, "toolkit_", known, uri),
             }
         ],
         "packages": [pinned("amd-container-toolkit", f"{version}*" if codename else version, on_change="none")],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What role gpu_driver asks of a host with GPUs of AMD: amdgpu-dkms, and ROCm where it is wanted. Pure.
+"""What role gpu_driver asks of a host with GPUs of AMD: amdgpu-dkms, and ROCm where it is desired. Pure.
 
 AMD pins by address: each version of driver and of ROCm has a repository of its own.
 """
@@ -27,44 +27,44 @@ _UDEV = (
 )
 
 
-def problems(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]) -> list[str]:
+def problems(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]) -> list[str]:
     """Why it cannot be, in sentences."""
     found = []
     release = platform["releases"][platform["release"]]
     if seen["architecture"] != "x86_64":
         found.append(f"AMD has no driver packages for the architecture {seen['architecture']} of this host.")
-    if wanted["source"] != "vendor":
+    if desired["source"] != "vendor":
         found.append("AMD's driver comes from AMD, or with the kernel: set gpu_driver_source to vendor.")
     if "amd" not in release:
         found.append(f"AMD has no packages for {platform['name']} {platform['release']}.")
-    if not _DRIVER.fullmatch(str(wanted["version"])):
+    if not _DRIVER.fullmatch(str(desired["version"])):
         found.append(
-            f"gpu_driver_version must be a version of amdgpu such as 31.50, and is {wanted['version'] or 'not set'!r}."
+            f"gpu_driver_version must be a version of amdgpu such as 31.50, and is {desired['version'] or 'not set'!r}."
         )
-    elif platform["manager"] != "apt" and _order(wanted["version"]) < _EL_SINCE:
-        found.append(f"gpu_driver_version {wanted['version']} is too old for {platform['name']}: 30.10 is the first.")
-    if not wanted["repository_key"] or not wanted["repository_fingerprint"]:
+    elif platform["manager"] != "apt" and _order(desired["version"]) < _EL_SINCE:
+        found.append(f"gpu_driver_version {desired['version']} is too old for {platform['name']}: 30.10 is the first.")
+    if not desired["repository_key"] or not desired["repository_fingerprint"]:
         found.append(
             "gpu_driver_repository_key and gpu_driver_repository_fingerprint are not set, and AMD's repositories are "
             f"to be trusted by them; the key lies at {_HOSTS['rocm']}/rocm/rocm.gpg.key: look at it, and keep it with "
             "the inventory."
         )
-    if bool(wanted["rocm_repository_key"]) != bool(wanted["rocm_repository_fingerprint"]):
+    if bool(desired["rocm_repository_key"]) != bool(desired["rocm_repository_fingerprint"]):
         found.append("gpu_driver_rocm_repository_key and gpu_driver_rocm_repository_fingerprint go together: set both.")
-    odd = [name for name in wanted["rocm_architectures"] if not _ARCHITECTURE.fullmatch(name)]
+    odd = [name for name in desired["rocm_architectures"] if not _ARCHITECTURE.fullmatch(name)]
     if odd:
         found.append(f"gpu_driver_rocm_architectures has {', '.join(odd)}, which is no GPU target such as gfx942.")
-    if wanted["rocm_version"] and not _DRIVER.fullmatch(str(wanted["rocm_version"])):
-        found.append(f"gpu_driver_rocm_version must be such as 10.1 or 7.2.4, and is {wanted['rocm_version']!r}.")
-    if wanted["rocm_architectures"] and wanted["rocm_version"] and _order(wanted["rocm_version"]) < _BY_GPU_SINCE:
+    if desired["rocm_version"] and not _DRIVER.fullmatch(str(desired["rocm_version"])):
+        found.append(f"gpu_driver_rocm_version must be such as 10.1 or 7.2.4, and is {desired['rocm_version']!r}.")
+    if desired["rocm_architectures"] and desired["rocm_version"] and _order(desired["rocm_version"]) < _BY_GPU_SINCE:
         found.append(
-            f"ROCm {wanted['rocm_version']} has one package for all GPUs; leave gpu_driver_rocm_architectures empty."
+            f"ROCm {desired['rocm_version']} has one package for all GPUs; leave gpu_driver_rocm_architectures empty."
         )
     return found
 
 
 def component(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+    desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
     """Options of the module component; see :func:`problems` first."""
     release = platform["releases"][platform["release"]]["amd"]
@@ -74,11 +74,11 @@ def component(
         if platform["manager"] == "apt"
     ]
     return {
-        "repositories": _repositories(wanted, platform, release),
+        "repositories": _repositories(desired, platform, release),
         "packages": [
             *headers,
-            *({"name": name, "version": pattern, "on_change": "none"} for name, pattern in _driver(wanted, platform)),
-            *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(wanted)),
+            *({"name": name, "version": pattern, "on_change": "none"} for name, pattern in _driver(desired, platform)),
+            *({"name": name, "version": version, "on_change": "none"} for name, version in _rocm(desired)),
         ],
         "directories": [],
         "files": [
@@ -100,8 +100,8 @@ def headers(platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]) -> lis
     return [f"kernel-devel-{kernel['release']}" for kernel in seen["kernels"] if not kernel["headers"]]
 
 
-def _driver(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
-    version = str(wanted["version"])
+def _driver(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
+    version = str(desired["version"])
     if platform["manager"] == "apt":
         # It takes no dependency to an older version by itself.
         return [(name, f"[0-9]*.{versions.digits(version)}*") for name in ("amdgpu-dkms", "amdgpu-dkms-firmware")]
@@ -109,25 +109,27 @@ def _driver(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> l
     return [("amdgpu-dkms", None), ("amdgpu-dkms-firmware", f"{version}.*")]
 
 
-def _rocm(wanted: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
-    version = str(wanted["rocm_version"])
+def _rocm(desired: t.Mapping[str, t.Any]) -> list[tuple[str, str | None]]:
+    version = str(desired["rocm_version"])
     if not version:
         return []
     if _order(version) < _BY_GPU_SINCE:
         return [("rocm", f"{version}*")]
-    names = [f"amdrocm{version}-{name}" for name in wanted["rocm_architectures"]] or [f"amdrocm{version}"]
+    names = [f"amdrocm{version}-{name}" for name in desired["rocm_architectures"]] or [f"amdrocm{version}"]
     return [(name, None) for name in names]
 
 
 def _repositories(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], release: t.Mapping[str, str]
+    desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], release: t.Mapping[str, str]
 ) -> list[dict[str, t.Any]]:
-    key = (wanted["repository_key"], wanted["repository_fingerprint"])
-    found = [_repository("amdgpu", *_driver_address(str(wanted["version"]), platform, release, wanted), *key)]
-    if wanted["rocm_version"]:
-        if wanted["rocm_repository_key"]:
-            key = (wanted["rocm_repository_key"], wanted["rocm_repository_fingerprint"])
-        found.append(_repository("rocm", *_rocm_address(str(wanted["rocm_version"]), platform, release, wanted), *key))
+    key = (desired["repository_key"], desired["repository_fingerprint"])
+    found = [_repository("amdgpu", *_driver_address(str(desired["version"]), platform, release, desired), *key)]
+    if desired["rocm_version"]:
+        if desired["rocm_repository_key"]:
+            key = (desired["rocm_repository_key"], desired["rocm_repository_fingerprint"])
+        found.append(
+            _repository("rocm", *_rocm_address(str(desired["rocm_version"]), platform, release, desired), *key)
+        )
     return found
 
 
@@ -137,32 +139,32 @@ def _repository(name: str, uri: str, suite: str | None, key: str, fingerprint: s
 
 
 def _driver_address(
-    version: str, platform: t.Mapping[str, t.Any], release: t.Mapping[str, str], wanted: t.Mapping[str, t.Any]
+    version: str, platform: t.Mapping[str, t.Any], release: t.Mapping[str, str], desired: t.Mapping[str, t.Any]
 ) -> tuple[str, str | None]:
-    base = f"{_host('rocm', wanted)}/amdgpu/{version}"
+    base = f"{_host('rocm', desired)}/amdgpu/{version}"
     if platform["manager"] == "apt":
         return f"{base}/ubuntu", release["codename"]
     return f"{base}/el/{release['el'] or platform['distribution_version']}/main/x86_64/", None
 
 
 def _rocm_address(
-    version: str, platform: t.Mapping[str, t.Any], release: t.Mapping[str, str], wanted: t.Mapping[str, t.Any]
+    version: str, platform: t.Mapping[str, t.Any], release: t.Mapping[str, str], desired: t.Mapping[str, t.Any]
 ) -> tuple[str, str | None]:
     apt = platform["manager"] == "apt"
     if _order(version) < _BY_GPU_SINCE:
         if apt:
-            return f"{_host('rocm', wanted)}/rocm/apt/{version}", release["codename"]
-        return f"{_host('rocm', wanted)}/rocm/el{platform['release']}/{version}/main", None
+            return f"{_host('rocm', desired)}/rocm/apt/{version}", release["codename"]
+        return f"{_host('rocm', desired)}/rocm/el{platform['release']}/{version}/main", None
     kind, path = (
         ("core", "rocm/core/packages") if _order(version) >= _CORE_SINCE else ("multi", "rocm/packages-multi-arch")
     )
-    base = f"{_host(kind, wanted)}/{path}/{release['directory']}"
+    base = f"{_host(kind, desired)}/{path}/{release['directory']}"
     return (base, "stable") if apt else (f"{base}/x86_64/", None)
 
 
-def _host(kind: str, wanted: t.Mapping[str, t.Any]) -> str:
+def _host(kind: str, desired: t.Mapping[str, t.Any]) -> str:
     """AMD's own, or the mirror that has them all."""
-    return str(wanted["amd_mirror"]).rstrip("/") or _HOSTS[kind]
+    return str(desired["amd_mirror"]).rstrip("/") or _HOSTS[kind]
 
 
 def _order(version: t.Any) -> tuple[int, ...]:

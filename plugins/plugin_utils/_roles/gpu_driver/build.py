@@ -67,7 +67,7 @@ def build(options: Data, platform: Platform, driver: Data | None = None) -> Buil
         "distribution": platform.distribution,
         "distribution_version": platform.distribution_version,
     }
-    found = request(options, where, driver)
+    found = resources(options, where, driver)
     if found["problems"]:
         return Built(tuple(found["problems"]))
     # Secure Boot would refuse the module: until its key is enrolled, the host keeps the driver that it has.
@@ -102,53 +102,53 @@ def _rest(options: Data, found: Data, driver: Data, changed: bool, dry_run: bool
     if not (changed or waits or users or beside or found["unsigned"] or driver["mismatches"]):
         return None
     # The component travels back with its units only: the key of a repository is no news.
-    request = {**found, "component": {"units": found["component"]["units"]}}
-    return {"first": driver, "request": request}
+    desired = {**found, "component": {"units": found["component"]["units"]}}
+    return {"first": driver, "desired": desired}
 
 
 def _rest_of_absent(options: Data, driver: Data, changed: bool) -> dict[str, t.Any] | None:
     """Tools and libraries on a host without a GPU are not of a driver."""
     of_driver = driver["gpus"] or driver["verdict"] != "absent" or options["vendor"] != "auto"
     left = driver["installed"]["packages"] and of_driver
-    return {"first": driver, "request": {}} if changed or left or driver["disruption"] else None
+    return {"first": driver, "desired": {}} if changed or left or driver["disruption"] else None
 
 
 class _Refused(Exception):
-    """The wish cannot be met; the message is a sentence for the user."""
+    """What is desired is not possible; the message is a sentence for the user."""
 
 
-def request(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+def resources(
+    desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
     """Returns ``problems`` and ``notices`` (sentences), ``version`` and ``flavour`` as chosen, ``unsigned`` (Secure
     Boot would refuse the module), ``headers`` (packages with those that are missing, where several versions of one
     package are installed side by side), ``prebuilt`` (the series of the modules that come in packages, if they do) and
-    ``modules`` (those packages by kernel), ``component`` (options of the module component), ``keep`` (the packages of
-    the wish) and ``managed`` (all that some wish leads to).
+    ``modules`` (those packages by kernel), ``component`` (options of the module component), ``keep`` (the packages
+    that are desired) and ``managed`` (all that could be).
 
-    ``wanted``: the role's variables without their prefix. ``platform``: what the role knows of the distribution.
+    ``desired``: the role's variables without their prefix. ``platform``: what the role knows of the distribution.
     ``seen``: what driver_info returned.
     """
     if seen["vendor"] == "amd":
-        return _of_amd(wanted, platform, seen)
+        return _of_amd(desired, platform, seen)
     try:
-        return _Wish(wanted, platform, seen).answer()
+        return _Desired(desired, platform, seen).answer()
     except _Refused as refused:
         return {**_NOTHING, "problems": [str(refused)]}
 
 
-def leftovers(asked: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any], source: str) -> list[str]:
-    """Packages of a driver beside the one that is wanted: of the other source, of another flavour or branch."""
+def leftovers(desired: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any], source: str) -> list[str]:
+    """Packages of a driver beside the one that is desired: of the other source, of another flavour or branch."""
     mismatched = {item["name"] for item in seen["mismatches"]}
     return sorted(
         package["name"]
         for package in seen["installed"]["packages"]
         if package["state"] == "installed"
-        and package["name"] not in asked["keep"]
+        and package["name"] not in desired["keep"]
         and (
-            package["name"] in asked["managed"]
+            package["name"] in desired["managed"]
             or package["name"] in mismatched
-            or names.prebuilt_series(package["name"]) not in (None, asked["prebuilt"])
+            or names.prebuilt_series(package["name"]) not in (None, desired["prebuilt"])
             or (package["source"] is not None and package["source"] != source)
         )
     )
@@ -170,17 +170,17 @@ _NOTHING: dict[str, t.Any] = {
 
 
 def _of_amd(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+    desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
-    problems = amd.problems(wanted, platform, seen)
+    problems = amd.problems(desired, platform, seen)
     if problems:
         return {**_NOTHING, "problems": problems}
-    component = amd.component(wanted, platform, seen)
+    component = amd.component(desired, platform, seen)
     unsigned = seen["secure_boot"] == "enabled" and seen["mok"]["enrolled"] is not True
     keep = [package["name"] for package in component["packages"]]
     return {
         **_NOTHING,
-        "version": wanted["version"],
+        "version": desired["version"],
         "unsigned": unsigned,
         "headers": amd.headers(platform, seen),
         "keep": keep,
@@ -188,17 +188,17 @@ def _of_amd(
     }
 
 
-class _Wish:
+class _Desired:
     def __init__(
-        self, wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
+        self, desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any]
     ) -> None:
-        self.wanted, self.platform, self.seen = wanted, platform, seen
+        self.desired, self.platform, self.seen = desired, platform, seen
         self.installed = seen["installed"]
-        self.source = wanted["source"]
+        self.source = desired["source"]
         self.release = platform["releases"][platform["release"]]
         self.notices: list[str] = []
         self.scheme = self._scheme()
-        if wanted["modules"] == "prebuilt" and self.scheme not in ("ubuntu", "rhel"):
+        if desired["modules"] == "prebuilt" and self.scheme not in ("ubuntu", "rhel"):
             raise _Refused(
                 f"There are no prebuilt modules of source {self.source} for {platform['name']}: only Ubuntu and RHEL "
                 "have them, with gpu_driver_source=distribution; leave gpu_driver_modules as it is."
@@ -259,7 +259,7 @@ class _Wish:
         return t.cast(names.Scheme, scheme)
 
     def _version(self) -> str:
-        version = str(self.wanted["version"] or self.release["default_version"][self.source] or "")
+        version = str(self.desired["version"] or self.release["default_version"][self.source] or "")
         if not _VERSION.fullmatch(version):
             raise _Refused(
                 f"gpu_driver_version must be a branch such as 580 or an exact version such as 580.178.04, and is "
@@ -291,12 +291,12 @@ class _Wish:
 
     def _flavour(self) -> Flavour:
         found = {gpu["pci_id"]: gpu["generation"] for gpu in self.seen["gpus"]}
-        wish = None if self.wanted["flavour"] == "auto" else t.cast(Flavour, self.wanted["flavour"])
+        flavour = None if self.desired["flavour"] == "auto" else t.cast(Flavour, self.desired["flavour"])
         if not found:
             self.notices.append(
                 "There is no GPU of NVIDIA on the PCI bus: whether the driver serves those to come is not known."
             )
-        choice = flavour_for(found, self.branch, wish, from_vendor=self.source == "vendor")
+        choice = flavour_for(found, self.branch, flavour, from_vendor=self.source == "vendor")
         if choice.refusal or choice.flavour is None:
             raise _Refused(f"{choice.refusal} See gpu_driver_version and gpu_driver_flavour.")
         if choice.flavour in self.release.get("exact_only", ()) and self._is_branch and self.source == "distribution":
@@ -306,16 +306,16 @@ class _Wish:
                 "that both have: apt-cache madison nvidia-open-kernel-dkms libcuda1."
             )
         if self.scheme == "rhel":
-            self._judge_rhel(choice.flavour)
+            self._check_rhel(choice.flavour)
         return choice.flavour
 
-    def _judge_rhel(self, flavour: Flavour) -> None:
+    def _check_rhel(self, flavour: Flavour) -> None:
         if flavour != "open":
             raise _Refused(
                 "Red Hat builds the open kernel module only, and these GPUs or gpu_driver_flavour want the proprietary "
                 "one; set gpu_driver_source to vendor."
             )
-        if self.wanted["modules"] == "dkms":
+        if self.desired["modules"] == "dkms":
             raise _Refused("Red Hat's kernel modules are built already; leave gpu_driver_modules at auto.")
         if self.installed["source"] != "distribution":
             release, machine = self.platform["release"], self.seen["architecture"]
@@ -345,14 +345,14 @@ class _Wish:
             bool(self.release.get("hold"))
             or self.scheme == "rhel"
             or not self._is_branch
-            or self.wanted["unattended"] == "exclude"
+            or self.desired["unattended"] == "exclude"
         )
 
     def _named(self) -> list[names.Named]:
         found: list[names.Named] = []
         if self.scheme != "nvidia_el":
             found += [names.headers(kernel["release"]) for kernel in self._kernels_to_build()]
-        found += names.driver(self.scheme, self.branch, self.flavour, self.wanted["profile"])
+        found += names.driver(self.scheme, self.branch, self.flavour, self.desired["profile"])
         if self._prebuilt:
             found += [self._prebuilt_module(kernel["release"]) for kernel in self._kernels_that_matter()]
             if self.scheme == "ubuntu":
@@ -364,7 +364,7 @@ class _Wish:
             found += self._or_refuse(
                 names.fabric(self.scheme, self.branch), "a fabric manager, which its NVSwitches need"
             )
-        if self.wanted["imex"]:
+        if self.desired["imex"]:
             found += self._or_refuse(names.imex(self.scheme, self.branch), "IMEX")
         return found
 
@@ -378,12 +378,12 @@ class _Wish:
 
     @property
     def _prebuilt(self) -> bool:
-        return self.scheme == "rhel" or (self.scheme == "ubuntu" and self.wanted["modules"] != "dkms")
+        return self.scheme == "rhel" or (self.scheme == "ubuntu" and self.desired["modules"] != "dkms")
 
     @property
     def _needs_fabric(self) -> bool:
-        wish = self.wanted["fabric_manager"]
-        return bool(self.seen["fabric_manager"]["needed"]) if wish == "auto" else wish == "always"
+        runs = self.desired["fabric_manager"]
+        return bool(self.seen["fabric_manager"]["needed"]) if runs == "auto" else runs == "always"
 
     @property
     def _series(self) -> str | None:
@@ -445,7 +445,7 @@ class _Wish:
     def _repositories(self) -> list[dict[str, t.Any]]:
         if self.source != "vendor":
             return []
-        found = Repository.of("gpu_driver", self.wanted, self.release, self.seen["architecture"])
+        found = Repository.of("gpu_driver", self.desired, self.release, self.seen["architecture"])
         for problem in found.problems("driver"):
             raise _Refused(f"{problem} Where the driver is not yours to manage, set gpu_driver_vendor to none.")
         return [found.data("nvidia-cuda", flat=self.platform["manager"] == "apt")]
@@ -456,7 +456,7 @@ class _Wish:
         by_apt = self.platform["manager"] == "apt"
         if by_apt and self.source == "distribution":
             found.append(config_files.preferences(f"{self.version}.*" if self._is_branch else f"{self.version}-*"))
-        if by_apt and self.wanted["unattended"] == "exclude":
+        if by_apt and self.desired["unattended"] == "exclude":
             found.append(config_files.not_unattended(prebuilt=self._prebuilt))
         if self.release.get("modular") and self.source == "vendor":
             found.append(config_files.module_stream(self.branch, self.flavour))
@@ -467,16 +467,16 @@ class _Wish:
     @property
     def _starts_without_its_mode(self) -> bool:
         """All but Debian start the persistence daemon without the mode that it is there for."""
-        return bool(self.wanted["persistence"]) and self.scheme != "debian"
+        return bool(self.desired["persistence"]) and self.scheme != "debian"
 
     def _units(self) -> list[dict[str, t.Any]]:
         """They cannot run before the module is loaded: after a change that is for later, and enough that they begin at
         boot."""
         runs = self.seen["verdict"] == "ok" and self.installed["version"] and self._pattern_holds()
         state = "started" if runs else "unmanaged"
-        wanted = ["nvidia-persistenced.service"] if self.wanted["persistence"] else []
-        wanted += ["nvidia-fabricmanager.service"] if self._needs_fabric else []
-        return [{"name": name, "enabled": True, "state": state} for name in wanted]
+        units = ["nvidia-persistenced.service"] if self.desired["persistence"] else []
+        units += ["nvidia-fabricmanager.service"] if self._needs_fabric else []
+        return [{"name": name, "enabled": True, "state": state} for name in units]
 
     def _pattern_holds(self) -> bool:
         have = str(self.installed["version"])

@@ -73,8 +73,8 @@ def built_module(branch: int, flavour: Flavour) -> Named:
 
 
 def comes_with_another(name: str) -> bool:
-    """Whether no wish names it: what is named brings it in the right version, and it has another name in the next
-    version or flavour."""
+    """Whether nobody asks for it by name: what is named brings it in the right version, and it has another name in
+    the next version or flavour."""
     return bool(re.match(r"nvidia-(kernel-source-\d|firmware-.*\d\.\d)|kmod-nvidia-open-\d", name))
 
 
@@ -117,7 +117,7 @@ def headers(kernel: str) -> Named:
 
 
 def managed(scheme: Scheme, branches: t.Iterable[int]) -> frozenset[str]:
-    """Every name that a wish could lead to: such a package is wanted, or it is in the way."""
+    """Every name that could be desired: such a package is desired, or it is in the way."""
     found: set[str] = set()
     for branch in branches:
         for flavour in t.cast("tuple[Flavour, ...]", ("open", "proprietary")):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ....module_utils._gpu_settings.request import request
+from ....module_utils._gpu_settings.desired import resources
 from ..built import Built, Data, Question
 from ..platform import Platform
 
@@ -28,7 +28,7 @@ def asks(options: Data) -> tuple[Question, ...]:
     """
     if options["state"] == "absent" or not options["devices"]:
         return ()
-    found = _request(options)
+    found = _resources(options)
     if found["problems"]:
         return ()
     devices = {_MIG: found["mig"], _SETTINGS: found["settings"]}
@@ -54,7 +54,7 @@ def build(options: Data, _platform: Platform, *answers: Data) -> Built:
         return Built(component={"name": "gpu_settings", "state": "absent"})
     if not options["devices"]:
         return Built()
-    found = _request(options)
+    found = _resources(options)
     if found["problems"]:
         return Built(tuple(found["problems"]))
     asked = {question.module: answer for question, answer in zip(asks(options), answers)}
@@ -98,8 +98,8 @@ def told(pending: Data, blockers: t.Sequence[Data]) -> dict[str, t.Any]:
     }
 
 
-def _request(options: Data) -> dict[str, t.Any]:
-    return request(options["devices"], python=options["python"], timeout_s=options["timeout_s"])
+def _resources(options: Data) -> dict[str, t.Any]:
+    return resources(options["devices"], python=options["python"], timeout_s=options["timeout_s"])
 
 
 def _unit(options: Data, found: Data) -> dict[str, t.Any]:

@@ -11,8 +11,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.mlops.hosts.plugins.filter.model_path import model_path
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._model.artifact import Settings, World, ensure
-from ansible_collections.mlops.hosts.plugins.module_utils._model.request import parse
+from ansible_collections.mlops.hosts.plugins.module_utils._model.artifact import RunEnvironment, Settings, ensure
+from ansible_collections.mlops.hosts.plugins.module_utils._model.desired import parse
 from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ownership
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import variables
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.build import build
@@ -84,9 +84,11 @@ def test_the_folder_is_the_one_that_the_store_makes(artifact, tmp_path):
         for file in artifact["files"]:
             (tmp_path / file["path"]).parent.mkdir(exist_ok=True)
             (tmp_path / file["path"]).touch()
-    world = World(lambda url, **_: Answer(), lambda: 0.0, lambda: 0.0, print, lambda _: 10**12, lambda _: "/data")
+    environment = RunEnvironment(
+        lambda url, **_: Answer(), lambda: 0.0, lambda: 0.0, print, lambda _: 10**12, lambda _: "/data"
+    )
     asked = parse({"state": "present", **artifact}, endpoint="https://hub", token=None)
-    made = ensure([asked], f"{tmp_path}/store", Ownership(), world, Settings(), dry_run=True).artifacts[0]
+    made = ensure([asked], f"{tmp_path}/store", Ownership(), environment, Settings(), dry_run=True).artifacts[0]
     assert (
         model_path([*ALL[:-1], {**artifact, "name": "x"}], artifact["name"], store=f"{tmp_path}/store") == made["path"]
     )

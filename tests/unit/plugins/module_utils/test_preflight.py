@@ -83,8 +83,8 @@ def test_paths_are_told_with_links_followed(tmp_path):
     key.write_text("x\n")
     key.chmod(0o640)
     os.symlink(key, tmp_path / "link")
-    found = _preflight.look_at(str(tmp_path / "link"))
+    found = _preflight.inspect(str(tmp_path / "link"))
     assert (found.kind, found.mode, found.size_bytes) == ("file", "0640", 2)
-    assert _preflight.look_at(str(tmp_path)).kind == "directory"
-    assert _preflight.look_at("/dev/null").kind == "other"
-    assert _preflight.look_at(str(key / "below")) == _preflight.Path(str(key / "below"), "absent")
+    assert _preflight.inspect(str(tmp_path)).kind == "directory"
+    assert _preflight.inspect("/dev/null").kind == "other"
+    assert _preflight.inspect(str(key / "below")) == _preflight.Path(str(key / "below"), "absent")

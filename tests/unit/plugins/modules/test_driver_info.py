@@ -9,7 +9,7 @@ import pathlib
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.mlops.hosts.plugins.module_utils._driver import info, model
+from ansible_collections.mlops.hosts.plugins.module_utils._driver import info, types
 from ansible_collections.mlops.hosts.plugins.modules import driver_info
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._driver.support import kernel_on_disk
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import pci_device
@@ -35,7 +35,7 @@ def test_a_gpu_without_a_driver(run_module, tmp_path, check_mode):
     pci_device(tmp_path / "sys", "0000:1a:00.0", "10de", "2330", "030200")
     result = run_module(version="580", flavour="open", _ansible_check_mode=check_mode)
     assert (result["changed"], result["verdict"]) == (False, "absent")
-    assert result["wanted"] == {"version": "580", "flavour": "open"}
+    assert result["desired"] == {"version": "580", "flavour": "open"}
     assert result["next_step"] == "Install the NVIDIA driver 580 with the open kernel module."
 
 
@@ -53,7 +53,7 @@ def test_returned_keys_are_documented(run_module, tmp_path):
     assert set(documented) == set(result) - {"changed", "invocation"}
     for name in ("gpus", "kernels"):
         assert list(documented[name]["contains"]) == list(result[name][0]), name
-    for name in ("wanted", "installed", "loaded", "mok", "fabric_manager"):
+    for name in ("desired", "installed", "loaded", "mok", "fabric_manager"):
         assert list(documented[name]["contains"]) == list(result[name]), name
     assert set(yaml.safe_load(driver_info.DOCUMENTATION)["options"]) == set(driver_info.SPEC)
 
@@ -66,11 +66,11 @@ def test_parts_that_are_seldom_there_are_documented_too():
         return list(cls.__dataclass_fields__)
 
     kernels = documented["kernels"]["contains"]
-    assert list(documented["installed"]["contains"]["packages"]["contains"]) == fields(model.Package)
-    assert list(kernels["module"]["contains"]) == fields(model.Module)
-    assert list(kernels["dkms"]["contains"]) == fields(model.Dkms)
-    assert list(documented["users"]["contains"]) == fields(model.User)
-    assert list(documented["mismatches"]["contains"]) == fields(model.Mismatch)
+    assert list(documented["installed"]["contains"]["packages"]["contains"]) == fields(types.Package)
+    assert list(kernels["module"]["contains"]) == fields(types.Module)
+    assert list(kernels["dkms"]["contains"]) == fields(types.Dkms)
+    assert list(documented["users"]["contains"]) == fields(types.User)
+    assert list(documented["mismatches"]["contains"]) == fields(types.Mismatch)
 
 
 def test_the_core_needs_no_ansible():

@@ -10,7 +10,7 @@ import os
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import locks
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import locked_clocks
 from ansible_collections.mlops.hosts.plugins.modules import gpu_settings, mig_layout
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import Played
 
@@ -39,7 +39,7 @@ def run_module(tmp_path, monkeypatch, capsys):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/nvidia-smi").symlink_to(standin)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(locks, "RECORD", str(tmp_path / "gpu_clocks.json"))
+    monkeypatch.setattr(locked_clocks, "RECORD", str(tmp_path / "gpu_clocks.json"))
 
     def run(module, *, check_mode: bool = False, **options: object) -> dict:
         with patch_module_args({"_ansible_check_mode": check_mode, **options}), pytest.raises(SystemExit):

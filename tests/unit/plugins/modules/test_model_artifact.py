@@ -80,16 +80,16 @@ def tiny(url):
 def test_a_model_comes_stays_and_goes(module, tiny, tmp_path):
     token_file = tmp_path / "token"
     token_file.write_text(f"{TOKEN}\n")
-    wanted = [{**tiny, "token_file": str(token_file)}]
-    planned = module(artifacts=wanted, check=True)
+    desired = [{**tiny, "token_file": str(token_file)}]
+    planned = module(artifacts=desired, check=True)
     assert planned["changed"] and not (tmp_path / "store").exists()
-    done = module(artifacts=wanted)
+    done = module(artifacts=desired)
     assert (done["changed"], done["downloaded_bytes"]) == (True, len(CONTENT))
     assert done["actions"] == planned["actions"]
     path = done["artifacts"][0]["files"][0]["absolute_path"]
     with open(path, "rb") as file:
         assert file.read() == CONTENT
-    again = module(artifacts=wanted)
+    again = module(artifacts=desired)
     assert (again["changed"], again["actions"], again["diff"]) == (False, [], {"before": {}, "after": {}})
     gone = module(artifacts=[{"name": "tiny", "state": "absent"}])
     assert gone["changed"] and not os.path.exists(path)
@@ -106,7 +106,7 @@ def test_a_wait_that_a_server_asks_for_is_a_warning(module, tiny, url, monkeypat
     monkeypatch.setattr(StandIn, "busy", [1])
     done = module(artifacts=[{**tiny, "token": TOKEN}])
     assert done["changed"]
-    said = f"{url} asked to wait 1 s before the next request: the answer was 429 (Retry-After: 1)"
+    said = f"{url} asked to wait 1 s before the next artifact: the answer was 429 (Retry-After: 1)"
     assert [text for text in told if "wait" in text] == [said]
     monkeypatch.setattr(StandIn, "busy", [700])
     refused = module(artifacts=[{**tiny, "name": "other", "sha256": "0" * 64, "token": TOKEN}])

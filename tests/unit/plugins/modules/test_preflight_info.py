@@ -50,7 +50,7 @@ def test_a_path_that_only_root_may_see_says_so(look, monkeypatch):
     def denied(path):
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(preflight_info, "look_at", denied)
+    monkeypatch.setattr(preflight_info, "inspect", denied)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     said = look(paths=["/etc/chat/api-key"])["msg"]
     assert said == (

@@ -34,33 +34,33 @@ _VALIDATE = [
 
 
 def parts(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], _known: t.Mapping[str, t.Any]
+    desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], _known: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
-    if wanted["source"] != "vendor":
+    if desired["source"] != "vendor":
         raise Refused(
             f"{platform['name']} {platform['release']} has no package of CRI-O; set container_runtime_source to vendor "
             "for the repository of CRI-O or a mirror of it."
         )
-    if wanted["log_driver"] not in ("", "journald"):
+    if desired["log_driver"] not in ("", "journald"):
         raise Refused(
-            f"container_runtime_log_driver is {wanted['log_driver']}, and CRI-O writes the log files of Kubernetes in "
+            f"container_runtime_log_driver is {desired['log_driver']}, and CRI-O writes the log files of Kubernetes in "
             "any case; leave it empty, or set it to journald to have the journal as well."
         )
     files: list[dict[str, t.Any]] = [
-        {"path": SETTINGS, "content": _settings(wanted), "validate": _VALIDATE, "units": [UNIT]}
+        {"path": SETTINGS, "content": _settings(desired), "validate": _VALIDATE, "units": [UNIT]}
     ]
     directories = [{"path": _CONF}, {"path": _DROP_INS}]
-    drop_in = docker.drop_in(wanted, _PROXY)
+    drop_in = docker.drop_in(desired, _PROXY)
     if drop_in:
         directories.append({"path": _UNIT_DROP_INS})
         files.append({"path": f"{_UNIT_DROP_INS}/mlops-hosts.conf", "content": drop_in, "units": [UNIT]})
-    files += docker.proxy_files(wanted, _PROXY, UNIT)
+    files += docker.proxy_files(desired, _PROXY, UNIT)
     # It remembers registries until it is told to look again.
-    registry_directories, registry_files = podman.registries(wanted, on_change="reload", units=[UNIT])
-    login_directories, login_files = docker.logins(wanted["registries"])
+    registry_directories, registry_files = podman.registries(desired, on_change="reload", units=[UNIT])
+    login_directories, login_files = docker.logins(desired["registries"])
     return {
-        "repositories": [_repository(wanted, platform["crio"])],
-        "packages": [toolkit.pinned("cri-o", str(wanted["version"]))],
+        "repositories": [_repository(desired, platform["crio"])],
+        "packages": [toolkit.pinned("cri-o", str(desired["version"]))],
         "directories": [*directories, *registry_directories, *login_directories],
         "files": [*files, *registry_files, *login_files],
         "units": [{"name": UNIT, "enabled": True, "state": "started", "drop_ins": "keep"}],
@@ -68,30 +68,30 @@ def parts(
     }
 
 
-def _repository(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    minor = re.match(r"\d+\.\d+(?=\.)", str(wanted["version"]))
+def _repository(desired: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    minor = re.match(r"\d+\.\d+(?=\.)", str(desired["version"]))
     if minor is None:
         raise Refused(
-            f"container_runtime_version is {str(wanted['version'])!r}, and CRI-O has a repository for each minor "
+            f"container_runtime_version is {str(desired['version'])!r}, and CRI-O has a repository for each minor "
             "version of Kubernetes; set it to one such as 1.34.*."
         )
     path = f"{known['path']}/v{minor.group()}/deb/"
-    uri = f"{(wanted['mirror'] or known['host']).rstrip('/')}/{path}"
+    uri = f"{(desired['mirror'] or known['host']).rstrip('/')}/{path}"
     key = {**known, "key_url": f"{known['host']}/{path}Release.key"}
-    return {"name": "cri-o", "uris": [uri], "suites": ["/"], **toolkit.vendor_key(wanted, "repository_", key, uri)}
+    return {"name": "cri-o", "uris": [uri], "suites": ["/"], **toolkit.vendor_key(desired, "repository_", key, uri)}
 
 
-def _settings(wanted: t.Mapping[str, t.Any]) -> str:
-    root = f'[crio]\nroot = "{wanted["data_root"]}"\n' if wanted["data_root"] else ""
-    runtime = f"[crio.runtime]\nlog_size_max = {podman.size_bytes(wanted['log_max_size'])}\n"
-    if wanted["log_driver"] == "journald":
+def _settings(desired: t.Mapping[str, t.Any]) -> str:
+    root = f'[crio]\nroot = "{desired["data_root"]}"\n' if desired["data_root"] else ""
+    runtime = f"[crio.runtime]\nlog_size_max = {podman.size_bytes(desired['log_max_size'])}\n"
+    if desired["log_driver"] == "journald":
         runtime += "log_to_journald = true\n"
-    if wanted["default_runtime"]:
-        runtime += f'default_runtime = "{wanted["default_runtime"]}"\n'
-    if wanted["toolkit"] != "none":
+    if desired["default_runtime"]:
+        runtime += f'default_runtime = "{desired["default_runtime"]}"\n'
+    if desired["toolkit"] != "none":
         runtime += 'cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]\n'
     # Named, for a service of systemd has no home to look into.
-    logins = any(registry.get("username") for registry in wanted["registries"])
+    logins = any(registry.get("username") for registry in desired["registries"])
     image = f'[crio.image]\nglobal_auth_file = "{docker.LOGINS}"\n' if logins else ""
     return f"# Ansible managed\n{root}{runtime}{image}"
 

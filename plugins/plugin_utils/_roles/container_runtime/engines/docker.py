@@ -50,9 +50,9 @@ LOGINS = "/root/.docker/config.json"
 
 
 def parts(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
+    desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
-    keys = daemon_keys(wanted, known)
+    keys = daemon_keys(desired, known)
     driver = keys["log-driver"]
     for name in keys.get("log-opts", {}):
         if name not in _LOG_OPTIONS.get(driver, (name,)):
@@ -60,29 +60,29 @@ def parts(
                 f"container_runtime_daemon_config has {name} in log-opts, with which Docker does not start, for its "
                 f"log driver is {driver}; take it out, or choose another driver."
             )
-    directories, files = certificates(wanted["registries"], "/etc/docker/certs.d")
-    login_directories, login_files = logins(wanted["registries"])
+    directories, files = certificates(desired["registries"], "/etc/docker/certs.d")
+    login_directories, login_files = logins(desired["registries"])
     files.append(
         {
             "path": DAEMON_JSON,
             "json_keys": keys,
             "json_only": {"log-opts": _LOG_OPTIONS[driver]} if driver in _LOG_OPTIONS else {},
-            "on_change": wanted.get("impact", "restart"),
+            "on_change": desired.get("impact", "restart"),
             "units": [UNIT],
             # The packages' units have this flag: what is in the way of it is found before the restart.
             "validate": ["dockerd", "--validate", "-H", "fd://", "--config-file", "{staged}"]
-            if wanted["source"] == "vendor" or known["validates"]
+            if desired["source"] == "vendor" or known["validates"]
             else [],
         }
     )
-    text = drop_in(wanted, _PROXY)
+    text = drop_in(desired, _PROXY)
     if text:
         directories.append({"path": _DROP_IN})
         files.append({"path": f"{_DROP_IN}/mlops-hosts.conf", "content": text, "units": [UNIT]})
-    files += proxy_files(wanted, _PROXY, UNIT)
+    files += proxy_files(desired, _PROXY, UNIT)
     return {
-        "repositories": _repositories(wanted, platform) if wanted["source"] == "vendor" else [],
-        "packages": _packages(wanted, platform, known),
+        "repositories": _repositories(desired, platform) if desired["source"] == "vendor" else [],
+        "packages": _packages(desired, platform, known),
         "directories": [{"path": "/etc/docker"}, *directories, *login_directories],
         "files": [*files, *login_files],
         "units": [{"name": unit, "enabled": True, "state": "started", "drop_ins": "keep"} for unit in (*_NEEDED, UNIT)],
@@ -90,22 +90,22 @@ def parts(
     }
 
 
-def daemon_keys(wanted: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def daemon_keys(desired: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The keys of daemon.json that the role owns. ``daemon_config`` wins over the role's own."""
-    driver = wanted["daemon_config"].get("log-driver") or wanted["log_driver"] or "json-file"
-    keys: dict[str, t.Any] = {"live-restore": wanted["live_restore"], "log-driver": driver}
+    driver = desired["daemon_config"].get("log-driver") or desired["log_driver"] or "json-file"
+    keys: dict[str, t.Any] = {"live-restore": desired["live_restore"], "log-driver": driver}
     if driver in _LIMITED:
-        keys["log-opts"] = {"max-size": wanted["log_max_size"], "max-file": str(wanted["log_max_files"])}
+        keys["log-opts"] = {"max-size": desired["log_max_size"], "max-file": str(desired["log_max_files"])}
     for name in ("registry_mirrors", "insecure_registries", "data_root", "default_address_pools", "default_runtime"):
-        if wanted[name]:
-            keys[name.replace("_", "-")] = wanted[name]
-    if wanted["toolkit"] != "none":
+        if desired[name]:
+            keys[name.replace("_", "-")] = desired[name]
+    if desired["toolkit"] != "none":
         # A file name, as the toolkits write it themselves: dockerd looks it up.
-        path = f"{wanted['toolkit']}-container-runtime"
-        keys["runtimes"] = {wanted["toolkit"]: {"path": path, "args": []}}
-        if wanted["source"] == "vendor" or known["cdi"]:
+        path = f"{desired['toolkit']}-container-runtime"
+        keys["runtimes"] = {desired["toolkit"]: {"path": path, "args": []}}
+        if desired["source"] == "vendor" or known["cdi"]:
             keys["features"] = {"cdi": True}
-    return {**keys, **wanted["daemon_config"]}
+    return {**keys, **desired["daemon_config"]}
 
 
 def certificates(registries: t.Sequence[t.Mapping[str, t.Any]], root: str) -> tuple[list[t.Any], list[t.Any]]:
@@ -145,34 +145,34 @@ def _with_newline(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def drop_in(wanted: t.Mapping[str, t.Any], proxy: str) -> str:
-    """Of an engine's unit; ``proxy`` is the path of its environment file. Empty where nothing is wanted of it."""
-    unit = f"[Unit]\nRequiresMountsFor={wanted['data_root']}\n" if needs_mount(wanted) else ""
-    service = f"[Service]\nEnvironmentFile={proxy}\n" if proxy_environment(wanted) else ""
+def drop_in(desired: t.Mapping[str, t.Any], proxy: str) -> str:
+    """Of an engine's unit; ``proxy`` is the path of its environment file. Empty where nothing is desired of it."""
+    unit = f"[Unit]\nRequiresMountsFor={desired['data_root']}\n" if needs_mount(desired) else ""
+    service = f"[Service]\nEnvironmentFile={proxy}\n" if proxy_environment(desired) else ""
     return f"# Ansible managed\n{unit}{service}" if unit or service else ""
 
 
-def needs_mount(wanted: t.Mapping[str, t.Any]) -> bool:
-    return bool(wanted["data_root"] and wanted["data_root_is_mount"])
+def needs_mount(desired: t.Mapping[str, t.Any]) -> bool:
+    return bool(desired["data_root"] and desired["data_root_is_mount"])
 
 
-def proxy_files(wanted: t.Mapping[str, t.Any], path: str, unit: str) -> list[dict[str, t.Any]]:
-    text = proxy_environment(wanted)
+def proxy_files(desired: t.Mapping[str, t.Any], path: str, unit: str) -> list[dict[str, t.Any]]:
+    text = proxy_environment(desired)
     return [{"path": path, "content": text, "mode": "0600", "secret": True, "units": [unit]}] if text else []
 
 
-def proxy_environment(wanted: t.Mapping[str, t.Any]) -> str:
+def proxy_environment(desired: t.Mapping[str, t.Any]) -> str:
     """Not in the unit: who may ask systemd would read the password."""
     names = {"http_proxy": "HTTP_PROXY", "https_proxy": "HTTPS_PROXY", "no_proxy": "NO_PROXY"}
-    return "".join(f'{variable}="{wanted[name]}"\n' for name, variable in names.items() if wanted[name])
+    return "".join(f'{variable}="{desired[name]}"\n' for name, variable in names.items() if desired[name])
 
 
 def _packages(
-    wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
+    desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]
 ) -> list[dict[str, t.Any]]:
-    vendor = wanted["source"] == "vendor"
+    vendor = desired["source"] == "vendor"
     of = platform["docker"] if vendor else known
-    version = str(wanted["version"])
+    version = str(desired["version"])
     if vendor and platform["manager"] == "apt" and re.fullmatch(r"[0-9.]+", version):
         version += "-*"  # of any build: 29.2.0 is 5:29.2.0-1~debian.13~trixie
     packages = [toolkit.pinned(name, version) if name in of["versioned"] else {"name": name} for name in of["packages"]]
@@ -182,9 +182,9 @@ def _packages(
     return [*packages, *({"name": name, "state": "absent", "own": False} for name in collides)]
 
 
-def _repositories(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def _repositories(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     docker = platform["docker"]
-    uri = f"{(wanted['mirror'] or docker['host']).rstrip('/')}/{docker['path']}"
+    uri = f"{(desired['mirror'] or docker['host']).rstrip('/')}/{docker['path']}"
     if platform["manager"] == "dnf":
         uri += f"/{platform['release']}/{platform['architecture']}/stable"
     return [
@@ -193,6 +193,6 @@ def _repositories(wanted: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]
             "uris": [uri],
             "suites": [platform["release"]],
             "components": ["stable"],
-            **toolkit.vendor_key(wanted, "repository_", docker, uri),
+            **toolkit.vendor_key(desired, "repository_", docker, uri),
         }
     ]

@@ -1,13 +1,13 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the driver's tests share: recorded output, hosts laid out in a folder, and states to judge."""
+"""What the driver's tests share: recorded output, hosts laid out in a folder, and states to diagnose."""
 
 from __future__ import annotations
 
 import pathlib
 
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import (
     Dkms,
     Gpu,
     Installed,

@@ -116,10 +116,10 @@ def choose(*pci_ids, **options):
         pytest.param([V100, A100], {"branch": 580}, "proprietary", id="volta-and-ampere"),
         pytest.param([T4], {"branch": 580}, "open", id="turing"),
         pytest.param([H100], {"branch": 620}, "open", id="hopper-with-the-newest"),
-        pytest.param([H100], {"branch": 580, "wish": "proprietary"}, "proprietary", id="hopper-as-wished"),
+        pytest.param([H100], {"branch": 580, "desired": "proprietary"}, "proprietary", id="hopper-as-wished"),
         pytest.param(
             [H100],
-            {"branch": 615, "wish": "proprietary", "from_vendor": False},
+            {"branch": 615, "desired": "proprietary", "from_vendor": False},
             "proprietary",
             id="615-of-a-distribution",
         ),
@@ -142,17 +142,19 @@ def test_flavour(pci_ids, options, flavour):
     ("pci_ids", "options", "parts"),
     [
         pytest.param(
-            [V100], {"branch": 580, "wish": "open"}, ["open", "Volta (10de:1db4)", "580"], id="volta-with-open"
+            [V100], {"branch": 580, "desired": "open"}, ["open", "Volta (10de:1db4)", "580"], id="volta-with-open"
         ),
         pytest.param([V100], {"branch": 590}, ["590", "Volta (10de:1db4)", "580 is the last"], id="volta-with-590"),
         pytest.param([V100, A100], {"branch": 590}, ["590", "Volta", "580"], id="volta-and-ampere-with-590"),
-        pytest.param([B200], {"branch": 580, "wish": "proprietary"}, ["Blackwell (10de:2901)", "open"], id="blackwell"),
-        pytest.param([GH200], {"wish": "proprietary"}, ["Hopper (10de:2342)", "open"], id="grace-hopper"),
+        pytest.param(
+            [B200], {"branch": 580, "desired": "proprietary"}, ["Blackwell (10de:2901)", "open"], id="blackwell"
+        ),
+        pytest.param([GH200], {"desired": "proprietary"}, ["Hopper (10de:2342)", "open"], id="grace-hopper"),
         pytest.param([V100, B200], {}, ["Volta (10de:1db4)", "Blackwell (10de:2901)", "another host"], id="impossible"),
-        pytest.param([V100, B200], {"wish": "open"}, ["another host"], id="impossible-whatever-is-wished"),
+        pytest.param([V100, B200], {"desired": "open"}, ["another host"], id="impossible-whatever-is-wished"),
         pytest.param([B200], {"branch": 550}, ["550", "Blackwell", "570 is the first"], id="blackwell-with-550"),
-        pytest.param([H100], {"branch": 615, "wish": "proprietary"}, ["615", "610 or older"], id="615-proprietary"),
-        pytest.param([A100], {"branch": 470, "wish": "open"}, ["515", "470"], id="no-open-module-yet"),
+        pytest.param([H100], {"branch": 615, "desired": "proprietary"}, ["615", "610 or older"], id="615-proprietary"),
+        pytest.param([A100], {"branch": 470, "desired": "open"}, ["515", "470"], id="no-open-module-yet"),
         pytest.param([P100, V100], {"branch": 615}, ["Pascal (10de:15f8) and Volta (10de:1db4)"], id="all-are-named"),
     ],
 )
@@ -168,9 +170,9 @@ def test_an_unknown_id_must_be_told():
     assert NEW in choice.refusal and "open or proprietary" in choice.refusal
 
 
-@pytest.mark.parametrize("wish", ["open", "proprietary"])
-def test_an_unknown_id_is_taken_as_told(wish):
-    assert choose(NEW, A100, branch=580, wish=wish) == Choice(wish, None, (NEW,))
+@pytest.mark.parametrize("desired", ["open", "proprietary"])
+def test_an_unknown_id_is_taken_as_told(desired):
+    assert choose(NEW, A100, branch=580, desired=desired) == Choice(desired, None, (NEW,))
 
 
 def test_an_unknown_id_does_not_hide_what_is_impossible():

@@ -11,18 +11,25 @@ import json
 import os
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._driver import fabric, gpus, info, loaded, secure_boot, users
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
+from ansible_collections.mlops.hosts.plugins.module_utils._driver import (
+    device_holders,
+    fabric,
+    gpus,
+    info,
+    loaded,
+    secure_boot,
+)
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import (
+    Desired,
     FabricManager,
     Gpu,
     Loaded,
     Mok,
     Package,
     User,
-    Wish,
     as_result,
 )
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.verdict import judge
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.verdict import diagnose
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 
 from .._gpu.support import pci_device
@@ -169,9 +176,9 @@ def test_users(tmp_path):
         (tmp_path / f"proc/{pid}/fd").mkdir()
         (tmp_path / f"proc/{pid}/fd/3").symlink_to(target)
     write(tmp_path, "proc/12/comm", "gone\n")
-    assert users.read(str(tmp_path), "nvidia") == (User(9, "python3"),)
-    assert users.read(str(tmp_path), "amd") == (User(11, "hip"),)
-    assert users.read(str(tmp_path), None) == ()
+    assert device_holders.read(str(tmp_path), "nvidia") == (User(9, "python3"),)
+    assert device_holders.read(str(tmp_path), "amd") == (User(11, "hip"),)
+    assert device_holders.read(str(tmp_path), None) == ()
 
 
 @pytest.fixture
@@ -221,7 +228,7 @@ def test_users_are_not_known_where_processes_are_hidden(tmp_path, deny):
         (tmp_path / f"proc/{pid}/fd").mkdir()
         (tmp_path / f"proc/{pid}/fd/3").symlink_to("/dev/nvidiactl")
     deny("proc/9/fd")
-    assert users.read(str(tmp_path), "nvidia") is None
+    assert device_holders.read(str(tmp_path), "nvidia") is None
 
 
 FABRIC_MANAGER = Package("nvidia-fabricmanager", "580.178.04-1")
@@ -282,7 +289,7 @@ def programs(**others):
 def test_all_of_it(host):
     run = Recorded(**programs(mokutil="not-enrolled"))
     state = info.collect(run, root=str(host))
-    result = as_result(state, Wish(), judge(state, Wish()))
+    result = as_result(state, Desired(), diagnose(state, Desired()))
     assert json.loads(json.dumps(result)) == result
     assert [call[0] for call in run.calls] == ["dpkg-query", "modinfo", "mokutil", "apt-config"]
     assert (result["vendor"], result["installed"]["version"], result["boot_id"]) == ("nvidia", "535.309.01", "0b1c")
@@ -294,7 +301,7 @@ def test_nothing_at_all(tmp_path):
     run = Recorded()
     state = info.collect(run, root=str(tmp_path))
     assert (state.vendor, state.gpus, state.kernels, run.calls) == (None, (), (), [])
-    assert judge(state, Wish()).verdict == "absent"
+    assert diagnose(state, Desired()).verdict == "absent"
 
 
 def test_the_vendor_is_that_of_the_packages_where_there_is_no_gpu(host):

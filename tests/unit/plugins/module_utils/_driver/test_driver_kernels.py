@@ -9,8 +9,8 @@ import os
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._driver import boot, dkms, kernels, versions
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import Dkms
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.modules import chosen
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import Dkms
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 

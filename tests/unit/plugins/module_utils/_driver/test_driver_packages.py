@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._driver import packages, unattended
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import Mismatch, Package
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import Mismatch, Package
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
 
 from .support import Recorded, Said, recorded, write
@@ -33,7 +33,7 @@ def el(tmp_path):
 def read(root, run, chosen="nvidia-current"):
     found = packages.read(str(root), run, 30).nvidia
     assert len(run.calls) == 1
-    return packages.judge(found, "nvidia", chosen)
+    return packages.compare(found, "nvidia", chosen)
 
 
 @pytest.mark.parametrize(("name", "version"), [("driver-bookworm", "535.309.01"), ("driver-trixie", "550.163.01")])
@@ -195,7 +195,7 @@ def test_amd(debian):
         ("amdgpu-dkms", "1:6.12.12.60402000-2187269.24.04", maker), ("amdgpu-dkms-firmware", "1:6.12.12-2", maker)
     )
     found = packages.read(str(debian), run, 30)
-    installed, mismatches = packages.judge(found.amd, "amd", "amdgpu")
+    installed, mismatches = packages.compare(found.amd, "amd", "amdgpu")
     assert (installed.version, installed.flavour, installed.source) == ("6.12.12.60402000", None, "vendor")
     assert (found.nvidia, mismatches) == ((), ())
 
@@ -318,5 +318,5 @@ def test_a_configuration_of_dnf_that_is_none_excludes_nothing(tmp_path):
 )
 def test_amd_s_release_on_enterprise_linux(debian, module, firmware, version, others):
     run = dpkg(("amdgpu-dkms", module, "AMD <a@amd.com>"), ("amdgpu-dkms-firmware", firmware, "AMD <a@amd.com>"))
-    installed, mismatches = packages.judge(packages.read(str(debian), run, 30).amd, "amd", "amdgpu")
+    installed, mismatches = packages.compare(packages.read(str(debian), run, 30).amd, "amd", "amdgpu")
     assert (installed.version, len(mismatches)) == (version, others)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import (
+    Desired,
     Dkms,
     FabricManager,
     Gpu,
@@ -19,9 +20,8 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
     Package,
     State,
     User,
-    Wish,
 )
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.verdict import judge
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.verdict import diagnose
 
 from .support import GPU, RUNNING, VERSION, installed, kernel, loaded, module, packages, state
 
@@ -140,7 +140,7 @@ ROWS = [
         State(),
         "No GPU driver is installed, and no GPU is on the PCI bus.",
         None,
-        id="absent-nothing-and-nothing-wanted",
+        id="absent-nothing-and-nothing-desired",
     ),
     pytest.param(
         state(installed=NOTHING, loaded=Loaded(), gpus=(UNBOUND, UNBOUND), kernels=(kernel(module=None, state=None),)),
@@ -482,59 +482,59 @@ ROWS = [
 
 @pytest.mark.parametrize(("known", "sentence", "step"), ROWS)
 def test_verdict(known, sentence, step, request):
-    found = judge(known, Wish())
+    found = diagnose(known, Desired())
     assert found.verdict == request.node.callspec.id.partition("-")[0], found
     assert (found.reasons[0], found.next_step) == (sentence, step)
 
 
 @pytest.mark.parametrize(
-    ("known", "wish", "sentence", "step"),
+    ("known", "desired", "sentence", "step"),
     [
         pytest.param(
             State(),
-            Wish("580"),
+            Desired("580"),
             "No GPU driver is installed.",
             "Install the GPU driver 580.",
             id="nothing-there",
         ),
         pytest.param(
             state(),
-            Wish("595", "open"),
-            "Driver 595 is wanted, and 580.178.04 is installed.",
+            Desired("595", "open"),
+            "Driver 595 is desired, and 580.178.04 is installed.",
             "Install the NVIDIA driver 595 with the open kernel module.",
             id="other-branch",
         ),
         pytest.param(
             state(),
-            Wish("580.105.08"),
-            "Driver 580.105.08 is wanted, and 580.178.04 is installed.",
+            Desired("580.105.08"),
+            "Driver 580.105.08 is desired, and 580.178.04 is installed.",
             "Install the NVIDIA driver 580.105.08.",
             id="other-build",
         ),
         pytest.param(
             state(),
-            Wish("58"),
-            "Driver 58 is wanted, and 580.178.04 is installed.",
+            Desired("58"),
+            "Driver 58 is desired, and 580.178.04 is installed.",
             "Install the NVIDIA driver 58.",
             id="the-start-of-a-branch-is-none",
         ),
         pytest.param(
             state(),
-            Wish(None, "proprietary"),
-            "The proprietary kernel module is wanted, and the open one is installed.",
+            Desired(None, "proprietary"),
+            "The proprietary kernel module is desired, and the open one is installed.",
             "Install the NVIDIA driver with the proprietary kernel module.",
             id="other-flavour",
         ),
     ],
 )
-def test_what_is_wanted_and_not_installed_is_absent(known, wish, sentence, step):
-    found = judge(known, wish)
+def test_what_is_desired_and_not_installed_is_absent(known, desired, sentence, step):
+    found = diagnose(known, desired)
     assert (found.verdict, found.reasons[0], found.next_step) == ("absent", sentence, step)
 
 
-@pytest.mark.parametrize("wish", [Wish("580"), Wish(VERSION, "open"), Wish(None, "open")])
-def test_what_is_wanted_and_there_is_ok(wish):
-    assert judge(state(), wish).verdict == "ok"
+@pytest.mark.parametrize("desired", [Desired("580"), Desired(VERSION, "open"), Desired(None, "open")])
+def test_what_is_desired_and_there_is_ok(desired):
+    assert diagnose(state(), desired).verdict == "ok"
 
 
 @pytest.mark.parametrize(
@@ -577,7 +577,7 @@ def test_what_is_wanted_and_there_is_ok(wish):
     ],
 )
 def test_what_is_only_said(known, note):
-    found = judge(known, Wish())
+    found = diagnose(known, Desired())
     assert (found.verdict, found.next_step) == ("ok", None)
     assert note in found.reasons[1:]
 
@@ -586,17 +586,17 @@ def test_an_older_kernel_may_be_without_a_module_that_comes_in_packages():
     signed = module(signer="Canonical Ltd. Kernel Module Signing", origin="prebuilt")
     older, now = kernel("6.8.0-49-generic", module=None, state=None, headers=False), kernel(module=signed, state=None)
     note = "Kernel 6.8.0-49-generic has no module of the driver: booted, it drives no GPU."
-    found = judge(state(kernels=(older, dataclasses.replace(now, running=True))), Wish())
+    found = diagnose(state(kernels=(older, dataclasses.replace(now, running=True))), Desired())
     assert (found.verdict, found.next_step) == ("ok", None)
     assert note in found.reasons
     # Where nobody knows which one boots, all of them count.
-    found = judge(state(kernels=(older, now), next_kernel=None), Wish())
+    found = diagnose(state(kernels=(older, now), next_kernel=None), Desired())
     assert (found.verdict, found.reasons[0]) == ("rebuild", "Kernel 6.8.0-49-generic has no module of the driver.")
 
 
 def test_nouveau_is_told_of_before_a_driver_is_installed():
     known = state(installed=NOTHING, loaded=Loaded(), kernels=(), gpus=(NOUVEAU,), other_drivers=("nouveau",))
-    assert judge(known, Wish()).reasons[1:] == (
+    assert diagnose(known, Desired()).reasons[1:] == (
         "nouveau is loaded, and must make way for the driver: that takes a reboot.",
     )
 
@@ -607,7 +607,7 @@ def test_the_most_urgent_comes_first_and_nothing_is_left_out():
         loaded=loaded(OLD),
         **two_kernels(module=None, state=None, headers=False),
     )
-    found = judge(known, Wish("595"))
+    found = diagnose(known, Desired("595"))
     assert found.verdict == "broken"
     assert [sentence.split()[0] for sentence in found.reasons] == ["Package", "Driver", "Kernel", "The"]
     assert found.next_step == "Run dpkg --configure -a, then apt-get --fix-broken install."
@@ -619,11 +619,11 @@ def test_the_running_kernel_comes_before_the_next_one_and_the_next_before_the_ot
         kernel(release, module=None, state="added", running=release == releases[1], next_boot=release == releases[2])
         for release in releases
     )
-    found = judge(state(kernels=kernels, loaded=Loaded(), gpus=()), Wish())
+    found = diagnose(state(kernels=kernels, loaded=Loaded(), gpus=()), Desired())
     assert [sentence.split()[1] for sentence in found.reasons[:4]] == [releases[1], releases[2], NEXT, releases[0]]
 
 
 def test_a_driver_that_dkms_has_in_an_older_version_is_not_a_failure_of_the_installed_one():
     built = kernel(running=True, next_boot=True)
     stale = dataclasses.replace(built, dkms=Dkms("535.1", "failed", "error"))
-    assert judge(state(kernels=(stale,)), Wish()).verdict == "ok"
+    assert diagnose(state(kernels=(stale,)), Desired()).verdict == "ok"

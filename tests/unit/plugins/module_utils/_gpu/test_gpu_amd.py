@@ -10,9 +10,9 @@ import json
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu import amd
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import judge
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Driver, Gpu, PciDevice, Process
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import check_health
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.tool import Answer
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Driver, Gpu, PciDevice, Process
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     PlayedRunner,
     capture,
@@ -128,7 +128,7 @@ def test_documented_sample_of_rocm_7():
     assert answer.driver == Driver("6.16.6")
     assert (gpu.memory_total_mib, gpu.power_limit_w, gpu.power_limit_max_w) == (196608, 700.0, 750.0)
     assert gpu.processes == (Process(42, "/usr/bin/python3", 1024), Process(43, None, 512))
-    assert judge(gpu)[0] == "degraded"
+    assert check_health(gpu)[0] == "degraded"
 
 
 def test_a_limit_of_zero_watts_is_no_limit():

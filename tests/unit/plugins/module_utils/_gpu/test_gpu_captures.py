@@ -9,8 +9,8 @@ import re
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu import nvidia_xml
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import judge
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Driver, MigDevice, Process
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import check_health
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Driver, MigDevice, Process
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     CAPTURES,
     capture,
@@ -186,7 +186,7 @@ def test_captures_of_real_hosts(name):
     assert (log.driver, log.notes, len(log.gpus)) == (driver, (), len(gpus))
     for have, want in zip(log.gpus, gpus):
         assert {key: getattr(have, key) for key in want} == want
-        assert judge(have) == ("ok", ())
+        assert check_health(have) == ("ok", ())
 
 
 @needs_captures

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import judge
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Fault, Gpu
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import check_health
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Fault, Gpu
 
 BAD = Fault("It is lost.", is_fatal=True)
 
@@ -39,7 +39,7 @@ BAD = Fault("It is lost.", is_fatal=True)
     ],
 )
 def test_health(fields, health, reasons):
-    judged, told = judge(Gpu(vendor="nvidia", **fields))
-    assert judged == health
+    found, told = check_health(Gpu(vendor="nvidia", **fields))
+    assert found == health
     assert len(told) == len(reasons)
     assert all(part in reason for part, reason in zip(reasons, told))

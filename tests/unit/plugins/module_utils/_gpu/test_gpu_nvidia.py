@@ -8,8 +8,8 @@ import functools
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu import nvidia
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import judge
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import MigDevice
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import check_health
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import MigDevice
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     LIST,
     QUERY,
@@ -133,8 +133,8 @@ def test_no_part_of_a_captured_answer_is_read_as_an_answer(name, data, rc):
 def test_a_warning_about_one_gpu_degrades_that_one():
     """Exit code 14 comes with a whole document and this line after it."""
     answer = read({QUERY: ended(QUERY, 14, TWO_GPUS + "WARNING: infoROM is corrupted at gpu 0000:1B:00.0\n")})
-    assert [judge(gpu)[0] for gpu in answer.gpus] == ["ok", "degraded"]
-    assert "infoROM is corrupted" in judge(answer.gpus[1])[1][0]
+    assert [check_health(gpu)[0] for gpu in answer.gpus] == ["ok", "degraded"]
+    assert "infoROM is corrupted" in check_health(answer.gpus[1])[1][0]
 
 
 def test_a_gpu_that_newer_drivers_leave_out_gets_their_reason():

@@ -7,8 +7,8 @@ import dataclasses
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu import nvidia_xml
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import judge
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Driver, Process
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import check_health
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Driver, Process
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     synthetic_gpu,
     synthetic_log,
@@ -182,8 +182,8 @@ def test_driver_versions(head, expected):
     ],
 )
 def test_signs_of_trouble(body, health):
-    judged, reasons = judge(only_gpu(body))
-    assert (judged, len(reasons)) == (health, 0 if health == "ok" else 1)
+    found, reasons = check_health(only_gpu(body))
+    assert (found, len(reasons)) == (health, 0 if health == "ok" else 1)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import locks
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.outcome import Options
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import locked_clocks
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.result import Options
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.settings_apply import converge
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.smi import Smi
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import Played, PlayedHost
 
-WISH = {
+DESIRED = {
     "select": "all",
     "persistence": True,
     "power_limit_w": 250.0,
@@ -38,9 +38,9 @@ def go(host, root, *entries, dry_run=False, strict=True, **options):
 
 def test_a_wish_is_planned_applied_and_then_right(root):
     host = PlayedHost(Played(persistence="Disabled"))
-    planned = go(host, root, WISH, dry_run=True)
+    planned = go(host, root, DESIRED, dry_run=True)
     assert host.changes() == []
-    done = go(host, root, WISH).must()
+    done = go(host, root, DESIRED).must()
     assert host.changes() == [
         "nvidia-smi -i GPU-1 -pm 1",
         "nvidia-smi -i GPU-1 -c 3",
@@ -58,7 +58,7 @@ def test_a_wish_is_planned_applied_and_then_right(root):
         "locked_clocks_mhz",
         "locked_memory_clocks_mhz",
     ]
-    again = go(host, root, WISH)
+    again = go(host, root, DESIRED)
     assert (again.changed, again.commands, again.drift) == (False, (), ())
     assert again.as_result().keys() == done.as_result().keys() == planned.as_result().keys()
 
@@ -66,8 +66,8 @@ def test_a_wish_is_planned_applied_and_then_right(root):
 @pytest.mark.parametrize("lost", ["boot", "reload", "persistence"])
 def test_locked_clocks_are_locked_again_when_the_driver_has_forgotten_them(root, lost):
     host = PlayedHost(Played())
-    wish = {"select": "all", "persistence": True, "locked_clocks_mhz": [900, 1200]}
-    go(host, root, wish)
+    desired = {"select": "all", "persistence": True, "locked_clocks_mhz": [900, 1200]}
+    go(host, root, desired)
     if lost == "boot":
         (root / "proc/sys/kernel/random/boot_id").write_text("boot-2\n")
     elif lost == "reload":
@@ -75,9 +75,9 @@ def test_locked_clocks_are_locked_again_when_the_driver_has_forgotten_them(root,
         (root / "sys/module/nvidia").mkdir()
     else:
         host.gpus[0].persistence = "Disabled"
-    again = go(host, root, wish)
+    again = go(host, root, desired)
     assert ("nvidia-smi", "-i", "GPU-1", "-lgc", "900,1200") in again.commands
-    assert not go(host, root, wish).changed
+    assert not go(host, root, desired).changed
 
 
 def test_clocks_are_let_go(root):
@@ -90,12 +90,12 @@ def test_clocks_are_let_go(root):
 
 def test_a_damaged_record_is_no_record(root):
     (root / "run/mlops.hosts").mkdir(parents=True)
-    (root / locks.RECORD).write_text("{")
-    assert locks.read(str(root)) == {}
+    (root / locked_clocks.RECORD).write_text("{")
+    assert locked_clocks.read(str(root)) == {}
 
 
 @pytest.mark.parametrize(
-    ("wish", "why"),
+    ("desired", "why"),
     [
         pytest.param({"power_limit_w": 500.0}, "500 is out of bounds: the device takes 100 to 400 W", id="power-above"),
         pytest.param({"power_limit_w": 50.0}, "50 is out of bounds: the device takes 100 to 400 W", id="power-below"),
@@ -111,10 +111,10 @@ def test_a_damaged_record_is_no_record(root):
         pytest.param({"compute_mode": "exclusive_thread"}, "is none of default", id="mode-that-is-gone"),
     ],
 )
-def test_what_the_device_cannot_have_is_refused_before_anything_changes(root, wish, why):
+def test_what_the_device_cannot_have_is_refused_before_anything_changes(root, desired, why):
     host = PlayedHost(Played(), Played("GPU-2", "00000000:08:00.0"))
     with pytest.raises(HostError, match=why) as refused:
-        go(host, root, {"select": "GPU-1", **wish}, {"select": "GPU-2", "power_limit_w": 300.0}).must()
+        go(host, root, {"select": "GPU-1", **desired}, {"select": "GPU-2", "power_limit_w": 300.0}).must()
     assert host.changes() == []
     assert (refused.value.details["changed"], refused.value.details["commands"]) == (False, [])
 
@@ -171,16 +171,16 @@ def test_a_state_that_cannot_be_read_changes_nothing(root, answer):
     host = PlayedHost(Played())
     host.faults["-q"] = answer
     with pytest.raises(HostError, match="could not be read"):
-        go(host, root, WISH)
+        go(host, root, DESIRED)
     assert host.changes() == []
 
 
 def test_ecc_waits_for_a_reset_and_says_so_each_time(root):
     host = PlayedHost(Played(ecc=["Disabled", "Disabled"]))
     for changed in (True, False):
-        outcome = go(host, root, {"select": "all", "ecc": True})
-        assert outcome.changed is changed
-        result = outcome.as_result()
+        result = go(host, root, {"select": "all", "ecc": True})
+        assert result.changed is changed
+        result = result.as_result()
         assert result["pending"] == [
             {"gpu": "GPU-1", "setting": "ecc", "current": "disabled", "pending": "enabled", "ends_with": "reset"}
         ]
@@ -196,24 +196,24 @@ def test_in_a_virtual_machine_it_waits_for_a_reboot(root):
 
 def test_with_consent_an_idle_gpu_is_reset_and_set_again(root):
     host = PlayedHost(Played(ecc=["Disabled", "Disabled"]), units={"dcgm.service": True, "off.service": False})
-    wish = {**WISH, "ecc": True}
-    outcome = go(host, root, wish, reset=True, services=("dcgm.service", "off.service")).must()
+    desired = {**DESIRED, "ecc": True}
+    result = go(host, root, desired, reset=True, services=("dcgm.service", "off.service")).must()
     assert host.changes()[:4] == [
         "nvidia-smi -i GPU-1 -e 1",
         "systemctl stop dcgm.service",
         "nvidia-smi --gpu-reset -i GPU-1",
         "systemctl start dcgm.service",
     ]
-    assert (outcome.pending, outcome.services, outcome.disruptive) == ((), ("dcgm.service",), True)
+    assert (result.pending, result.services, result.disruptive) == ((), ("dcgm.service",), True)
     assert (host.gpus[0].power, host.gpus[0].persistence, host.gpus[0].ecc[0]) == ("250.00 W", "Enabled", "Enabled")
-    assert not go(host, root, wish, reset=True).changed
+    assert not go(host, root, desired, reset=True).changed
 
 
 def test_a_busy_gpu_is_not_reset_and_its_processes_are_named(root):
     host = PlayedHost(Played(ecc=["Disabled", "Enabled"], processes=[(4711, "python3", None)]))
-    outcome = go(host, root, {"select": "all", "ecc": True}, reset=True)
-    assert outcome.as_result()["blockers"] == [{"gpu": "GPU-1", "pid": 4711, "command": "python3"}]
-    assert (host.changes(), len(outcome.pending)) == ([], 1)
+    result = go(host, root, {"select": "all", "ecc": True}, reset=True)
+    assert result.as_result()["blockers"] == [{"gpu": "GPU-1", "pid": 4711, "command": "python3"}]
+    assert (host.changes(), len(result.pending)) == ([], 1)
 
 
 def test_a_gpu_with_mig_instances_is_not_reset(root):

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import locks
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import locked_clocks
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.mig_apply import converge
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.outcome import Options
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.result import Options
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.smi import Smi
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import Played, PlayedHost
@@ -103,9 +103,9 @@ def test_at_boot_a_busy_gpu_does_not_keep_the_others_from_their_geometry(tmp_pat
     busy = Played(mig=list(ON), processes=[(4711, "python3", None)])
     busy.add("7g.40gb", 0)
     host = PlayedHost(busy, Played("GPU-2", "00000000:08:00.0"))
-    outcome = go(host, tmp_path, "3g.20gb", strict=False)
-    assert "is in use by python3 (pid 4711)" in outcome.problems[0]
-    assert [view["layout"] for view in outcome.after] == [["7g.40gb"], ["3g.20gb"]]
+    result = go(host, tmp_path, "3g.20gb", strict=False)
+    assert "is in use by python3 (pid 4711)" in result.problems[0]
+    assert [view["layout"] for view in result.after] == [["7g.40gb"], ["3g.20gb"]]
 
 
 def test_a_cdi_refresh_that_fails_is_told(tmp_path):
@@ -122,14 +122,14 @@ def test_services_in_the_way_are_stopped_and_started_in_reverse(tmp_path):
         units={"frees.service": True, "other.service": True, "off.service": False},
     )
     assert go(host, tmp_path, "7g.40gb", dry_run=True, services=("frees.service",)).must().changed
-    locks.write({"GPU-1": {"locked_clocks_mhz": [1, 2]}}, str(tmp_path))
+    locked_clocks.write({"GPU-1": {"locked_clocks_mhz": [1, 2]}}, str(tmp_path))
     done = go(host, tmp_path, "7g.40gb", services=("frees.service", "off.service", "other.service")).must()
     lines = host.changes()
     assert lines[:2] == ["systemctl stop frees.service", "systemctl stop other.service"]
     assert lines[-2:] == ["systemctl start other.service", "systemctl start frees.service"]
     assert done.services == ("frees.service", "other.service")
     # They may have kept the GPU initialised.
-    assert locks.read(str(tmp_path)) == {}
+    assert locked_clocks.read(str(tmp_path)) == {}
 
 
 def test_services_run_again_when_it_fails_half_way(tmp_path):
@@ -146,11 +146,11 @@ def test_services_run_again_when_it_fails_half_way(tmp_path):
 def test_a_mode_that_waits(tmp_path, said, end):
     host = PlayedHost(Played())
     host.busy_mode = said
-    outcome = go(host, tmp_path, "7g.40gb").must().as_result()
-    assert outcome["pending"] == [
+    result = go(host, tmp_path, "7g.40gb").must().as_result()
+    assert result["pending"] == [
         {"gpu": "GPU-1", "setting": "mig_mode", "current": "disabled", "pending": "enabled", "ends_with": end}
     ]
-    assert (outcome["reset_required"], outcome["reboot_required"]) == (end == "reset", end == "reboot")
+    assert (result["reset_required"], result["reboot_required"]) == (end == "reset", end == "reboot")
     again = go(host, tmp_path, "7g.40gb").must()
     assert (again.changed, len(again.pending), len(host.changes())) == (False, 1, 1)
 
@@ -158,9 +158,9 @@ def test_a_mode_that_waits(tmp_path, said, end):
 def test_with_consent_a_reset_ends_it(tmp_path):
     host = PlayedHost(Played())
     host.busy_mode = "In use by another client"
-    outcome = go(host, tmp_path, "7g.40gb", reset=True).must()
+    result = go(host, tmp_path, "7g.40gb", reset=True).must()
     assert host.changes()[1] == "nvidia-smi --gpu-reset -i GPU-1"
-    assert (outcome.pending, outcome.after[0]["layout"]) == ((), ["7g.40gb"])
+    assert (result.pending, result.after[0]["layout"]) == ((), ["7g.40gb"])
     # As does that of an earlier run.
     host = PlayedHost(Played(mig=["Disabled", "Enabled"]))
     assert go(host, tmp_path, "7g.40gb", reset=True).must().after[0]["layout"] == ["7g.40gb"]

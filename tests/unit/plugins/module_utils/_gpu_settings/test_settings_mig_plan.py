@@ -40,7 +40,7 @@ def done(have: tuple[Instance, ...], change: mig_plan.Change) -> tuple[Instance,
 
 
 @pytest.mark.parametrize(
-    ("have", "wanted", "destroyed", "created"),
+    ("have", "desired", "destroyed", "created"),
     [
         pytest.param(["3g.20gb@0", "1g.5gb@4"], ["1g.5gb", "3g.20gb"], [], [], id="right-in-another-order"),
         pytest.param([], ["1g.5gb", "3g.20gb", "2g.10gb"], [], ["3g.20gb", "2g.10gb", "1g.5gb"], id="largest-first"),
@@ -63,15 +63,15 @@ def done(have: tuple[Instance, ...], change: mig_plan.Change) -> tuple[Instance,
             ["3g.20gb", "1g.5gb"],
             id="as-many-as-make-room-go",
         ),
-        pytest.param(["7g.40gb@0"], [], [1], [], id="nothing-wanted"),
+        pytest.param(["7g.40gb@0"], [], [1], [], id="nothing-desired"),
     ],
 )
-def test_as_little_as_can_be_is_destroyed(have, wanted, destroyed, created):
+def test_as_little_as_can_be_is_destroyed(have, desired, destroyed, created):
     before = there(*have)
-    change = mig_plan.change(before, wanted, OFFERED)
+    change = mig_plan.change(before, desired, OFFERED)
     assert [one.number for one in change.destroy] == destroyed
     assert [profile.name for profile, _start in change.create] == created
-    assert mig_plan.is_right(done(before, change), wanted)
+    assert mig_plan.is_right(done(before, change), desired)
 
 
 def test_of_two_that_can_go_the_idle_one_goes():
@@ -99,16 +99,16 @@ def test_a_profile_that_the_device_does_not_have():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "why"),
+    ("desired", "why"),
     [
         pytest.param(["3g.20gb"] * 2 + ["1g.5gb"], "Of them fit: 3g.20gb, 3g.20gb; not: 1g.5gb", id="no-room"),
         pytest.param(["1g.5gb+me"] * 2, r"Of them fit: 1g.5gb\+me; not: 1g.5gb\+me", id="one-media-engine"),
         pytest.param(["1g.5gb"] * 8, "7 of 1g.5gb", id="one-too-many"),
     ],
 )
-def test_a_geometry_that_does_not_fit_says_what_fits(wanted, why):
+def test_a_geometry_that_does_not_fit_says_what_fits(desired, why):
     with pytest.raises(HostError, match=why):
-        mig_plan.change((), wanted, OFFERED)
+        mig_plan.change((), desired, OFFERED)
 
 
 names = st.lists(st.sampled_from(sorted(SIZES)), max_size=7)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import mig_apply, settings_apply
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.outcome import Options
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.result import Options
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.smi import Smi
 from ansible_collections.mlops.hosts.tests.unit.standin_gpu_host import StandinHost
 
@@ -32,10 +32,10 @@ def lay(host, layout, **options):
     return mig_apply.converge(smi, entries, Options(root=str(host.path), **options), dry_run=False)
 
 
-def put(host, *, reset=False, **wish):
+def put(host, *, reset=False, **desired):
     smi = Smi(host, timeout_s=30, root=str(host.path))
     options = Options(reset=reset, root=str(host.path))
-    return settings_apply.converge(smi, [{"select": "all", **wish}], options, dry_run=False)
+    return settings_apply.converge(smi, [{"select": "all", **desired}], options, dry_run=False)
 
 
 @pytest.mark.parametrize("driver", ["535.54.03", "580.95.05", "610.57.04"])
@@ -53,8 +53,8 @@ def test_a_layout_is_made_once_and_taken_away(host, machine, driver):
 def test_a_gpu_in_use_is_left_pending_and_comes_after_a_reset(host):
     played = host("a100x1")
     played.control("hold", "--gpu", "0", "--name", "vllm")
-    outcome = lay(played, ["7g.40gb"], reset=True)
-    assert [one.command for one in outcome.blockers] == ["vllm"]
+    result = lay(played, ["7g.40gb"], reset=True)
+    assert [one.command for one in result.blockers] == ["vllm"]
     assert not played.gpus[0]["instances"]
     played.control("release")
     assert lay(played, ["7g.40gb"], reset=True).must().changed
@@ -80,10 +80,10 @@ def test_a_change_that_was_not_made_is_never_called_made(host, fault, option):
 
 def test_settings_are_right_after_one_run_and_again_after_a_boot(host):
     played = host("mixed")
-    wish = {"persistence": True, "compute_mode": "exclusive_process", "ecc": False}
-    assert put(played, reset=True, **wish).must().changed
-    assert put(played, reset=True, **wish).commands == ()
+    desired = {"persistence": True, "compute_mode": "exclusive_process", "ecc": False}
+    assert put(played, reset=True, **desired).must().changed
+    assert put(played, reset=True, **desired).commands == ()
     played.control("boot")
     assert [gpu["ecc"] for gpu in played.gpus] == [False, False, False]
-    again = put(played, reset=True, **wish).must()
+    again = put(played, reset=True, **desired).must()
     assert {argv[3] for argv in again.commands} == {"-pm", "-c"}

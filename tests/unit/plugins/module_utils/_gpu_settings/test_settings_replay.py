@@ -9,10 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import replay, request
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import desired, replay
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import Played, PlayedHost
 
-MODULE_UTILS = pathlib.Path(request.__file__).resolve().parents[1]
+MODULE_UTILS = pathlib.Path(desired.__file__).resolve().parents[1]
 DEVICES = [
     {"select": "all", "persistence": True, "power_limit_w": None},
     {"select": "*A100*", "power_limit_w": 250.0, "mig": ["3g.20gb", "3g.20gb"]},
@@ -20,74 +20,74 @@ DEVICES = [
 
 
 @pytest.fixture
-def wish(tmp_path):
+def path(tmp_path):
     def write(devices):
-        path = tmp_path / "wish.json"
-        path.write_text(request.wish(devices, timeout_s=5))
+        path = tmp_path / "path.json"
+        path.write_text(desired.as_file(devices, timeout_s=5))
         return str(path)
 
     return write
 
 
 def test_each_module_gets_what_is_its_own():
-    assert request.split(DEVICES) == request.Request(
+    assert desired.split(DEVICES) == desired.Entries(
         settings=({"select": "all", "persistence": True}, {"select": "*A100*", "power_limit_w": 250.0}),
         mig=({"select": "*A100*", "layout": ["3g.20gb", "3g.20gb"]},),
     )
-    assert request.split([{"select": "all", "mig": []}]).mig == ({"select": "all", "layout": []},)
+    assert desired.split([{"select": "all", "mig": []}]).mig == ({"select": "all", "layout": []},)
 
 
-def test_the_request_is_what_the_role_needs():
-    asked = request.request([*DEVICES, {"select": "0"}], python="/usr/bin/python3.11", timeout_s=5)
+def test_the_resources_are_what_the_role_needs():
+    asked = desired.resources([*DEVICES, {"select": "0"}], python="/usr/bin/python3.11", timeout_s=5)
     assert (len(asked["settings"]), len(asked["mig"])) == (2, 1)
     assert len(asked["problems"]) == 1
     assert "an index is not an identity" in asked["problems"][0]
     files = {file["path"]: file for file in asked["files"]}
     folders = {directory["path"] for directory in asked["directories"]}
     assert {path.rpartition("/")[0] for path in files} - {"/usr/local/sbin"} <= folders
-    assert files[request.PROGRAM]["mode"] == "0755"
-    assert files[request.PROGRAM]["content"].startswith("#!/usr/bin/python3.11 -IB\n")
-    assert json.loads(files[request.WISH]["content"])["devices"][0] == {"persistence": True, "select": "all"}
+    assert files[desired.PROGRAM]["mode"] == "0755"
+    assert files[desired.PROGRAM]["content"].startswith("#!/usr/bin/python3.11 -IB\n")
+    assert json.loads(files[desired.DESIRED]["content"])["devices"][0] == {"persistence": True, "select": "all"}
 
 
-def test_check_says_what_differs_and_replay_ends_it(wish, tmp_path, capsys):
-    host, path = PlayedHost(Played(persistence="Disabled")), wish(DEVICES)
-    assert replay.main(["--check", "--wish", path], run=host, root=str(tmp_path)) == 1
+def test_check_says_what_differs_and_replay_ends_it(path, tmp_path, capsys):
+    host, path = PlayedHost(Played(persistence="Disabled")), path(DEVICES)
+    assert replay.main(["--check", "--desired", path], run=host, root=str(tmp_path)) == 1
     assert host.changes() == []
     told = capsys.readouterr().out
     assert "mig is none, and should be 3g.20gb, 3g.20gb." in told
     assert "persistence is disabled, and should be enabled." in told
     assert "power_limit_w is 400.0, and should be 250.0." in told
-    assert replay.main(["--wish", path], run=host, root=str(tmp_path)) == 0
+    assert replay.main(["--desired", path], run=host, root=str(tmp_path)) == 0
     assert capsys.readouterr().out.splitlines() == [
         "nvidia-smi -i GPU-1 -mig 1",
         "nvidia-smi mig -i GPU-1 -cgi 9:0,9:4 -C",
         "nvidia-smi -i GPU-1 -pm 1",
         "nvidia-smi -i GPU-1 -pl 250",
     ]
-    assert replay.main(["--check", "--wish", path], run=host, root=str(tmp_path)) == 0
+    assert replay.main(["--check", "--desired", path], run=host, root=str(tmp_path)) == 0
     assert capsys.readouterr().out == ""
 
 
-def test_a_gpu_that_is_gone_does_not_keep_the_others_from_their_settings(wish, tmp_path, capsys):
+def test_a_gpu_that_is_gone_does_not_keep_the_others_from_their_settings(path, tmp_path, capsys):
     host = PlayedHost(Played())
-    path = wish([{"select": "GPU-lost", "power_limit_w": 200.0}, {"select": "GPU-1", "power_limit_w": 250.0}])
-    assert replay.main(["--wish", path], run=host, root=str(tmp_path)) == 1
+    path = path([{"select": "GPU-lost", "power_limit_w": 200.0}, {"select": "GPU-1", "power_limit_w": 250.0}])
+    assert replay.main(["--desired", path], run=host, root=str(tmp_path)) == 1
     assert host.gpus[0].power == "250.00 W"
     assert "'GPU-lost' matches no GPU" in capsys.readouterr().err
 
 
-def test_a_geometry_that_fails_does_not_keep_the_settings_away(wish, tmp_path):
+def test_a_geometry_that_fails_does_not_keep_the_settings_away(path, tmp_path):
     host = PlayedHost(Played())
-    path = wish([{"select": "all", "power_limit_w": 250.0, "mig": ["9g.99gb"]}])
-    assert replay.main(["--wish", path], run=host, root=str(tmp_path)) == 1
+    path = path([{"select": "all", "power_limit_w": 250.0, "mig": ["9g.99gb"]}])
+    assert replay.main(["--desired", path], run=host, root=str(tmp_path)) == 1
     assert host.gpus[0].power == "250.00 W"
 
 
-def test_what_waits_is_told_and_is_a_difference(wish, tmp_path, capsys):
-    host, path = PlayedHost(Played(ecc=["Disabled", "Enabled"])), wish([{"select": "all", "ecc": True}])
-    assert replay.main(["--wish", path], run=host, root=str(tmp_path)) == 0
-    assert replay.main(["--check", "--wish", path], run=host, root=str(tmp_path)) == 1
+def test_what_waits_is_told_and_is_a_difference(path, tmp_path, capsys):
+    host, path = PlayedHost(Played(ecc=["Disabled", "Enabled"])), path([{"select": "all", "ecc": True}])
+    assert replay.main(["--desired", path], run=host, root=str(tmp_path)) == 0
+    assert replay.main(["--check", "--desired", path], run=host, root=str(tmp_path)) == 1
     assert "GPU-1: ecc is disabled; enabled waits for a reset." in capsys.readouterr().out
 
 
@@ -95,30 +95,30 @@ def test_what_waits_is_told_and_is_a_difference(wish, tmp_path, capsys):
     "text", ["{", "[]", '{"version": 1}', json.dumps({"version": 99, "devices": [], "timeout_s": 1})]
 )
 def test_a_wish_that_is_none(tmp_path, capsys, text):
-    path = tmp_path / "wish.json"
+    path = tmp_path / "path.json"
     path.write_text(text)
-    assert replay.main(["--wish", str(path)], run=PlayedHost()) == 2
+    assert replay.main(["--desired", str(path)], run=PlayedHost()) == 2
     assert "run the role again" in capsys.readouterr().err
 
 
 def test_the_core_runs_with_nothing_but_its_files(tmp_path):
     """The list of files is whole: nothing else of the collection is imported on a host."""
     package = tmp_path / "lib/mlops_hosts"
-    for name, text in request.sources(str(MODULE_UTILS)).items():
+    for name, text in desired.sources(str(MODULE_UTILS)).items():
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(text)
     (package / "__init__.py").touch()
-    wish = tmp_path / "wish.json"
-    wish.write_text(request.wish([], timeout_s=5))
+    path = tmp_path / "path.json"
+    path.write_text(desired.as_file([], timeout_s=5))
     begin = "import sys; sys.path.insert(0, sys.argv.pop(1)); from mlops_hosts._gpu_settings.replay import main; "
 
     def ran(code):
-        argv = [sys.executable, "-ISB", "-c", begin + code, str(tmp_path / "lib"), "--check", "--wish", str(wish)]
+        argv = [sys.executable, "-ISB", "-c", begin + code, str(tmp_path / "lib"), "--check", "--desired", str(path)]
         return subprocess.run(argv, check=False, capture_output=True, text=True)
 
     done = ran("sys.exit(main())")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     loaded = ran("print(*(name for name in sys.modules if name.startswith('mlops_hosts.')))").stdout.split()
     assert set(loaded) == {
-        f"mlops_hosts.{name[:-3].replace('/', '.')}".replace(".__init__", "") for name in request.CORE
+        f"mlops_hosts.{name[:-3].replace('/', '.')}".replace(".__init__", "") for name in desired.CORE
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Gpu
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Gpu
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import select
 
 A100 = Gpu("nvidia", uuid="GPU-aa", pci_address="0000:07:00.0", name="NVIDIA A100-SXM4-40GB")
@@ -24,8 +24,8 @@ H100 = Gpu("nvidia", uuid="GPU-bb", pci_address="0000:1a:00.0", name="NVIDIA H10
     ],
 )
 def test_a_selector_means(text, meant):
-    wishes, problems = select.resolve([A100, H100], [{"select": text, "ecc": True}])
-    assert (sorted(wishes), problems) == (meant, [])
+    desired, problems = select.resolve([A100, H100], [{"select": text, "ecc": True}])
+    assert (sorted(desired), problems) == (meant, [])
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_two_entries_add_up_as_long_as_they_agree():
         {"select": "all", "ecc": True, "persistence": True},
         {"select": "GPU-aa", "ecc": True, "power_limit_w": 1.0},
     ]
-    wishes, problems = select.resolve([A100, H100], entries)
+    desired, problems = select.resolve([A100, H100], entries)
     assert problems == []
-    assert wishes["GPU-aa"] == {"ecc": True, "persistence": True, "power_limit_w": 1.0}
+    assert desired["GPU-aa"] == {"ecc": True, "persistence": True, "power_limit_w": 1.0}
     _wishes, problems = select.resolve([A100, H100], [*entries, {"select": "*A100*", "ecc": False}])
     assert len(problems) == 1
     assert "'GPU-aa'" in problems[0] or "'all'" in problems[0]

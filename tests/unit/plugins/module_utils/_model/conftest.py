@@ -13,8 +13,8 @@ import sys
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._http_module import ModuleFetch
-from ansible_collections.mlops.hosts.plugins.module_utils._model.artifact import Settings, World, ensure
-from ansible_collections.mlops.hosts.plugins.module_utils._model.request import parse
+from ansible_collections.mlops.hosts.plugins.module_utils._model.artifact import RunEnvironment, Settings, ensure
+from ansible_collections.mlops.hosts.plugins.module_utils._model.desired import parse
 from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ownership
 
 ROOT = pathlib.Path(__file__).resolve().parents[5]
@@ -84,10 +84,10 @@ class Bench:
         return {"name": "chat", "source": f"hf://{REPO}", "revision": self.commits[branch], **more}
 
     def __call__(self, *artifacts, dry_run=False, token=None, **settings):
-        requests = [
+        artifacts = [
             parse({"state": "present", **artifact}, endpoint=self.hub.url, token=token) for artifact in artifacts
         ]
-        world = World(
+        environment = RunEnvironment(
             fetch=ModuleFetch(),
             clock=lambda: float(sum(self.slept)),
             now=lambda: 1_000.0 + len(os.listdir(self.path.parent)),
@@ -97,7 +97,7 @@ class Bench:
             holders=lambda paths: {path: those for path, those in self.holders.items() if path in paths},
             tell=self.told.append,
         )
-        found = ensure(requests, str(self.path), self.ownership, world, Settings(**settings), dry_run=dry_run)
+        found = ensure(artifacts, str(self.path), self.ownership, environment, Settings(**settings), dry_run=dry_run)
         return found.result
 
     def asked(self, *, data_only=False):

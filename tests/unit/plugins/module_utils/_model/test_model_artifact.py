@@ -170,7 +170,7 @@ def test_a_branch_is_refused_with_its_commit(bench):
             {"source": "https://h/x", "sha256": "0" * 64}, "revision goes with hf:// only", id="revision-of-url"
         ),
         pytest.param({"files": [{"path": "a"}], "include": ["b"]}, "files is the whole choice", id="two-choices"),
-        pytest.param({"files": [{"path": "../a"}]}, "would not stay inside", id="wanted-path-outside"),
+        pytest.param({"files": [{"path": "../a"}]}, "would not stay inside", id="desired-path-outside"),
         pytest.param({"files": [{"path": "a"}, {"path": "a/b"}]}, "as a file and as a folder", id="not-a-tree"),
         pytest.param({"files": [{"path": "model.gguf", "sha256": "0" * 64}]}, "the hub has", id="checksum-of-hub"),
         pytest.param({"files": [{"path": "model.gguf", "sha256": "0"}]}, "64 hexadecimal digits", id="checksum-form"),
@@ -628,19 +628,19 @@ def test_killed_at_any_step_leaves_old_or_new_and_the_next_run_finishes(bench, t
     while not survived:
         step += 1
         bench.path = tmp_path / f"store-{step}"
-        wanted, allowed, final = scene(bench, old, new)
+        desired, allowed, final = scene(bench, old, new)
         with pytest.MonkeyPatch.context() as patch:
             dies_at(patch, step)
             try:
-                bench(*wanted, keep=0, parallel=1)
+                bench(*desired, keep=0, parallel=1)
                 survived = True
             except Killed:
                 pass
         if scene is not repair:
             assert whole(bench) in allowed, step
-        bench(*wanted, keep=0)
+        bench(*desired, keep=0)
         assert whole(bench) == final, step
-        again = bench(*wanted, keep=0, verify=True)
+        again = bench(*desired, keep=0, verify=True)
         assert again["actions"] == [], step
         assert not [name for name in bench.blobs() if name.startswith(".")], step
     assert step > 15

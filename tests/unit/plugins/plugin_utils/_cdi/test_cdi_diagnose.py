@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.module_utils._cdi import containers
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.info import Report
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.model import Driver, Gpu, MigDevice
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Driver, Gpu, MigDevice
 from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi import diagnose, spec
 from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi.found import Found
 
@@ -51,10 +51,10 @@ def written(*names: str, driver: str = DRIVER, path: str = "/var/run/cdi/nvidia.
     return spec.parse(path, text(*names, driver=driver))
 
 
-def judged(
+def diagnosed(
     specs: list[spec.Spec], report: Report, *running: containers.Container, gone: str = ""
-) -> diagnose.Judgement:
-    return diagnose.judge("nvidia", specs, report, running, lambda path: path != gone)
+) -> diagnose.Diagnosis:
+    return diagnose.diagnose("nvidia", specs, report, running, lambda path: path != gone)
 
 
 def test_what_the_toolkit_writes_is_read() -> None:
@@ -115,7 +115,7 @@ def test_only_paths_of_this_kind_are_asked_about() -> None:
     ],
 )
 def test_a_specification_that_fits_is_fresh(names: tuple[str, ...], report: Report) -> None:
-    found = judged([written(*names)], report)
+    found = diagnosed([written(*names)], report)
     assert (found.verdict, found.reasons, found.answers) == ("fresh", (), True)
 
 
@@ -132,38 +132,38 @@ def test_a_specification_that_fits_is_fresh(names: tuple[str, ...], report: Repo
     ],
 )
 def test_a_specification_that_does_not_fit_is_stale(given: spec.Spec, report: Report, says: str) -> None:
-    found = judged([given], report)
+    found = diagnosed([given], report)
     assert found.verdict == "stale"
     assert any(re.search(says, reason) for reason in found.reasons)
 
 
 def test_files_that_are_gone_are_named() -> None:
-    found = judged([written("0")], host(FIRST), gone=f"{LIB}/libcuda.so.{DRIVER}")
+    found = diagnosed([written("0")], host(FIRST), gone=f"{LIB}/libcuda.so.{DRIVER}")
     assert found.reasons == (f"/var/run/cdi/nvidia.yaml names what is not on the host: {LIB}/libcuda.so.{DRIVER}.",)
 
 
 def test_two_files_for_one_device_conflict() -> None:
-    found = judged([written("0", path="/etc/cdi/nvidia.yaml"), written("0", "1")], host(FIRST, SECOND))
+    found = diagnosed([written("0", path="/etc/cdi/nvidia.yaml"), written("0", "1")], host(FIRST, SECOND))
     assert found.verdict == "conflicting"
     assert found.reasons[0].startswith("/etc/cdi/nvidia.yaml and /var/run/cdi/nvidia.yaml both offer nvidia.com/gpu=0;")
 
 
 def test_without_gpus_nothing_is_needed_and_with_them_something_is_missing() -> None:
-    assert judged([], host()).verdict == "not_needed"
-    assert judged([], host(FIRST)).verdict == "missing"
+    assert diagnosed([], host()).verdict == "not_needed"
+    assert diagnosed([], host(FIRST)).verdict == "missing"
 
 
 def test_a_driver_that_does_not_answer_is_no_proof_against_a_file() -> None:
     silent = dataclasses.replace(FIRST, index=None, uuid=None)
-    found = judged([written("0")], host(silent, driver=None))
+    found = diagnosed([written("0")], host(silent, driver=None))
     assert (found.verdict, found.answers) == ("fresh", False)
     assert "The driver does not give its GPUs" in found.reasons[0]
-    assert judged([], host(silent, driver=None)).verdict == "missing"
+    assert diagnosed([], host(silent, driver=None)).verdict == "missing"
 
 
 def test_the_devices_of_another_vendor_are_not_judged() -> None:
     other = spec.Spec("/etc/cdi/amd.json", "amd.com/gpu", ("0",), (), ())
-    assert judged([other], host()).verdict == "not_needed"
+    assert diagnosed([other], host()).verdict == "not_needed"
 
 
 def container(**more: t.Any) -> containers.Container:
@@ -181,7 +181,7 @@ def container(**more: t.Any) -> containers.Container:
     ],
 )
 def test_containers_that_hold_on_to_what_is_gone_are_listed(running: containers.Container, recreate: bool) -> None:
-    assert bool(judged([written("0")], host(FIRST), running).recreate) == recreate
+    assert bool(diagnosed([written("0")], host(FIRST), running).recreate) == recreate
 
 
 INSPECTED: dict[str, t.Any] = {"Id": "0123456789abcdef", "Name": "/chat", "State": {"Pid": 7}}

@@ -36,7 +36,7 @@ def options(**given: t.Any) -> dict[str, t.Any]:
     return {**{name.replace("container_runtime_", ""): value for name, value in defaults.items()}, **given}
 
 
-def asked(release: str = "trixie", family: str = "Debian", **wish: t.Any) -> dict[str, t.Any]:
+def asked(release: str = "trixie", family: str = "Debian", **desired: t.Any) -> dict[str, t.Any]:
     facts = {
         "distribution": "Debian" if family == "Debian" else "Rocky",
         "distribution_release": release,
@@ -44,12 +44,12 @@ def asked(release: str = "trixie", family: str = "Debian", **wish: t.Any) -> dic
         "os_family": family,
         "architecture": "x86_64",
     }
-    found = build(options(**{"provider": "docker", **wish}), platform("container_runtime", facts))
+    found = build(options(**{"provider": "docker", **desired}), platform("container_runtime", facts))
     return {"problems": list(found.problems), "component": found.component or {}}
 
 
-def on_el(release: str = "9", **wish: t.Any) -> dict[str, t.Any]:
-    return asked(release, "RedHat", source="vendor", repository_key="key", toolkit_key="key", **wish)
+def on_el(release: str = "9", **desired: t.Any) -> dict[str, t.Any]:
+    return asked(release, "RedHat", source="vendor", repository_key="key", toolkit_key="key", **desired)
 
 
 def files(found: dict[str, t.Any]) -> dict[str, dict[str, t.Any]]:
@@ -180,9 +180,9 @@ def test_what_el_does_not_have_is_refused_with_what_it_has(provider: str, source
     ]
 
 
-@pytest.mark.parametrize("wish", [{"provider": "docker"}, {"provider": "podman"}, CRIO], ids=str)
-def test_a_password_is_in_a_secret_file_of_root_and_nowhere_else(wish: dict[str, t.Any]) -> None:
-    found = files(asked(**wish, registries=[LOGIN]))
+@pytest.mark.parametrize("desired", [{"provider": "docker"}, {"provider": "podman"}, CRIO], ids=str)
+def test_a_password_is_in_a_secret_file_of_root_and_nowhere_else(desired: dict[str, t.Any]) -> None:
+    found = files(asked(**desired, registries=[LOGIN]))
     login = found.pop("/root/.docker/config.json")
     assert (login["secret"], login["mode"]) == (True, "0600")
     assert login["json_keys"] == {"auths": {"r.example.org:5000": {"auth": "cHVsbGVyOndvcmQ="}}}
@@ -210,12 +210,12 @@ def test_containerd_keeps_its_own_configuration_and_ours_has_the_last_word() -> 
     assert 'root = "/srv/containerd"' in found["/etc/containerd/mlops-hosts/settings.toml"]["content"]
 
 
-@pytest.mark.parametrize("wish", [{"provider": "docker"}, CRIO], ids=lambda wish: wish["provider"])
-def test_a_proxys_password_is_not_in_the_unit(wish: dict[str, t.Any]) -> None:
+@pytest.mark.parametrize("desired", [{"provider": "docker"}, CRIO], ids=lambda desired: desired["provider"])
+def test_a_proxys_password_is_not_in_the_unit(desired: dict[str, t.Any]) -> None:
     proxy = "http://me:word@proxy.example.org:3128"
-    found = files(asked(**wish, https_proxy=proxy, data_root="/srv", data_root_is_mount=True))
-    assert found[f"/etc/{wish['provider']}/mlops-hosts-proxy.env"]["secret"]
-    drop_in = found[f"/etc/systemd/system/{wish['provider']}.service.d/mlops-hosts.conf"]["content"]
+    found = files(asked(**desired, https_proxy=proxy, data_root="/srv", data_root_is_mount=True))
+    assert found[f"/etc/{desired['provider']}/mlops-hosts-proxy.env"]["secret"]
+    drop_in = found[f"/etc/systemd/system/{desired['provider']}.service.d/mlops-hosts.conf"]["content"]
     assert "word" not in drop_in
     assert "RequiresMountsFor=/srv" in drop_in
 
@@ -248,8 +248,8 @@ def test_crios_repository_is_that_of_its_minor_version() -> None:
 
 
 def test_crio_tells_of_each_setting_in_the_words_of_the_drop_in() -> None:
-    wish = {"data_root": "/srv/images", "log_driver": "journald", "default_runtime": "crun", "registries": [LOGIN]}
-    found = files(asked(**CRIO, **wish, toolkit="nvidia", toolkit_key="key"))
+    desired = {"data_root": "/srv/images", "log_driver": "journald", "default_runtime": "crun", "registries": [LOGIN]}
+    found = files(asked(**CRIO, **desired, toolkit="nvidia", toolkit_key="key"))
     settings = [line for line in found[crio.SETTINGS]["content"].splitlines() if " = " in line]
     assert len(settings) == 6
     assert set(settings) <= {line.strip() for line in RUNS.read_text().splitlines()}
@@ -269,21 +269,27 @@ def test_crio_looks_again_at_mirrors_without_a_restart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("desired", "says"),
     [
         ({"images": ["r.example.org/tiny:1"]}, "can be another image tomorrow"),
         ({"insecure_registries": ["r.example.org"]}, "container_runtime_insecure_registries_allowed if that is meant"),
         ({"registry_mirrors": ["http://r.example.org"]}, "http://r.example.org would be talked to without"),
-        ({"registry_mirrors": ["r.example.org"]}, "a URL such as https://r.example.org is wanted"),
-        ({"registries": [{"name": "https://r.example.org"}]}, "and a host, such as"),
+        ({"registry_mirrors": ["r.example.org"]}, "must be URLs such as https://r.example.org, not 'r.example.org'"),
+        (
+            {"registries": [{"name": "https://r.example.org"}]},
+            "must be hosts such as r.example.org:5000, not 'https://r.example.org'",
+        ),
         ({"registries": [{"name": "r.example.org", "username": "me"}]}, "needs username and password"),
         ({"registries": [{"name": "r.example.org", "ca": "x"}]}, "is no certificate in PEM"),
         ({"quadlets": [{"name": "web.container", "content": ""}]}, "are units of podman"),
-        ({"data_root": "srv"}, "an absolute path is wanted"),
+        ({"data_root": "srv"}, "container_runtime_data_root must be an absolute path, not 'srv'"),
         ({"provider": "podman", "docker_users": ["me"]}, "container_runtime_docker_users is for docker"),
-        ({"provider": "podman", "quadlets": [{"name": "web.service", "content": ""}]}, "ends in .container"),
+        ({"provider": "podman", "quadlets": [{"name": "web.service", "content": ""}]}, "must end in .container"),
         ({"provider": "podman", "https_proxy": "http://me:word@p"}, "every user of podman has to read"),
-        ({"provider": "podman", "log_driver": "local", "log_max_size": "much"}, "a size such as 50m is wanted"),
+        (
+            {"provider": "podman", "log_driver": "local", "log_max_size": "much"},
+            "container_runtime_log_max_size must be a size such as 50m, not 'much'",
+        ),
         ({"provider": "containerd", "source": "vendor"}, "containerd comes from the distribution"),
         ({"provider": "podman", "default_runtime": "crun"}, "container_runtime_default_runtime is for docker and crio"),
         ({**CRIO, "source": "distribution"}, "Debian trixie has no package of CRI-O"),
@@ -291,27 +297,27 @@ def test_crio_looks_again_at_mirrors_without_a_restart() -> None:
         ({**CRIO, "version": "1.33"}, "set it to one such as 1.34.*"),
         ({**CRIO, "repository_fingerprint": ""}, "container_runtime_repository_fingerprint is not set"),
         ({**CRIO, "log_driver": "json-file"}, "CRI-O writes the log files of Kubernetes in any case"),
-        ({**CRIO, "log_max_size": "much"}, "a size such as 50m is wanted"),
+        ({**CRIO, "log_max_size": "much"}, "container_runtime_log_max_size must be a size such as 50m, not 'much'"),
         ({**CRIO, "daemon_config": {"debug": True}}, "container_runtime_daemon_config is for docker"),
         ({"source": "vendor"}, "container_runtime_repository_key is not set"),
         ({"toolkit": "nvidia"}, "https://nvidia.github.io/libnvidia-container/gpgkey"),
         ({"toolkit": "amd", "toolkit_key": "key"}, "AMD has no container toolkit for Debian trixie"),
     ],
 )
-def test_what_cannot_be_is_refused(wish: dict[str, t.Any], says: str) -> None:
-    found = asked(**wish)
+def test_what_cannot_be_is_refused(desired: dict[str, t.Any], says: str) -> None:
+    found = asked(**desired)
     assert says in " ".join(found["problems"])
     assert not any(found["component"].values())
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("desired", "says"),
     [
         ({"provider": "podman", "quadlets": [{"name": "web.container", "content": ""}]}, "need podman 4.4"),
     ],
 )
-def test_an_old_release_says_what_it_lacks(wish: dict[str, t.Any], says: str) -> None:
-    assert says in " ".join(asked("bookworm", **wish)["problems"])
+def test_an_old_release_says_what_it_lacks(desired: dict[str, t.Any], says: str) -> None:
+    assert says in " ".join(asked("bookworm", **desired)["problems"])
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ def request(options, platform=PLATFORM):
     return {"problems": list(found.problems), "component": component, **(found.verify or {})}
 
 
-def asked(wanted=VENDOR, platform=PLATFORM, **more):
-    found = request({**wanted, **more}, platform)
+def asked(desired=VENDOR, platform=PLATFORM, **more):
+    found = request({**desired, **more}, platform)
     assert found["problems"] == []
     return found
 

@@ -9,7 +9,8 @@ import pathlib
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
+from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import (
+    Desired,
     FabricManager,
     Gpu,
     Installed,
@@ -21,7 +22,6 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.model import (
     Package,
     State,
     Verdict,
-    Wish,
     as_result,
 )
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_driver import package_names as names
@@ -30,7 +30,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_driver.buil
     build,
     facts,
     leftovers,
-    request,
+    resources,
 )
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import platform as of_platform
 
@@ -44,7 +44,7 @@ def platform(distribution, release):
     return {**text["__gpu_driver_platform"], "release": release}
 
 
-def wish(**more):
+def desired(**more):
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
     read = ("source", "version", "flavour", "profile", "modules", "repository_url", "repository_key")
     read += (
@@ -69,11 +69,11 @@ def seen(*ids, verdict="absent", **more):
         Gpu(f"0000:{number:02x}:00.0", pci_id, GENERATIONS[pci_id]) for number, pci_id in enumerate(ids or [A100])
     )
     more = {"vendor": "nvidia", "architecture": "x86_64", "kernels": (Kernel("6.1.0-1-amd64"),), **more}
-    return as_result(State(gpus=gpus, **more), Wish(), Verdict(verdict))
+    return as_result(State(gpus=gpus, **more), Desired(), Verdict(verdict))
 
 
 def answer(distribution="Debian", release="bookworm", host=None, **more):
-    return request(wish(**more), platform(distribution, release), host or seen())
+    return resources(desired(**more), platform(distribution, release), host or seen())
 
 
 def packages(asked):
@@ -88,7 +88,7 @@ DEBIAN = Package("libcuda1", "535.309.01-0+deb12u1", source="distribution")
 
 
 @pytest.mark.parametrize(
-    ("distribution", "release", "more", "wanted"),
+    ("distribution", "release", "more", "desired"),
     [
         (
             "Debian",
@@ -155,10 +155,10 @@ DEBIAN = Package("libcuda1", "535.309.01-0+deb12u1", source="distribution")
         ),
     ],
 )
-def test_one_statement_drives_all_packages(distribution, release, more, wanted):
+def test_one_statement_drives_all_packages(distribution, release, more, desired):
     asked = answer(distribution, release, **more)
     assert asked["problems"] == []
-    assert packages(asked) == wanted
+    assert packages(asked) == desired
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ RHEL_PACKAGES = {
 
 def rhel(host=None, distribution="RedHat", **more):
     where = {**platform("RedHat", "10"), "distribution": distribution}
-    return request(wish(source="distribution", **more), where, host or seen(kernels=EL_KERNELS))
+    return resources(desired(source="distribution", **more), where, host or seen(kernels=EL_KERNELS))
 
 
 def test_red_hats_driver_has_a_signed_module_for_each_kernel_and_is_locked():
@@ -415,12 +415,12 @@ AMD = State(vendor="amd", gpus=(Gpu("0000:01:00.0", "1002:74a1"),), architecture
 
 
 def amd(distribution="Ubuntu", release="noble", **more):
-    host = as_result(AMD, Wish(), Verdict("absent"))
-    return request(wish(**{"version": "31.50", **more}), platform(distribution, release), host)
+    host = as_result(AMD, Desired(), Verdict("absent"))
+    return resources(desired(**{"version": "31.50", **more}), platform(distribution, release), host)
 
 
 @pytest.mark.parametrize(
-    ("distribution", "release", "more", "wanted", "uris"),
+    ("distribution", "release", "more", "desired", "uris"),
     [
         (
             "Ubuntu",
@@ -461,10 +461,10 @@ def amd(distribution="Ubuntu", release="noble", **more):
         ),
     ],
 )
-def test_amd_pins_by_address(distribution, release, more, wanted, uris):
+def test_amd_pins_by_address(distribution, release, more, desired, uris):
     asked = amd(distribution, release, **more)
     assert asked["problems"] == []
-    assert packages(asked) == wanted
+    assert packages(asked) == desired
     assert [item["uris"] for item in asked["component"]["repositories"]] == [[uri] for uri in uris]
 
 
@@ -608,7 +608,7 @@ def test_prebuilt_modules_are_not_kept_from_kernels_that_come_by_themselves():
 
 
 def built(host=None, dry_run=False, changed=False, **more):
-    given = {**wish(vendor="auto", users=[], verify="changed", state="present"), **more}
+    given = {**desired(vendor="auto", users=[], verify="changed", state="present"), **more}
     facts = {"distribution": "Debian", "distribution_release": "bookworm", "os_family": "Debian"}
     found = build(given, of_platform("gpu_driver", facts), host or seen())
     return found, found.rest(changed, dry_run)
@@ -644,7 +644,7 @@ def test_the_other_tasks_run_where_they_have_something_to_do(host, more, left):
     assert found.problems == () and found.component["name"] == "gpu_driver"
     assert (rest is not None) == left
     if rest:
-        assert rest["first"] == host and set(rest["request"]["component"]) == {"units"}
+        assert rest["first"] == host and set(rest["desired"]["component"]) == {"units"}
 
 
 def test_a_host_without_a_gpu_has_no_driver_of_the_role():
@@ -656,12 +656,12 @@ def test_a_host_without_a_gpu_has_no_driver_of_the_role():
 def test_a_driver_that_secure_boot_would_refuse_is_not_installed():
     host = {**seen(), "secure_boot": "enabled"}
     found, rest = built(host)
-    assert found.component is None and rest["request"]["unsigned"] is True
+    assert found.component is None and rest["desired"]["unsigned"] is True
 
 
 def test_an_unknown_release_is_refused():
     facts = {"distribution": "Debian", "distribution_release": "sid", "os_family": "Debian"}
-    found = build({**wish(vendor="auto"), "state": "present"}, of_platform("gpu_driver", facts), seen())
+    found = build({**desired(vendor="auto"), "state": "present"}, of_platform("gpu_driver", facts), seen())
     assert found.problems == (
         "gpu_driver knows bookworm, trixie, and this host is Debian sid; take it out of the play.",
     )

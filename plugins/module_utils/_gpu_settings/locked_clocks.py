@@ -57,7 +57,7 @@ def write(locks: Locks, root: str = "/") -> None:
     os.replace(staged, path)
 
 
-def forget(uuids: t.Iterable[str] | None = None, root: str = "/") -> None:
+def remove(uuids: t.Iterable[str] | None = None, root: str = "/") -> None:
     """The GPUs were reset, or nobody kept them initialised. Without ``uuids``: all of them."""
     locks = read(root)
     if not locks:

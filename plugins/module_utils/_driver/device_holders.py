@@ -10,7 +10,7 @@ import os
 import re
 
 from . import files
-from .model import User, Vendor
+from .types import User, Vendor
 
 _DEVICES: dict[Vendor, re.Pattern[str]] = {
     "nvidia": re.compile(r"/dev/nvidia"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What is asked for: artefacts, their sources, and the name of the version that a request means."""
+"""What is asked for: artefacts, their sources, and the name of the version that a artifact means."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class DesiredArtifact:
     """One artefact as it is asked for."""
 
     name: str
@@ -85,7 +85,7 @@ class Request:
 
     @property
     def version(self) -> str:
-        """The name of the version, known without asking anyone: a commit, or a digest of the wanted checksums."""
+        """The name of the version, known without asking anyone: a commit, or a digest of the desired checksums."""
         if self.origin.kind != "hub":
             return _digest([[named.path, named.sha256] for named in sorted(self.files, key=lambda named: named.path)])[
                 :16
@@ -116,13 +116,13 @@ def check_path(path: str, what: str) -> str:
     return path
 
 
-def parse(given: t.Mapping[str, t.Any], *, endpoint: str, token: str | None) -> Request:
+def parse(given: t.Mapping[str, t.Any], *, endpoint: str, token: str | None) -> DesiredArtifact:
     """Check one element of the ``artifacts`` option."""
     name = given["name"]
     if not _NAME.fullmatch(name):
         raise HostError(f"{name!r} cannot be the name of an artefact: use letters, digits, '.', '_' and '-'")
     if given["state"] == "absent":
-        return Request(name, "absent")
+        return DesiredArtifact(name, "absent")
     files = tuple(_named(entry, name) for entry in given.get("files") or ())
     include, exclude = tuple(given.get("include") or ()), tuple(given.get("exclude") or ())
     source = _source(name, given, endpoint=endpoint, token=token)
@@ -150,7 +150,7 @@ def parse(given: t.Mapping[str, t.Any], *, endpoint: str, token: str | None) -> 
     elif files and (include or exclude):
         raise HostError(f"{name}: files is the whole choice; include and exclude do not go with it")
     check_tree([named.path for named in files], name)
-    return Request(name, "present", source, files, include, exclude)
+    return DesiredArtifact(name, "present", source, files, include, exclude)
 
 
 def check_tree(paths: t.Sequence[str], what: str) -> None:

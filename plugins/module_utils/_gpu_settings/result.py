@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from .._errors import HostError
-from .._gpu.model import Gpu, Process
+from .._gpu.types import Gpu, Process
 from .select import named
 
 View = dict[str, t.Any]
@@ -49,7 +49,7 @@ class Blocker:
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
-    """One difference between wish and host, in the shape that audits read."""
+    """One difference between what is desired and the host, in the shape that audits read."""
 
     gpu: Gpu
     attribute: str
@@ -71,8 +71,8 @@ class Drift:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a run has done, or would do. ``problems`` are sentences about GPUs that are not as wished."""
+class Result:
+    """What a run has done, or would do. ``problems`` are sentences about GPUs that are not as desired."""
 
     changed: bool
     before: tuple[View, ...]
@@ -104,16 +104,16 @@ class Outcome:
             },
         }
 
-    def must(self) -> Outcome:
+    def must(self) -> Result:
         """Itself, if nothing is wrong. Raises HostError with all that is known otherwise."""
         if self.problems:
             raise HostError(" ".join(self.problems), **self.as_result())
         return self
 
 
-def nothing() -> Outcome:
-    """Nothing was wished."""
-    return Outcome(False, (), ())
+def nothing() -> Result:
+    """Nothing was desired."""
+    return Result(False, (), ())
 
 
 def ends_with(gpu: Gpu) -> str:

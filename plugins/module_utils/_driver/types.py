@@ -23,8 +23,8 @@ Rule = t.Literal["grub", "loader", "newest"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
-    """What is asked for: ``version`` is a branch ("580") or exact ("580.178.04")."""
+class Desired:
+    """What is desired: ``version`` is a branch ("580") or exact ("580.178.04")."""
 
     version: str | None = None
     flavour: Flavour | None = None
@@ -186,9 +186,9 @@ class Verdict:
     next_step: str | None = None
 
 
-def as_result(state: State, wish: Wish, verdict: Verdict) -> dict[str, t.Any]:
+def as_result(state: State, desired: Desired, verdict: Verdict) -> dict[str, t.Any]:
     """The return values of ``driver_info``, JSON-native."""
-    parts = (dataclasses.asdict(verdict), {"wanted": dataclasses.asdict(wish)}, dataclasses.asdict(state))
+    parts = (dataclasses.asdict(verdict), {"desired": dataclasses.asdict(desired)}, dataclasses.asdict(state))
     return {key: _plain(value) for part in parts for key, value in part.items()}
 
 

@@ -16,7 +16,7 @@ from .select import Entry, check
 
 MIG = "mig"
 VERSION = 1
-WISH = "/etc/mlops.hosts/gpu_settings.json"
+DESIRED = "/etc/mlops.hosts/gpu_settings.json"
 PROGRAM = "/usr/local/sbin/mlops-gpu-settings"
 _ROOT = "/usr/local/lib/mlops.hosts"
 LIBRARY = f"{_ROOT}/gpu_settings"
@@ -34,25 +34,25 @@ sys.exit(main())
 CORE = (
     "_driver/__init__.py",
     "_driver/files.py",
-    "_driver/model.py",
-    "_driver/users.py",
+    "_driver/types.py",
+    "_driver/device_holders.py",
     "_errors.py",
     "_privileges.py",
     "_gpu/__init__.py",
-    "_gpu/model.py",
+    "_gpu/types.py",
     "_gpu/nvidia.py",
     "_gpu/nvidia_xml.py",
     "_gpu/pci.py",
     "_gpu/tool.py",
     "_gpu/values.py",
     "_gpu_settings/__init__.py",
-    "_gpu_settings/locks.py",
+    "_gpu_settings/locked_clocks.py",
     "_gpu_settings/mig_apply.py",
     "_gpu_settings/mig_plan.py",
     "_gpu_settings/mig_tables.py",
-    "_gpu_settings/outcome.py",
+    "_gpu_settings/result.py",
     "_gpu_settings/replay.py",
-    "_gpu_settings/request.py",
+    "_gpu_settings/desired.py",
     "_gpu_settings/select.py",
     "_gpu_settings/services.py",
     "_gpu_settings/settings.py",
@@ -63,18 +63,18 @@ CORE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class Entries:
     """Entries for each module."""
 
     settings: tuple[Entry, ...]
     mig: tuple[Entry, ...]
 
 
-def split(devices: t.Sequence[Entry]) -> Request:
-    """Devices have ``select``, ``mig`` and the settings; each module gets what is its own. None is no wish."""
+def split(devices: t.Sequence[Entry]) -> Entries:
+    """Devices have ``select``, ``mig`` and the settings; each module gets what is its own. None desires nothing."""
     given = [{key: value for key, value in device.items() if value is not None} for device in devices]
     settings = [{key: value for key, value in device.items() if key != MIG} for device in given]
-    return Request(
+    return Entries(
         settings=tuple(entry for entry in settings if len(entry) > 1),
         mig=tuple({"select": device["select"], "layout": list(device[MIG])} for device in given if MIG in device),
     )
@@ -91,8 +91,8 @@ def problems(devices: t.Sequence[Entry]) -> list[str]:
     return found
 
 
-def wish(devices: t.Sequence[Entry], *, timeout_s: int) -> str:
-    """The wish file, that the boot unit reads."""
+def as_file(devices: t.Sequence[Entry], *, timeout_s: int) -> str:
+    """The file of desired settings, that the boot unit reads."""
     given = [{key: value for key, value in device.items() if value is not None} for device in devices]
     return json.dumps({"version": VERSION, "timeout_s": timeout_s, "devices": given}, indent=2, sort_keys=True) + "\n"
 
@@ -106,21 +106,21 @@ def sources(folder: str) -> dict[str, str]:
     return found
 
 
-def request(devices: t.Sequence[Entry], *, python: str, timeout_s: int) -> dict[str, t.Any]:
-    """What the role asks the modules for, and what it lays down for the boot unit."""
-    asked = split(devices)
+def resources(devices: t.Sequence[Entry], *, python: str, timeout_s: int) -> dict[str, t.Any]:
+    """What the role gives to the modules, and what it installs for the boot unit."""
+    entries = split(devices)
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     # Nothing here restarts the unit: the role does at once what it would do.
-    laid = {f"{PACKAGE}/{name}": text for name, text in {"__init__.py": "", **sources(here)}.items()}
-    laid[WISH] = wish(devices, timeout_s=timeout_s)
-    files = [{"path": path, "content": text, "on_change": "none"} for path, text in sorted(laid.items())]
+    written = {f"{PACKAGE}/{name}": text for name, text in {"__init__.py": "", **sources(here)}.items()}
+    written[DESIRED] = as_file(devices, timeout_s=timeout_s)
+    files = [{"path": path, "content": text, "on_change": "none"} for path, text in sorted(written.items())]
     program = _PROGRAM.format(python=python, library=LIBRARY)
     files.append({"path": PROGRAM, "content": program, "mode": "0755", "on_change": "none"})
     return {
         "problems": problems(devices),
-        "settings": list(asked.settings),
-        "mig": list(asked.mig),
-        "directories": [{"path": path} for path in sorted({_folder(path) for path in laid} | {LIBRARY, _ROOT})],
+        "settings": list(entries.settings),
+        "mig": list(entries.mig),
+        "directories": [{"path": path} for path in sorted({_folder(path) for path in written} | {LIBRARY, _ROOT})],
         "files": files,
     }
 
