@@ -126,8 +126,8 @@ def _decide(options: Data, desired: Data, compared: Data, seen: Data) -> Decisio
         conflicts += containerd_config.lost(seen["configuration"], files[SETTINGS]["content"])
     impact = decide.impact(desired, compared, unit)
     waits = ""
-    if impact == "restart" and not options["restart_allowed"]:
-        waits = decide.pending(seen, stops=unit in compared["stopped"])
+    if impact == "restart":
+        waits = decide.pending(seen, consent=options["restart"], stops=unit in compared["stopped"])
     component = None
     if impact == "reload":
         reloads = [
@@ -141,7 +141,9 @@ def _decide(options: Data, desired: Data, compared: Data, seen: Data) -> Decisio
 def _decide_absent(options: Data, compared: Data, seen: Data) -> Decision:
     """It is not removed under containers that run."""
     stops = _UNITS.get(options["provider"]) in compared["stopped"]
-    waits = decide.pending(seen, stops=True) if stops and not options["restart_allowed"] else ""
+    # Never is about restarts, and state absent asks for this stop.
+    consent = "when_needed" if options["restart"] == "when_needed" else "when_idle"
+    waits = decide.pending(seen, consent=consent, stops=True) if stops else ""
     return Decision((waits,) if waits else ())
 
 

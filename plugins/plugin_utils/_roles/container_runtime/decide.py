@@ -53,18 +53,25 @@ def impact(component: t.Mapping[str, t.Any], compared: t.Mapping[str, t.Any], un
     return "reload"
 
 
-def pending(seen: t.Mapping[str, t.Any], *, stops: bool) -> str:
-    """Why a restart has to wait, empty when it need not."""
+def pending(seen: t.Mapping[str, t.Any], *, consent: str, stops: bool) -> str:
+    """Why a restart has to wait, empty when it need not. ``consent``: never, when_idle or when_needed."""
+    if consent == "when_needed":
+        return ""
+    if consent == "never":
+        return (
+            "This change needs a restart of the engine, and container_runtime_restart is never. Nothing was changed. "
+            "Set it to when_idle, or to when_needed where running containers may end."
+        )
     if not seen["active"] or seen["running"] == 0 or (seen["live_restore"] and not stops):
         return ""
     running = "an unknown number of" if seen["running"] is None else seen["running"]
     if stops:
         return (
             f"{running} containers run, and the engine is to be taken away under them. Nothing was changed. Stop them, "
-            "or set container_runtime_restart_allowed."
+            "or set container_runtime_restart to when_needed."
         )
     return (
         f"{running} containers run, and the restart that this change needs would end them, for live-restore is not "
-        "on. Nothing was changed. Set container_runtime_restart_allowed, or turn live-restore on first: "
+        "on. Nothing was changed. Set container_runtime_restart to when_needed, or turn live-restore on first: "
         f'"live-restore": true in {DAEMON_JSON}, then systemctl reload docker.'
     )

@@ -39,8 +39,8 @@ DESIRED: dict[str, t.Any] = {
 }
 
 
-def judge(compared, seen, desired=DESIRED, provider="docker", allowed=False):
-    return _decide({"provider": provider, "restart_allowed": allowed}, desired, compared, seen)
+def decided(compared, seen, desired=DESIRED, provider="docker", consent="when_idle"):
+    return _decide({"provider": provider, "restart": consent}, desired, compared, seen)
 
 
 MIRROR = {"kind": "json_key", "item": f"{paths.DAEMON_JSON}#/registry-mirrors", "attribute": "value"}
@@ -54,14 +54,14 @@ def compared(*drift: dict[str, str], **more: list[str]) -> dict[str, t.Any]:
 
 def test_flag_and_file_are_named_with_where_they_are() -> None:
     seen = {**SEEN, "flags": [{"key": "log-driver", "flag": "--log-driver", "source": "/etc/x.conf"}]}
-    found = judge(compared(LOGS), seen).conflicts
+    found = decided(compared(LOGS), seen).conflicts
     assert found[0].startswith(
         "--log-driver is given to dockerd in /etc/x.conf, and as log-driver in /etc/docker/daemon"
     )
 
 
 def test_a_missing_mount_is_a_conflict() -> None:
-    assert "is to be a mount of its own" in judge(compared(), {**SEEN, "mounts": {"/srv": False}}).conflicts[0]
+    assert "is to be a mount of its own" in decided(compared(), {**SEEN, "mounts": {"/srv": False}}).conflicts[0]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_missing_mount_is_a_conflict() -> None:
     [([MIRROR], "reload"), ([MIRROR, CA], "reload"), ([LOGS], "restart"), ([MIRROR, LOGS], "restart")],
 )
 def test_what_a_reload_reads_needs_no_restart(drift: list[dict[str, str]], impact: str) -> None:
-    found = judge(compared(*drift), SEEN)
+    found = decided(compared(*drift), SEEN)
     assert decide.impact(DESIRED, compared(*drift), paths.DOCKER_UNIT) == impact
     assert bool(found.pending) == (impact == "restart")
     if impact == "reload":
@@ -79,27 +79,41 @@ def test_what_a_reload_reads_needs_no_restart(drift: list[dict[str, str]], impac
 
 
 @pytest.mark.parametrize(
-    ("seen", "allowed", "waits"),
+    ("seen", "consent", "waits"),
     [
-        ({}, False, True),
-        ({}, True, False),
-        ({"live_restore": True}, False, False),
-        ({"running": 0}, False, False),
-        ({"active": False, "running": None}, False, False),
-        ({"running": None, "live_restore": None}, False, True),
+        ({}, "when_idle", True),
+        ({}, "when_needed", False),
+        ({}, "never", True),
+        ({"live_restore": True}, "when_idle", False),
+        ({"live_restore": True}, "never", True),
+        ({"running": 0}, "when_idle", False),
+        ({"running": 0}, "never", True),
+        ({"active": False, "running": None}, "when_idle", False),
+        ({"running": None, "live_restore": None}, "when_idle", True),
     ],
 )
-def test_a_restart_waits_for_consent_or_live_restore(seen: dict[str, t.Any], allowed: bool, waits: bool) -> None:
-    assert bool(judge(compared(LOGS), {**SEEN, **seen}, allowed=allowed).pending) == waits
+def test_a_restart_waits_for_consent_or_live_restore(seen: dict[str, t.Any], consent: str, waits: bool) -> None:
+    assert bool(decided(compared(LOGS), {**SEEN, **seen}, consent=consent).pending) == waits
 
 
-def test_live_restore_is_no_consent_to_take_the_engine_away() -> None:
+@pytest.mark.parametrize("provider", ["docker", "crio"])
+def test_a_restart_that_is_never_allowed_waits_with_every_engine(provider: str) -> None:
+    unit = {"docker": paths.DOCKER_UNIT, "crio": crio.UNIT}[provider]
+    seen = SEEN if provider == "docker" else info.containers_of_their_own([]).as_result()
+    (waits,) = decided(compared(LOGS, restarted=[unit]), seen, DESIRED, provider, "never").pending
+    assert (waits["what"], waits["ends_with"]) == (unit, "restart")
+    assert "container_runtime_restart is never" in waits["why"]
+    assert decided(compared(LOGS, restarted=[]), seen, DESIRED, provider, "never").pending == ()
+
+
+@pytest.mark.parametrize("consent", ["never", "when_idle"])
+def test_live_restore_is_no_consent_to_take_the_engine_away(consent: str) -> None:
     gone = compared(LOGS, restarted=[], stopped=["docker.service"])
-    (refused,) = _decide_absent(
-        {"provider": "docker", "restart_allowed": False}, gone, {**SEEN, "live_restore": True}
-    ).conflicts
+    options = {"provider": "docker", "restart": consent}
+    (refused,) = _decide_absent(options, gone, {**SEEN, "live_restore": True}).conflicts
     assert "taken away under them" in refused
-    assert not _decide_absent({"provider": "docker", "restart_allowed": True}, gone, SEEN).conflicts
+    assert not _decide_absent(options, gone, {**SEEN, "running": 0}).conflicts
+    assert not _decide_absent({**options, "restart": "when_needed"}, gone, SEEN).conflicts
 
 
 def test_podman_has_no_daemon_to_wait_for() -> None:
@@ -111,7 +125,7 @@ def test_a_restart_of_crio_does_not_wait_for_containers() -> None:
     desired = {"files": [{"path": crio.SETTINGS, "content": ""}], "packages": []}
     restarted, seen = compared(changed, restarted=[crio.UNIT]), info.containers_of_their_own([]).as_result()
     assert decide.impact(desired, restarted, crio.UNIT) == "restart"
-    assert judge(restarted, seen, desired, "crio") == Decision()
+    assert decided(restarted, seen, desired, "crio") == Decision()
 
 
 def test_docker_is_asked_whether_it_has_live_restore() -> None:
