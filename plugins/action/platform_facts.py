@@ -9,12 +9,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils import _env_file
+from ..module_utils._platform.fast_check import facts
 from ..plugin_utils._marked_output import BEGIN, END, between_marks
 
-# What these hosts call themselves, and what Ansible calls them. Derivatives that keep the ID of their parent do not
-# keep its name.
-_KNOWN = {("debian", "Debian GNU/Linux"): "Debian", ("ubuntu", "Ubuntu"): "Ubuntu"}
 _COMMAND = f"echo {BEGIN} && uname -m && cat /etc/os-release && echo {END}"
 _SETUP = {"gather_subset": ["!all", "!min", "distribution", "platform"]}
 
@@ -33,24 +30,9 @@ class ActionModule(ActionBase):
 def gather(action: ActionBase, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
     """What the module returns, for an action that needs the facts before it goes on."""
     said = action._low_level_execute_command(_COMMAND, sudoable=False)
-    facts = _facts((between_marks(str(said.get("stdout", ""))) or "").strip())
-    if said.get("rc") == 0 and facts:
-        return {"changed": False, "ansible_facts": facts}
-    found = action._execute_module(module_name="ansible.builtin.setup", module_args=_SETUP, task_vars=task_vars)
-    return t.cast("dict[str, t.Any]", found)
-
-
-def _facts(text: str) -> dict[str, str]:
-    """Facts from the machine and, below it, the text of os-release; none where that does not say enough."""
-    machine, _newline, text = text.partition("\n")
-    said = _env_file.parse(text)
-    distribution = _KNOWN.get((said.get("ID", ""), said.get("NAME", "")))
-    release = said.get("VERSION_CODENAME", "")
-    if not distribution or not release:
-        return {}
-    return {
-        "ansible_architecture": machine.strip(),
-        "ansible_distribution": distribution,
-        "ansible_distribution_release": release,
-        "ansible_os_family": "Debian",
-    }
+    machine, _newline, text = (between_marks(str(said.get("stdout", ""))) or "").strip().partition("\n")
+    found = facts(machine.strip(), text)
+    if said.get("rc") == 0 and found:
+        return {"changed": False, "ansible_facts": found}
+    gathered = action._execute_module(module_name="ansible.builtin.setup", module_args=_SETUP, task_vars=task_vars)
+    return t.cast("dict[str, t.Any]", gathered)

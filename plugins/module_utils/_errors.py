@@ -23,6 +23,10 @@ class HostError(Exception):
         super().__init__(message)
         self.details = details
 
+    def as_result(self) -> dict[str, t.Any]:
+        """What a module that failed returns."""
+        return {"failed": True, "msg": str(self), **self.details}
+
 
 class CommandError(HostError):
     """A command failed; ``details`` holds ``cmd``, ``rc``, ``stdout`` and ``stderr``."""

@@ -148,44 +148,24 @@ containers_to_recreate:
       elements: str
 """
 
-import dataclasses
-import os.path
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._cdi import containers, files
+from ..module_utils._cdi.arguments import INFO
+from ..module_utils._cdi.fast_check import host
 from ..module_utils._errors import HostError
-from ..module_utils._gpu.info import collect
 from ..module_utils._privileges import require_root
 from ..module_utils._runner import ModuleRunner
 
-SPEC = {
-    "vendor": {"type": "str", "choices": ["nvidia", "amd"], "default": "nvidia"},
-    "timeout_s": {"type": "int", "default": 60},
-    "_paths": {"type": "list", "elements": "str", "default": []},
-}
-
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    run = ModuleRunner(module)
+    module = AnsibleModule(argument_spec=INFO, supports_check_mode=True)
     try:
         require_root("cdi_info", "to ask Docker and root's Podman for their containers")
-        report = collect(run, timeout_s=module.params["timeout_s"]).as_result()
+        # The action plugin makes the return values of it.
+        found = host(module.params, ModuleRunner(module))
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    found = files.read_all()
-    paths = {*module.params["_paths"], *files.paths_in(file.text for file in found)}
-    # The action plugin makes the return values of it.
-    host = {
-        "vendor": module.params["vendor"],
-        "files": [dataclasses.asdict(file) for file in found],
-        "exists": {path: os.path.exists(path) for path in paths},
-        "gpus": report["gpus"],
-        "driver_version": report["driver"]["version"],
-        "containers": [dataclasses.asdict(item) for item in containers.running(run)],
-    }
-    module.exit_json(changed=False, host=host)
+    module.exit_json(changed=False, host=found)
 
 
 if __name__ == "__main__":

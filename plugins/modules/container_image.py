@@ -65,21 +65,16 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._container_runtime.arguments import IMAGE
 from ..module_utils._container_runtime.images import missing, pull
 from ..module_utils._errors import HostError
 from ..module_utils._runner import ModuleRunner
 from ..module_utils._umask import usual_umask
 
-SPEC = {
-    "images": {"type": "list", "elements": "str", "required": True},
-    "provider": {"type": "str", "choices": ["docker", "podman", "containerd", "crio"], "default": "docker"},
-    "timeout_s": {"type": "int", "default": 3600},
-}
-
 
 def main() -> None:
     usual_umask()
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=IMAGE, supports_check_mode=True)
     run, provider = ModuleRunner(module), module.params["provider"]
     for image in module.params["images"]:
         if not re.fullmatch(r"[^\s@]+@sha256:[0-9a-f]{64}", image):

@@ -131,24 +131,11 @@ configuration:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._container_runtime import containerd_host, info
+from ..module_utils._container_runtime.arguments import INFO
+from ..module_utils._container_runtime.fast_check import seen
 from ..module_utils._errors import HostError
 from ..module_utils._privileges import require_root
 from ..module_utils._runner import ModuleRunner
-
-SPEC = {
-    "provider": {"type": "str", "choices": ["docker", "podman", "containerd", "crio"], "default": "docker"},
-    "mounts": {"type": "list", "elements": "path", "default": []},
-    "containerd_settings": {"type": "str"},
-}
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as source:
-            return source.read()
-    except OSError:
-        return ""
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]  # to mypy it is Any
@@ -159,20 +146,12 @@ class _Module(AnsibleModule):  # type: ignore[misc]  # to mypy it is Any
 
 
 def main() -> None:
-    module = _Module(argument_spec=SPEC, supports_check_mode=True)
-    run, mounts = ModuleRunner(module), module.params["mounts"]
+    module = _Module(argument_spec=INFO, supports_check_mode=True)
     try:
         require_root("container_runtime_info", "to ask the engine and to read its files and mounts")
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    if module.params["provider"] == "docker":
-        seen = info.docker(run, mounts, _text)
-    elif module.params["provider"] == "containerd":
-        configuration = containerd_host.configuration(run, _text, module.params["containerd_settings"])
-        seen = info.containers_of_their_own(mounts, configuration)
-    else:
-        seen = info.containers_of_their_own(mounts)
-    module.exit_json(changed=False, **seen.as_result())
+    module.exit_json(changed=False, **seen(module.params, ModuleRunner(module)))
 
 
 if __name__ == "__main__":

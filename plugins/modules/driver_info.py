@@ -349,22 +349,16 @@ disruption:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._driver.arguments import INFO
 from ..module_utils._driver.info import collect
 from ..module_utils._driver.types import Desired, as_result
 from ..module_utils._driver.verdict import diagnose
 from ..module_utils._errors import HostError
 from ..module_utils._runner import ModuleRunner
 
-SPEC = {
-    "vendor": {"type": "str", "choices": ["auto", "nvidia", "amd"], "default": "auto"},
-    "version": {"type": "str"},
-    "flavour": {"type": "str", "choices": ["open", "proprietary"]},
-    "timeout_s": {"type": "int", "default": 30},
-}
-
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=INFO, supports_check_mode=True)
     desired = Desired(module.params["version"], module.params["flavour"])
     try:
         state = collect(ModuleRunner(module), vendor=module.params["vendor"], timeout_s=module.params["timeout_s"])

@@ -218,17 +218,13 @@ expected_from_pci:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
+from ..module_utils._gpu.arguments import INFO
 from ..module_utils._gpu.info import collect
 from ..module_utils._runner import ModuleRunner
 
-SPEC = {
-    "sysfs_root": {"type": "path", "default": "/sys"},
-    "timeout_s": {"type": "int", "default": 60},
-}
-
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=INFO, supports_check_mode=True)
     try:
         report = collect(
             ModuleRunner(module), sysfs_root=module.params["sysfs_root"], timeout_s=module.params["timeout_s"]

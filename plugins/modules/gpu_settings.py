@@ -202,37 +202,21 @@ drift:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
-from ..module_utils._gpu_settings.result import Options
+from ..module_utils._gpu_settings.arguments import SETTINGS
+from ..module_utils._gpu_settings.fast_check import options
 from ..module_utils._gpu_settings.settings_apply import converge
 from ..module_utils._gpu_settings.smi import Smi
 from ..module_utils._runner import ModuleRunner
 from ..module_utils._umask import usual_umask
 
-DEVICE = {
-    "select": {"type": "str", "required": True},
-    "persistence": {"type": "bool"},
-    "power_limit_w": {"type": "float"},
-    "compute_mode": {"type": "str", "choices": ["default", "exclusive_process", "prohibited"]},
-    "ecc": {"type": "bool"},
-    "locked_clocks_mhz": {"type": "list", "elements": "int"},
-    "locked_memory_clocks_mhz": {"type": "list", "elements": "int"},
-}
-SPEC = {
-    "devices": {"type": "list", "elements": "dict", "required": True, "options": DEVICE},
-    "reset": {"type": "str", "choices": ["never", "when_idle"], "default": "never"},
-    "services": {"type": "list", "elements": "str", "default": []},
-    "timeout_s": {"type": "int", "default": 60},
-}
-
 
 def main() -> None:
     usual_umask()
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SETTINGS, supports_check_mode=True)
     asked = module.params
-    options = Options(reset=asked["reset"] == "when_idle", services=tuple(asked["services"]))
     try:
         smi = Smi(ModuleRunner(module), timeout_s=asked["timeout_s"])
-        result = converge(smi, asked["devices"], options, dry_run=module.check_mode).must()
+        result = converge(smi, asked["devices"], options(asked), dry_run=module.check_mode).must()
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(**result.as_result())

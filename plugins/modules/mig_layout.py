@@ -179,37 +179,21 @@ drift:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
+from ..module_utils._gpu_settings.arguments import MIG
+from ..module_utils._gpu_settings.fast_check import options
 from ..module_utils._gpu_settings.mig_apply import converge
-from ..module_utils._gpu_settings.result import Options
 from ..module_utils._gpu_settings.smi import Smi
 from ..module_utils._runner import ModuleRunner
 from ..module_utils._umask import usual_umask
 
-DEVICE = {
-    "select": {"type": "str", "required": True},
-    "layout": {"type": "list", "elements": "str", "required": True},
-}
-SPEC = {
-    "devices": {"type": "list", "elements": "dict", "required": True, "options": DEVICE},
-    "reset": {"type": "str", "choices": ["never", "when_idle"], "default": "never"},
-    "services": {"type": "list", "elements": "str", "default": []},
-    "cdi_refresh": {"type": "bool", "default": True},
-    "timeout_s": {"type": "int", "default": 60},
-}
-
 
 def main() -> None:
     usual_umask()
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=MIG, supports_check_mode=True)
     asked = module.params
-    options = Options(
-        reset=asked["reset"] == "when_idle",
-        services=tuple(asked["services"]),
-        cdi_refresh=asked["cdi_refresh"],
-    )
     try:
         smi = Smi(ModuleRunner(module), timeout_s=asked["timeout_s"])
-        result = converge(smi, asked["devices"], options, dry_run=module.check_mode).must()
+        result = converge(smi, asked["devices"], options(asked), dry_run=module.check_mode).must()
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(**result.as_result())
