@@ -20,14 +20,21 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        result, found = self._ask({}, task_vars)
-        if found and found.unknown_paths:
-            result, found = self._ask({"_paths": found.unknown_paths}, task_vars)
-        return {**result, **(found.as_result() if found else {})}
+        return gather(self, self._task.args, task_vars)
 
-    def _ask(self, more: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> tuple[dict[str, t.Any], Found | None]:
-        """The module's answer without what it found, and that; no findings of a module that failed."""
-        args = {**self._task.args, **more}
-        result = self._execute_module(module_name="mlops.hosts.cdi_info", module_args=args, task_vars=task_vars)
-        host = result.pop("host", None)
-        return result, Found.of(host["vendor"], host) if host else None
+
+def gather(action: ActionBase, args: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    """What the module returns, for an action that asks for it."""
+    result, found = _ask(action, args, task_vars)
+    if found and found.unknown_paths:
+        result, found = _ask(action, {**args, "_paths": found.unknown_paths}, task_vars)
+    return {**result, **(found.as_result() if found else {})}
+
+
+def _ask(
+    action: ActionBase, args: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None
+) -> tuple[dict[str, t.Any], Found | None]:
+    """The module's answer without what it found, and that; no findings of a module that failed."""
+    result = action._execute_module(module_name="mlops.hosts.cdi_info", module_args=dict(args), task_vars=task_vars)
+    host = result.pop("host", None)
+    return result, Found.of(host["vendor"], host) if host else None

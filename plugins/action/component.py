@@ -14,14 +14,12 @@ import uuid
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._component.arguments import SPEC, complete
 from ..module_utils._component.plan import SOURCES
-from ..plugin_utils._fast_check import fast_check
+from ..plugin_utils._fast_check import ask
 
 try:
     from ansible.template import trust_as_template
@@ -41,11 +39,16 @@ class ActionModule(ActionBase):
 
     _supports_check_mode = True
 
+    def __init__(self, *args: t.Any, **keywords: t.Any) -> None:
+        super().__init__(*args, **keywords)
+        # What later tasks need to know of this host, from whatever is run for this task.
+        self._facts: dict[str, t.Any] = {}
+
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         task_vars = task_vars or {}
         args = self.prepared(dict(self._task.args), task_vars)
-        return self.fast_check(args, task_vars) or self.ensure(args, task_vars)
+        return self._with_facts(self.fast_checks([(MODULE, args)], task_vars)[0] or self.ensure(args, task_vars))
 
     def prepared(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's arguments, with the contents of all files."""
@@ -53,14 +56,27 @@ class ActionModule(ActionBase):
         call = {"run": uuid.uuid4().hex, "controller": platform.node(), "work_error": None, "earlier": []}
         return {**self._rendered(args, hidden, task_vars), "_call": call, "_secrets": hidden}
 
-    def fast_check(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any] | None:
-        """The module's return values for a host where nothing differs; None where only the module can tell."""
-        right = fast_check(self, "_component", ArgumentSpecValidator(SPEC), args, task_vars, complete)
-        if right is None:
-            return None
+    def fast_checks(
+        self, questions: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], task_vars: dict[str, t.Any]
+    ) -> list[dict[str, t.Any] | None]:
+        """Return values of modules by their arguments, in one round trip; None where only the module can tell."""
+        found = ask(self, questions, task_vars)
+        if found.facts:
+            self._facts.update(found.facts)
+            # Modules of this task need not look again.
+            task_vars["ansible_facts"] = {**task_vars.get("ansible_facts", {}), **found.facts}
         # Nothing to warn of, and where no diff is wanted, none to show.
         unwanted = ("warnings",) if self._task.diff else ("warnings", "diff")
-        return {key: value for key, value in right.items() if key not in unwanted}
+        return [
+            {key: value for key, value in answer.items() if key not in unwanted}
+            if answer and module == MODULE
+            else answer
+            for (module, _args), answer in zip(questions, found.answers)
+        ]
+
+    def _with_facts(self, result: dict[str, t.Any]) -> dict[str, t.Any]:
+        facts = {**self._facts, **result.get("ansible_facts", {})}
+        return {**result, "ansible_facts": facts} if facts else result
 
     def ensure(self, args: dict[str, t.Any], task_vars: dict[str, t.Any], *, remember: bool = True) -> dict[str, t.Any]:
         """Runs the module until it needs nothing more of the controller.

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._model.arguments import EXCLUSIVE, SPEC
-from ..plugin_utils._fast_check import fast_check
+from ..plugin_utils._fast_check import ask
 
 
 class ActionModule(ActionBase):
@@ -22,11 +20,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        args, task_vars = dict(self._task.args), task_vars or {}
-        # The host's own ~ and $HOME are meant, which are not known here.
-        if "~" not in str(args) and "$" not in str(args):
-            right = fast_check(self, "_model", ArgumentSpecValidator(SPEC, EXCLUSIVE), args, task_vars)
-            if right is not None:
-                return right
+        task_vars = task_vars or {}
+        found = ask(self, [("mlops.hosts.model_artifact", self._task.args)], task_vars)
+        if found.answers[0] is not None:
+            return {**found.answers[0], **({"ansible_facts": found.facts} if found.facts else {})}
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         return t.cast("dict[str, t.Any]", self._execute_module(task_vars=task_vars, wrap_async=wrap_async))

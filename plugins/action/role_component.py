@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import typing as t
 
@@ -13,67 +14,142 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..plugin_utils._roles import variables
-from ..plugin_utils._roles.built import Built, Data, Decision, Question
-from ..plugin_utils._roles.platform import Platform, platform
-from . import component
+from ..plugin_utils._roles.built import Built, Check, Data, Decision, Question
+from ..plugin_utils._roles.platform import ROLES, platform
+from . import cdi_info, component
 from .platform_facts import gather
 
 AUDIT = "mlops_hosts_audit"
+PLATFORM = Question("mlops.hosts.platform_facts", {})
+Answer = dict[str, t.Any]
+# A module and its arguments.
+Asked = tuple[str, t.Mapping[str, t.Any]]
+# What a check found, None where only the role's own tasks can tell.
+Checked = t.Sequence[tuple[Check, "Answer | None"]]
 _ROOMS = "..plugin_utils._roles"
 _NOTHING = {"changed": False, "component": None, "drift": [], "pending": [], "verify": None, "rest": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """A role with its options. ``facts``: those of Ansible that it needs and that are known.
+
+    ``questions``: what must be asked before its component can be built.
+    """
+
+    name: str
+    room: t.Any
+    options: t.Mapping[str, t.Any]
+    warnings: tuple[str, ...]
+    facts: Data
+    questions: tuple[Question, ...]
+
+    def build(self, answers: t.Sequence[Answer]) -> Built:
+        """``answers``: to its questions, in order. Facts that were gathered are those of Ansible."""
+        facts, rest = dict(self.facts), list(answers)
+        if PLATFORM in self.questions:
+            found = rest.pop(0)["ansible_facts"]
+            facts.update({name.removeprefix("ansible_"): value for name, value in found.items()})
+        return t.cast("Built", self.room.build(self.options, platform(self.name, facts), *rest))
+
+    @property
+    def is_absent(self) -> bool:
+        return bool(self.options.get("state") == "absent")
+
+    def rest(self, built: Built, checked: Checked, dry_run: bool, *, changed: bool = False) -> Data | None:
+        """What is left to the role's other tasks."""
+        if built.checks and not changed and not differing(checked):
+            return None
+        return built.rest(changed, dry_run)
+
+    def nothing(self, built: Built, checked: Checked, dry_run: bool) -> Answer:
+        """The result for a host where nothing differs."""
+        asked = {
+            check.question.module: {"changed": bool(rows), "drift": rows}
+            for check, answer in checked
+            if answer is not None
+            for rows in (check.drift(answer),)
+        }
+        published = {**built.published, "asked": {**built.published.get("asked", {}), **asked}}
+        return {**_NOTHING, **published, "dry_run": dry_run}
+
+
+def differing(checked: Checked) -> bool:
+    """Whether something differs, or could."""
+    return any(answer is None or check.drift(answer) for check, answer in checked)
 
 
 class ActionModule(component.ActionModule):
     """Controller side of M(mlops.hosts.role_component)."""
 
     _VALID_ARGS = frozenset({"role"})
+    # Whose templates and files are meant, wherever the task stands.
+    _of_role: str | None = None
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super(component.ActionModule, self).run(tmp, task_vars)
-        task_vars = task_vars or {}
-        # What later tasks need to know of this host, from whatever is run for this task.
-        self._facts: dict[str, t.Any] = {}
-        result = self._role(str(self._task.args.get("role")), task_vars)
-        return {**result, "ansible_facts": self._facts} if self._facts else result
+        return self._with_facts(self._role(str(self._task.args.get("role")), task_vars or {}))
 
-    def _role(self, role: str, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        room = importlib.import_module(f"{_ROOMS}.{role}.build", __package__)
-        found = variables.read(role, task_vars, self._templar.template)
-        self._refuse(found.problems)
-        options = found.options
-        self._borrow(role, room, options, task_vars)
-        known = self._platform(role, room.facts(options), task_vars)
-        dry_run = self._dry_run(task_vars)
-        answers = self._answers(room.asks(options) if hasattr(room, "asks") else (), dry_run, task_vars)
-        built: Built = room.build(options, known, *answers)
+    def _role(self, name: str, task_vars: dict[str, t.Any], *, all_checks: bool = False) -> dict[str, t.Any]:
+        """``all_checks``: of a host that differs, too, for which the role's other tasks are not run."""
+        role, dry_run = self._read(name, task_vars), self._dry_run(task_vars)
+        with self._reading(dry_run):
+            answers = self._answers(role.questions, task_vars)
+        built = role.build(answers)
         self._refuse(built.problems)
-        result: dict[str, t.Any] = {**_NOTHING, **built.published, "dry_run": dry_run}
         done_before = [self._ask(module, task_vars).get("changed") for module in built.before]
-        if built.component is not None:
-            result.update(self._converge(built, dry_run, task_vars))
+        converged, checked = self._converge(name, built, dry_run, task_vars, all_checks=all_checks)
+        result: dict[str, t.Any] = {**role.nothing(built, checked, dry_run), **converged}
         result["changed"] = bool(result["changed"] or any(done_before) or (built.differs and dry_run))
         diffs = [answer["diff"] for answer in answers if answer.get("diff")] if dry_run and self._task.diff else []
         if diffs:
             result["diff"] = [*diffs, *result.get("diff", ())]
         told = [item["why"] for item in result["pending"]]
         if not (result.get("failed") or result["pending"]):
-            result["rest"] = built.rest(result["changed"], dry_run)
-            if not dry_run and (result["changed"] or options.get("verify") == "always"):
+            result["rest"] = role.rest(built, checked, dry_run, changed=result["changed"])
+            if not dry_run and (result["changed"] or role.options.get("verify") == "always"):
                 result["verify"] = built.verify
                 if built.confirm:
                     self._refuse(built.confirm.lost(self._ask(built.confirm.question, task_vars)))
             if result["rest"] is None:  # nothing follows that could end the wait
                 told += [item["why"] for item in built.pending]
         result["pending"] = [*result["pending"], *built.pending]
-        warnings = [*found.warnings, *built.notices, *result.get("warnings", ()), *told]
+        warnings = [*role.warnings, *built.notices, *result.get("warnings", ()), *told]
         return {**result, "warnings": warnings} if warnings else result
 
-    def _answers(
-        self, asked: Question | t.Sequence[Question] | None, dry_run: bool, task_vars: dict[str, t.Any]
-    ) -> list[dict[str, t.Any]]:
-        questions = [asked] if isinstance(asked, Question) else asked or ()
-        with self._reading(dry_run):
-            return [self._ask(question, task_vars) for question in questions]
+    def _read(self, name: str, task_vars: dict[str, t.Any]) -> Role:
+        """Refuses variables that have no meaning."""
+        room = importlib.import_module(f"{_ROOMS}.{name}.build", __package__)
+        # The role's defaults are not among the variables of a task that stands elsewhere, and can name each other.
+        known = {**variables.defaults(name), **task_vars}
+        found = variables.read(name, task_vars, self._templar.copy_with_new_env(available_variables=known).template)
+        self._refuse(found.problems)
+        options = found.options
+        self._borrow(name, room, options, task_vars)
+        needed, facts = room.facts(options), task_vars.get("ansible_facts") or {}
+        asked = room.asks(options) if hasattr(room, "asks") else None
+        return Role(
+            name=name,
+            room=room,
+            options=options,
+            warnings=found.warnings,
+            facts=facts if needed else {},
+            questions=(
+                *((PLATFORM,) if any(facts.get(fact) is None for fact in needed) else ()),
+                *((asked,) if isinstance(asked, Question) else asked or ()),
+            ),
+        )
+
+    def _answers(self, questions: t.Sequence[Question], task_vars: dict[str, t.Any]) -> list[Answer]:
+        """In one round trip where the host can be asked so."""
+        fast = self.fast_checks([(question.module, question.args) for question in questions], task_vars)
+        answers = [
+            self._ask(question, task_vars) if answer is None else _answer(question, answer)
+            for question, answer in zip(questions, fast)
+        ]
+        for answer in answers:
+            self._facts.update(answer.get("ansible_facts", {}))
+        return answers
 
     def _borrow(self, role: str, room: t.Any, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
         lenders = room.borrows(options) if hasattr(room, "borrows") else {}
@@ -92,33 +168,39 @@ class ActionModule(component.ActionModule):
         audit = self._templar.template(task_vars.get(AUDIT, False))
         return bool(self._task.check_mode) or boolean(audit, strict=False)
 
-    def _platform(self, role: str, needed: t.Sequence[str], task_vars: dict[str, t.Any]) -> Platform:
-        if not needed:
-            return Platform()
-        facts = dict(task_vars.get("ansible_facts") or {})
-        if any(facts.get(name) is None for name in needed):
-            gathered = _answer(gather(self, task_vars), "mlops.hosts.platform_facts")
-            self._facts.update(gathered["ansible_facts"])
-            facts.update({name.removeprefix("ansible_"): value for name, value in gathered["ansible_facts"].items()})
-        return platform(role, facts)
-
-    def _converge(self, built: Built, dry_run: bool, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        """A host that is right costs one question. Of one that is to change more is asked before it changes."""
-        args = self.prepared(dict(built.component or {}), task_vars)
+    def _converge(
+        self, name: str, built: Built, dry_run: bool, task_vars: dict[str, t.Any], *, all_checks: bool
+    ) -> tuple[dict[str, t.Any], Checked]:
+        """A host that is right costs one round trip. Of one that is to change more is asked before it changes."""
         with self._reading(dry_run):
-            compared = self.fast_check(args, task_vars)
+            questions = self.comparison(name, built, task_vars)
+            compared, checked = split(built, self.fast_checks(questions, task_vars))
+            if all_checks:
+                checked = [
+                    (check, self._ask(check.question, task_vars) if answer is None else answer)
+                    for check, answer in checked
+                ]
             if compared is not None:
-                return compared
-            compared = self.ensure(args, task_vars, remember=dry_run)
+                return compared, checked
+            compared = self.ensure(dict(questions[0][1]), task_vars, remember=dry_run)
         if compared.get("failed"):
-            return compared
+            return compared, checked
         decision = self._decision(built, compared, dry_run, task_vars)
         self._refuse(decision.conflicts)
         if dry_run:
-            return {**compared, "changed": bool(compared["drift"]), "pending": list(decision.pending)}
+            return {**compared, "changed": bool(compared["drift"]), "pending": list(decision.pending)}, checked
         if decision.pending or (not compared["drift"] and compared["recovered"] == "none"):
-            return {**compared, "changed": False, "pending": list(decision.pending)}
-        return self.ensure(self.prepared(dict(decision.component or built.component or {}), task_vars), task_vars)
+            return {**compared, "changed": False, "pending": list(decision.pending)}, checked
+        desired = self.prepared(dict(decision.component or built.component or {}), task_vars)
+        return self.ensure(desired, task_vars), checked
+
+    def comparison(self, name: str, built: Built, task_vars: dict[str, t.Any]) -> list[Asked]:
+        """What tells whether something differs: the component, where there is one, and the checks."""
+        self._of_role = name
+        checks = [(check.question.module, check.question.args) for check in built.checks]
+        if built.component is None:
+            return checks
+        return [(component.MODULE, self.prepared(dict(built.component), task_vars)), *checks]
 
     def _decision(self, built: Built, compared: Data, dry_run: bool, task_vars: dict[str, t.Any]) -> Decision:
         if not (compared["drift"] and built.question):
@@ -139,12 +221,16 @@ class ActionModule(component.ActionModule):
         finally:
             self._task.check_mode, self._task.diff = before
 
-    def _ask(self, question: Question, task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _ask(self, question: Question, task_vars: dict[str, t.Any]) -> Answer:
+        """What the module itself returns."""
         args = dict(question.args)
-        result = self._execute_module(module_name=question.module, module_args=args, task_vars=task_vars)
-        if question.tolerates and result.get(question.tolerates):
-            return result
-        return _answer(result, question.module)
+        if question == PLATFORM:
+            result = gather(self, task_vars)
+        elif question.module == "mlops.hosts.cdi_info":
+            result = cdi_info.gather(self, args, task_vars)
+        else:
+            result = self._execute_module(module_name=question.module, module_args=args, task_vars=task_vars)
+        return _answer(question, result)
 
     def _execute_module(self, *args: t.Any, **keywords: t.Any) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super()._execute_module(*args, **keywords)
@@ -152,10 +238,25 @@ class ActionModule(component.ActionModule):
         self._facts.update(result.get("ansible_facts", {}))
         return result
 
+    def _find_needle(self, dirname: str, needle: str) -> str:
+        path = ROLES / str(self._of_role) / dirname / needle
+        return str(path) if path.is_file() else t.cast("str", super()._find_needle(dirname, needle))
 
-def _answer(result: dict[str, t.Any], module: str) -> dict[str, t.Any]:
-    if result.get("failed"):
+
+def split(built: Built, answers: t.Sequence[Answer | None]) -> tuple[Answer | None, Checked]:
+    """``answers``: to a comparison, in order. Of the component, empty where there is none, and of the checks."""
+    first = len(answers) - len(built.checks)
+    return (answers[0] if first else {}), list(zip(built.checks, answers[first:]))
+
+
+def refuses(question: Question, result: Answer) -> bool:
+    """Whether a module failed in a way that is no answer."""
+    return bool(result.get("failed")) and not (question.tolerates and result.get(question.tolerates))
+
+
+def _answer(question: Question, result: Answer) -> Answer:
+    if refuses(question, result):
         # Arguments repeat what the site configured, passwords of registries among it: they are not shown.
         shown = {key: value for key, value in result.items() if key != "invocation"}
-        raise AnsibleActionFail(str(result.get("msg") or f"{module} failed"), result=shown)
+        raise AnsibleActionFail(str(result.get("msg") or f"{question.module} failed"), result=shown)
     return result

@@ -98,6 +98,11 @@ mounts:
   description: Of each path that was asked for, whether it is a mount point.
   type: dict
   returned: success
+docker_group:
+  description: Users in the group that can talk to Docker, which is as good as root. Null where there is no such group.
+  type: list
+  elements: str
+  returned: success
 configuration:
   description:
     - What containerd runs with. Null for other engines. There may be passwords of registries in it.

@@ -2,17 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Asks a host whether anything differs, without Ansible's own module code, which costs more than the question.
+"""Asks a host what modules would answer that change nothing, all in one program, without Ansible's own module code,
+which costs more than the questions.
 
-Only one answer counts, that nothing differs. Whatever else happens, the module is run as any other, and tells.
+Whatever else happens, there is no answer: the module is run as any other, and tells.
 """
 
 from __future__ import annotations
 
 import base64
-import functools
+import contextlib
+import dataclasses
+import importlib
 import json
+import os
 import pathlib
+import re
+import shlex
+import tempfile
 import typing as t
 import zlib
 
@@ -21,86 +28,221 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ._cdi.found import Found
 from ._marked_output import BEGIN, END, between_marks
 
+Answer = dict[str, t.Any]
 _PACKAGE = "mlops_hosts"
-_SHARED = ("_env_file.py", "_errors.py", "_http.py", "_runner.py", "_versionlock.py")
 _PROGRAM = """\
-import base64, importlib.machinery, json, sys, zlib
-sent = json.loads(zlib.decompress(base64.b64decode("{packed}")))
+import base64, importlib, importlib.machinery, json, sys, zlib
+def unpacked(text):
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+sources = unpacked("{sources}")
 class Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name in sent["sources"]:
-            package = any(other.startswith(name + ".") for other in sent["sources"])
+        if name in sources:
+            package = any(other.startswith(name + ".") for other in sources)
             return importlib.machinery.ModuleSpec(name, Finder, is_package=package)
     @staticmethod
     def create_module(spec):
         return None
     @staticmethod
     def exec_module(module):
-        exec(compile(sent["sources"][module.__name__], module.__name__, "exec", dont_inherit=True), module.__dict__)
+        exec(compile(sources[module.__name__], module.__name__, "exec", dont_inherit=True), module.__dict__)
 sys.meta_path.insert(0, Finder)
-from {package}.fast_check import fast_check
-print("{begin}" + json.dumps(fast_check(sent["params"], check_mode=sent["check_mode"])) + "{end}")
+def answer(core, function, params):
+    try:
+        module = importlib.import_module("{package}." + core + ".fast_check")
+        return getattr(module, function)(params, check_mode={check_mode})
+    except Exception:
+        return None
+answers = [answer(*question) for question in unpacked("{questions}")]
+print("{begin}" + json.dumps(dict(python=sys.executable, answers=answers)) + "{end}")
 """
+_IMPORT = re.compile(r"^ *from (\.+)([\w.]*) import (?:\(([^)]*)\)|([\w, ]+))", re.MULTILINE)
 display = Display()
 
 
-def fast_check(
-    action: ActionBase,
-    core: str,
-    validator: ArgumentSpecValidator,
-    args: t.Mapping[str, t.Any],
-    task_vars: dict[str, t.Any],
-    complete: t.Callable[[dict[str, t.Any]], dict[str, t.Any]] = dict,
-) -> dict[str, t.Any] | None:
-    """The module's return values when nothing differs, else None.
+@dataclasses.dataclass(frozen=True)
+class _Module:
+    """Where a module's own code answers: a function of ``fast_check.py`` in ``core``, a package of module_utils, whose
+    ``arguments.py`` has the module's ``spec``.
 
-    ``core`` is a package of module_utils with a ``fast_check.py``; ``args`` are the module's, ``complete`` makes of
-    them, once validated, what the core takes.
+    ``finish`` makes of the answer what the action plugin of the module would; None where it would ask again.
     """
-    python = _python(action, task_vars) if _possible(action) else None
-    checked = validator.validate(dict(args))
-    if python is None or checked.error_messages:
-        return None
-    params = complete(checked.validated_parameters)
-    display.vvv(f"mlops.hosts: asks for what differs, by module_utils/{core}/fast_check.py")
-    sent = json.dumps({"sources": _sources(core), "params": params, "check_mode": bool(action._task.check_mode)})
-    packed = base64.b64encode(zlib.compress(sent.encode())).decode()
-    program = _PROGRAM.format(packed=packed, package=f"{_PACKAGE}.{core}", begin=BEGIN, end=END)
-    said = action._low_level_execute_command(python, sudoable=True, in_data=program.encode())
+
+    core: str
+    spec: str = "SPEC"
+    function: str = "fast_check"
+    finish: t.Callable[[Answer], Answer | None] = lambda answer: answer
+
+
+def _cdi_answer(answer: Answer) -> Answer | None:
+    host = answer["host"]
+    found = Found.of(host["vendor"], host)
+    return None if found.unknown_paths else {"changed": False, **found.as_result()}
+
+
+_MODULES = {
+    "mlops.hosts.cdi_info": _Module("_cdi", "INFO", finish=_cdi_answer),
+    "mlops.hosts.component": _Module("_component"),
+    "mlops.hosts.container_image": _Module("_container_runtime", "IMAGE", "image"),
+    "mlops.hosts.container_runtime_info": _Module("_container_runtime", "INFO", "info"),
+    "mlops.hosts.driver_info": _Module("_driver", "INFO"),
+    "mlops.hosts.gpu_info": _Module("_gpu", "INFO"),
+    "mlops.hosts.gpu_settings": _Module("_gpu_settings", "SETTINGS", "settings"),
+    "mlops.hosts.mig_layout": _Module("_gpu_settings", "MIG", "mig"),
+    "mlops.hosts.model_artifact": _Module("_model"),
+    "mlops.hosts.platform_facts": _Module("_platform", ""),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """One for each question, None where only the module can tell. ``facts``: the interpreter, where it was found."""
+
+    answers: list[Answer | None]
+    facts: Answer = dataclasses.field(default_factory=dict)
+
+
+def ask(
+    action: ActionBase, questions: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], task_vars: dict[str, t.Any]
+) -> Answers:
+    """``questions``: modules with their arguments. One round trip, and none where nobody but modules can answer."""
+    nothing: Answers = Answers([None] * len(questions))
+    command = _command(action, task_vars) if _possible(action) else None
+    asked = {place: _packed(*question) for place, question in enumerate(questions)} if command else {}
+    sent = {place: question for place, question in asked.items() if question}
+    if not command or not sent:
+        return nothing
+    display.vvv(f"mlops.hosts: asks {', '.join(questions[place][0] for place in sent)} by fast_check.py")
+    program = _PROGRAM.format(
+        sources=_sources(tuple(sorted({core for core, _function, _params in sent.values()}))),
+        questions=_deflated(list(sent.values())),
+        package=_PACKAGE,
+        check_mode=bool(action._task.check_mode),
+        begin=BEGIN,
+        end=END,
+    )
+    said = action._low_level_execute_command(command, sudoable=True, in_data=program.encode())
     try:
         if said.get("rc") != 0:
             raise ValueError("it failed")
-        result: dict[str, t.Any] | None = json.loads(between_marks(str(said["stdout"])) or "")
+        told = json.loads(between_marks(str(said["stdout"])) or "")
+        if not isinstance(told, dict):
+            raise ValueError("it is no Python")
     except ValueError as exc:
-        display.vvv(f"mlops.hosts: no answer ({exc}); the module runs, and says why")
-        return None
-    return result
+        display.vvv(f"mlops.hosts: no answer ({exc}); modules run, and say why")
+        return nothing
+    answers = list(nothing.answers)
+    for place, answer in zip(sent, told["answers"]):
+        failed = answer is None or answer.get("failed")
+        answers[place] = answer if failed else _MODULES[questions[place][0]].finish(answer)
+    found = {} if command == _known_python(action, task_vars) else {"discovered_interpreter_python": told["python"]}
+    return Answers(answers, found)
 
 
 def _possible(action: ActionBase) -> bool:
     """Whether a program can be sent to the host's Python as Ansible itself would send a module."""
     task = action._task
     plain = not (task.async_val or task.delegate_to or any(task.environment or ()))
-    return plain and bool(action._is_pipelining_enabled("new"))
+    # Mitogen has a way of its own, and fails when it is asked about pipelining.
+    mitogen = any(base.__module__.startswith("ansible_mitogen") for base in type(action._connection).__mro__)
+    return plain and not mitogen and bool(action._is_pipelining_enabled("new"))
 
 
-def _python(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
+def _command(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
+    """What runs a program that comes on standard input. None where nothing does that."""
+    known = _known_python(action, task_vars)
+    if known or not str(_configured(action, task_vars)).startswith("auto"):
+        return known
+    # As Ansible itself looks for one, in the same order; but the first that is there runs the program at once.
+    names = C.config.get_config_value("INTERPRETER_PYTHON_FALLBACK", variables=task_vars)
+    found = " || ".join(f"command -v {shlex.quote(str(name))}" for name in names)
+    return f'python=$({found}) && exec "$python"'
+
+
+def _known_python(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:
     """The host's Python, None when Ansible has yet to look for it."""
-    given = action._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars))
-    if str(given).startswith("/"):
-        return str(given)
+    configured = _configured(action, task_vars)
+    if configured.startswith("/"):
+        return configured
     found = task_vars.get("ansible_facts", {}).get("discovered_interpreter_python")
-    return str(found) if found and str(given).startswith("auto") else None
+    return str(found) if found and configured.startswith("auto") else None
 
 
-@functools.cache
-def _sources(core: str) -> dict[str, str]:
-    """What the core's ``fast_check.py`` may import, by module name."""
+def _configured(action: ActionBase, task_vars: dict[str, t.Any]) -> str:
+    return str(action._templar.template(C.config.get_config_value("INTERPRETER_PYTHON", variables=task_vars)))
+
+
+def _packed(name: str, args: t.Mapping[str, t.Any]) -> tuple[str, str, Answer] | None:
+    """Core, function and parameters; None for a module without a fast check, and for arguments that it would refuse."""
+    module = _MODULES.get(name)
+    if module is None:
+        return None
+    if not module.spec:
+        return module.core, module.function, {}
+    arguments = importlib.import_module(f"...module_utils.{module.core}.arguments", __name__)
+    if getattr(arguments, "reads_environment", lambda _args: False)(args):
+        return None
+    validator = ArgumentSpecValidator(getattr(arguments, module.spec), getattr(arguments, "EXCLUSIVE", None))
+    checked = validator.validate(dict(args))
+    if checked.error_messages:
+        return None
+    complete = getattr(arguments, "complete", dict)
+    return module.core, module.function, complete(checked.validated_parameters)
+
+
+def _deflated(data: t.Any) -> str:
+    return base64.b64encode(zlib.compress(json.dumps(data).encode())).decode()
+
+
+def _sources(cores: tuple[str, ...]) -> str:
+    """What the ``fast_check.py`` of these may import, by module name, packed. Once a run: tasks are processes."""
+    kept = pathlib.Path(C.DEFAULT_LOCAL_TMP, f"mlops.hosts-sources-{'-'.join(cores)}")
+    with contextlib.suppress(OSError):
+        return kept.read_text()
+    packed = _deflated(sources(cores))
+    with contextlib.suppress(OSError):
+        descriptor, path = tempfile.mkstemp(dir=kept.parent)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(packed)
+        os.replace(path, kept)
+    return packed
+
+
+def sources(cores: t.Iterable[str]) -> dict[str, str]:
+    """The source of each module that these cores reach, by the name it has on the host."""
     root = pathlib.Path(__file__).parent.parent / "module_utils"
-    files = [*root.glob(f"{core}/*.py"), *(root / name for name in _SHARED)]
-    names = {path: path.relative_to(root).with_suffix("").as_posix().replace("/", ".") for path in files}
-    found = {f"{_PACKAGE}.{name.removesuffix('.__init__')}": path.read_text() for path, name in names.items()}
-    return {_PACKAGE: "", **found}
+    found: dict[str, str] = {_PACKAGE: ""}
+    due = [f"{core}.fast_check" for core in cores]
+    while due:
+        name = due.pop()
+        if f"{_PACKAGE}.{name}" in found:
+            continue
+        path, is_package = _file(root, name)
+        if path is None:
+            continue
+        found[f"{_PACKAGE}.{name}"] = text = path.read_text()
+        package = name.split(".") if is_package else name.split(".")[:-1]
+        due += [".".join(name.split(".")[: place + 1]) for place in range(name.count("."))]
+        due += _imported(text, tuple(package))
+    return found
+
+
+def _file(root: pathlib.Path, name: str) -> tuple[pathlib.Path | None, bool]:
+    path = root.joinpath(*name.split("."))
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py"), False
+    return (path / "__init__.py", True) if (path / "__init__.py").is_file() else (None, False)
+
+
+def _imported(text: str, package: tuple[str, ...]) -> t.Iterator[str]:
+    """What a text imports of module_utils: modules, and names in them, which are no modules and are not found."""
+    for dots, module, lines, line in _IMPORT.findall(text):
+        base = [*package[: len(package) + 1 - len(dots)], *filter(None, module.split("."))]
+        if base:
+            yield ".".join(base)
+        names = (name.strip().partition(" ")[0] for name in (lines or line).split(","))
+        yield from (".".join([*base, name]) for name in names if name)

@@ -122,8 +122,7 @@ def an_audit_changes_nothing(root: pathlib.Path) -> t.Iterator[str]:
 
 
 def the_audit_has_every_role_of_the_site(root: pathlib.Path) -> t.Iterator[str]:
-    plays = load(root / "playbooks/site.yml") or []
-    listed = {task["ansible.builtin.include_role"]["name"] for play in plays for task in play["tasks"]}
+    listed = set(included(load(root / "playbooks/site.yml") or []))
     audited = {
         name
         for play in load(root / "playbooks/audit.yml") or []
@@ -133,6 +132,32 @@ def the_audit_has_every_role_of_the_site(root: pathlib.Path) -> t.Iterator[str]:
     }
     yield from (f"{name}: is in site.yml and not in audit.yml" for name in sorted(listed - audited))
     yield from (f"{name}: is in audit.yml and not in site.yml" for name in sorted(audited - listed))
+
+
+def included(plays: list[t.Any]) -> t.Iterator[str]:
+    """Names of the roles that tasks of plays include, in order."""
+    for play in plays:
+        for task in play["tasks"]:
+            if role := task.get("ansible.builtin.include_role"):
+                yield role["name"]
+
+
+def a_site_compares_what_it_runs(root: pathlib.Path) -> t.Iterator[str]:
+    """A role that is compared and not included is never run, and one that is only included runs on no host."""
+    for play in load(root / "playbooks/site.yml") or []:
+        compared = [
+            f"mlops.hosts.{role}"
+            for task in play["tasks"]
+            for role in task.get("mlops.hosts.host_check", {}).get("roles", ())
+        ]
+        if compared != list(included([play])):
+            yield f"site.yml: compares {', '.join(compared)} and includes {', '.join(included([play]))}"
+        there = [f"tasks/{path.name}" for path in root.glob("playbooks/tasks/site_remove.yml")]
+        for task in play["tasks"]:
+            if task.get("ansible.builtin.include_tasks", {}).get("file") in there:
+                removed = list(included([{"tasks": load(root / "playbooks" / there[0])}]))
+                if removed != compared[::-1]:
+                    yield f"site_remove.yml: removes {', '.join(removed)}, and not all in reverse"
 
 
 def action_groups_list_every_module(root: pathlib.Path) -> t.Iterator[str]:
@@ -230,6 +255,7 @@ PROMISES = [
     every_variable_says_whose_it_is,
     an_audit_changes_nothing,
     the_audit_has_every_role_of_the_site,
+    a_site_compares_what_it_runs,
     action_groups_list_every_module,
     every_module_is_documented,
     every_module_that_changes_a_host_sets_its_umask,
@@ -276,8 +302,12 @@ BROKEN = {
 """,
     "playbooks/site.yml": (
         "- tasks: [{ansible.builtin.include_role: {name: x.y.web}}]\n"
-        "- tasks: [{ansible.builtin.include_role: {name: x.y.new}}]\n"
+        "- tasks:\n"
+        "  - mlops.hosts.host_check: {roles: [web, new]}\n"
+        "  - ansible.builtin.include_tasks: {file: tasks/site_remove.yml}\n"
+        "  - ansible.builtin.include_role: {name: x.y.new}\n"
     ),
+    "playbooks/tasks/site_remove.yml": "- ansible.builtin.include_role: {name: x.y.web}\n",
     "playbooks/audit.yml": "- {vars: {audit_roles_of_all: [x.y.web, x.y.old]}}\n",
     "molecule/web_podman/molecule.yml": "platforms: []\n",
     "molecule/shyness/molecule.yml": "platforms: []\n",
@@ -295,7 +325,7 @@ BROKEN = {
         '    DOCUMENTATION = "attributes: {check_mode: {support: full}}"\n'
     ),
     "plugins/modules/_private.py": "",
-    "plugins/modules/_far.py": "from ..plugin_utils._fast_check import fast_check\n",
+    "plugins/modules/_far.py": "from ..plugin_utils._fast_check import ask\n",
     "plugins/module_utils/_x/far.py": "def x():\n    from ... import plugin_utils\n",
     "plugins/module_utils/near.py": "from . import modules\n",
     "plugins/action/far.py": "import ansible_collections.x.y.plugins.modules.known\nfrom ..plugin_utils import _y\n",
@@ -337,6 +367,14 @@ BROKEN = {
             ["x.y.new: is in site.yml and not in audit.yml", "x.y.old: is in audit.yml and not in site.yml"],
         ),
         (
+            a_site_compares_what_it_runs,
+            [
+                "site.yml: compares  and includes x.y.web",
+                "site.yml: compares mlops.hosts.web, mlops.hosts.new and includes x.y.new",
+                "site_remove.yml: removes x.y.web, and not all in reverse",
+            ],
+        ),
+        (
             action_groups_list_every_module,
             ["mute: is in no action group of meta/runtime.yml", "gone: is in an action group and is no module"],
         ),
@@ -350,7 +388,7 @@ BROKEN = {
         (
             controller_and_hosts_are_apart,
             [
-                "modules/_far.py imports plugins.plugin_utils._fast_check.fast_check",
+                "modules/_far.py imports plugins.plugin_utils._fast_check.ask",
                 "module_utils/far.py imports plugins.plugin_utils",
                 "action/far.py imports ansible_collections.x.y.plugins.modules.known",
             ],

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import grp
 import json
 import os
 import typing as t
@@ -25,7 +26,8 @@ _TIMEOUT_S = 60
 class Engine:
     """``running`` is the number of running containers; it and ``live_restore`` are None when the engine does not tell.
     ``config_keys`` are the keys of daemon.json; ``mounts`` tells of each path whether it is a mount point;
-    ``configuration`` is that of containerd, see containerd_host."""
+    ``docker_group`` are the users who can talk to Docker, None where there is no such group. ``configuration`` is that
+    of containerd, see containerd_host."""
 
     active: bool
     version: str | None
@@ -35,11 +37,13 @@ class Engine:
     config_keys: tuple[str, ...]
     mounts: dict[str, bool]
     configuration: dict[str, t.Any] | None = None
+    docker_group: tuple[str, ...] | None = None
 
     def as_result(self) -> dict[str, t.Any]:
         result = dataclasses.asdict(self)
         result["flags"] = list(result["flags"])
         result["config_keys"] = list(self.config_keys)
+        result["docker_group"] = None if self.docker_group is None else list(self.docker_group)
         return result
 
 
@@ -58,12 +62,20 @@ def docker(run: Runner, mounts: t.Sequence[str], read: t.Callable[[str], str], r
         flags=tuple(flags.read(UNIT, _unit_file.paths(UNIT, root), read)),
         config_keys=tuple(_object(read(DAEMON_JSON))),
         mounts=looked_at(mounts),
+        docker_group=_members("docker"),
     )
 
 
 def containers_of_their_own(mounts: t.Sequence[str], configuration: dict[str, t.Any] | None = None) -> Engine:
     """Podman has no daemon, and containers of containerd and CRI-O do not end with it."""
     return Engine(False, None, 0, None, (), (), looked_at(mounts), configuration)
+
+
+def _members(group: str) -> tuple[str, ...] | None:
+    try:
+        return tuple(grp.getgrnam(group).gr_mem)
+    except KeyError:
+        return None
 
 
 def looked_at(mounts: t.Sequence[str]) -> dict[str, bool]:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 FILES = {
     "path": {"type": "str", "required": True},
     "sha256": {"type": "str"},
@@ -53,3 +55,8 @@ SPEC = {
     "lock_timeout_s": {"type": "int", "default": 120},
 }
 EXCLUSIVE = [("token", "token_file")]
+
+
+def reads_environment(args: t.Mapping[str, t.Any]) -> bool:
+    """Whether the host's own ~ and $HOME are meant, which are not known on the controller."""
+    return "~" in str(args) or "$" in str(args)

@@ -17,6 +17,8 @@ import typing as t
 COMPONENT = "mlops.hosts.component"
 # The same, built by a role.
 ROLE_COMPONENT = "mlops.hosts.role_component"
+# All roles of the collection on a host.
+HOST_CHECK = "mlops.hosts.host_check"
 ARTIFACT = "mlops.hosts.model_artifact"
 # What answers with changed and drift, and is in the role's component.
 COMPARED = (COMPONENT, ROLE_COMPONENT, ARTIFACT, "mlops.hosts.gpu_settings", "mlops.hosts.mig_layout")
@@ -102,7 +104,9 @@ class Collector:
     def ok(self, event: Event) -> None:
         """A task has ended well."""
         for item in event.items():
-            if item.action in COMPARED:
+            if item.action == HOST_CHECK:
+                self._checked(item)
+            elif item.action in COMPARED:
                 self._compared(item)
                 self._asked(item)
             elif item.action == GPUS and _CENSORED not in item.result:
@@ -145,6 +149,21 @@ class Collector:
         """Nobody answers on the host, or no longer."""
         self.host(name).unreachable = _shortened(reason) or "no reason was given"
 
+    def _checked(self, event: Event) -> None:
+        """A result for each role, and what the GPUs are."""
+        gpus = event.result.get("gpus")
+        if gpus and gpus.get("failed"):
+            self.host(event.host).failure = f"the GPUs could not be read: {_reason(_with(event, GPUS, gpus))}"
+        elif gpus:
+            self.host(event.host).gpu_facts = gpus
+        for role, result in (event.result.get("roles") or {}).items():
+            told = dataclasses.replace(_with(event, ROLE_COMPONENT, result), role=f"mlops.hosts.{role}")
+            if result.get("failed"):
+                self._component(told).failure = _reason(told)
+            else:
+                self._compared(told)
+                self._asked(told)
+
     def _compared(self, event: Event) -> None:
         if event.action == ROLE_COMPONENT and event.result.get("component", event) is None:
             return  # the role has nothing to do with the host
@@ -170,7 +189,7 @@ class Collector:
             asked = dataclasses.replace(event, action=module, result=answer)
             if module == DRIVER:
                 self._driver(asked)
-            elif module in COMPARED:
+            elif "drift" in answer:
                 self._compared(asked)
 
     def _driver(self, event: Event) -> None:
@@ -192,6 +211,11 @@ class Collector:
 def short(role: str | None) -> str | None:
     """``mlops.hosts.model_server`` or ``/srv/roles/model_server`` as ``model_server``."""
     return role.replace("/", ".").rstrip(".").rpartition(".")[2] if role else None
+
+
+def _with(event: Event, action: str, result: t.Mapping[str, t.Any]) -> Event:
+    """One of several answers of a task."""
+    return dataclasses.replace(event, action=action, name=None, result=result)
 
 
 def _reason(event: Event | None) -> str:

@@ -46,6 +46,17 @@ class Confirm:
     lost: t.Callable[[Data], list[str]]
 
 
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What else of the role may differ on the host: ``drift`` makes rows of the answer, none where nothing differs.
+
+    Each has ``kind``, ``item``, ``attribute``, ``want`` and ``have``. Where there are some, the role's other tasks run.
+    """
+
+    question: Question
+    drift: t.Callable[[Data], list[Data]]
+
+
 def _no_conflicts(_answer: Data, _compared: Data, _dry_run: bool) -> list[str]:
     return []
 
@@ -62,8 +73,9 @@ class Built:
     ``question``: for a host that is about to change. ``conflicts`` makes sentences of its answer, of what the component
     found (``drift``), and of whether this is a dry run.
     ``decide``: the same for a role with more to decide. ``confirm``: asked after a change.
-    ``verify``: what the role's own checks need after a change, None where it has none. ``rest``: what its other tasks
-    need, by whether something changed and whether this is a dry run; None where there is nothing for them to do.
+    ``checks``: asked along with the component, in check mode. ``verify``: what the role's own checks need after a
+    change, None where it has none. ``rest``: what its other tasks need, by whether something changed and whether this
+    is a dry run; None where there is nothing for them to do. With ``checks`` it is called where something differs.
     ``published``: more of the result.
     """
 
@@ -77,6 +89,7 @@ class Built:
     conflicts: t.Callable[[Data, Data, bool], list[str]] = _no_conflicts
     decide: t.Callable[[Data, Data, bool], Decision] | None = None
     confirm: Confirm | None = None
+    checks: tuple[Check, ...] = ()
     verify: Data | None = None
     rest: t.Callable[[bool, bool], Data | None] = lambda _changed, _dry_run: None
     published: Data = dataclasses.field(default_factory=dict)

@@ -114,6 +114,12 @@ def _values(variables: Variables, spec: Spec, template: Template) -> tuple[dict[
     return values, unknown
 
 
+def defaults(role: str) -> dict[str, t.Any]:
+    """Those of a role's options, as templates."""
+    found = {name: option.get("default") for name, option in specification(role).items()}
+    return {name: trust_as_template(value) if isinstance(value, str) else value for name, value in found.items()}
+
+
 def _plural(spec: Spec) -> set[str]:
     return {name for name, option in spec.items() if option["type"] in ("list", "dict")}
 

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ....module_utils._container_runtime.paths import CONTAINERD_UNIT, DAEMON_JSON, DOCKER_UNIT, SETTINGS
-from ..built import Built, Confirm, Data, Decision, Question
+from ..built import Built, Check, Confirm, Data, Decision, Question
 from ..platform import Platform
 from . import decide, toolkit
 from .engines import containerd, containerd_config, crio, docker, podman
@@ -29,6 +29,8 @@ _ONLY_FOR = {
 _KINDS = ("repositories", "packages", "directories", "files", "absent_paths", "units", "ready")
 _INFO = "mlops.hosts.container_runtime_info"
 _ALWAYS: Data = {"name": "container_runtime", "settle_s": 2, "lock_timeout_s": 600}
+# A change of these can change what is right here.
+AFTER = ("gpu_driver", "gpu_settings")
 
 
 def facts(options: Data) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ def build(options: Data, platform: Platform, answer: Data | None = None) -> Buil
         question=Question(_INFO, asked),
         decide=lambda seen, compared, _dry_run: _decide(options, found, compared, seen),
         confirm=_confirm(options, found, settings),
+        checks=tuple(_checks(options)),
         rest=lambda _changed, _dry_run: _rest(options),
     )
 
@@ -178,6 +181,39 @@ def _containerd_lost(settings: str | None, seen: Data) -> list[str]:
     if not found and configuration["cri"] not in ("ok", None):
         found = [f"The plugin for Kubernetes (CRI) is {configuration['cri']}."]
     return found
+
+
+def _checks(options: Data) -> t.Iterator[Check]:
+    """What is not part of the engine."""
+    provider = options["provider"]
+    if options["toolkit"] != "none":
+        yield Check(Question("mlops.hosts.cdi_info", {"vendor": options["toolkit"]}), _cdi_drift)
+    if options["docker_users"]:
+        yield Check(
+            Question(_INFO, {"provider": provider}),
+            lambda seen: [
+                _row("user", user, "groups", "docker", None)
+                for user in options["docker_users"]
+                if user not in (seen["docker_group"] or ())
+            ],
+        )
+    if options["images"]:
+        yield Check(
+            Question("mlops.hosts.container_image", {"images": options["images"], "provider": provider}),
+            lambda answer: [_row("image", image, "state", "present", "absent") for image in answer["pulled"]],
+        )
+
+
+def _cdi_drift(answer: Data) -> list[Data]:
+    """What the role's tasks have a sentence for, too: containers that hold on to what the host no longer has."""
+    told = [*answer["reasons"], *(f"container {one['name']}" for one in answer["containers_to_recreate"])]
+    if answer["verdict"] in ("fresh", "not_needed") and not told:
+        return []
+    return [_row("cdi", "specification", "verdict", "fresh", f"{answer['verdict']}: {' '.join(told)}")]
+
+
+def _row(kind: str, item: str, attribute: str, want: t.Any, have: t.Any) -> Data:
+    return {"kind": kind, "item": item, "attribute": attribute, "want": want, "have": have}
 
 
 def _rest(options: Data) -> dict[str, t.Any] | None:

@@ -37,6 +37,8 @@ case ":$PATH:" in
 esac
 """
 _NOTHING: Data = {"repositories": [], "packages": [], "files": [], "links": []}
+# A change of these can change what is right here.
+AFTER = ("gpu_driver",)
 
 
 def facts(options: Data) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from ..platform import Platform
 UNIT = "mlops-gpu-settings.service"
 _MIG, _SETTINGS = "mlops.hosts.mig_layout", "mlops.hosts.gpu_settings"
 _NOTHING: Data = {"commands": [], "pending": [], "blockers": [], "drift": [], "disruptive": False}
+# A change of these can change what is right here.
+AFTER = ("gpu_driver",)
 
 
 def facts(_options: Data) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ from .engines import ENGINES
 from .engines.base import quoted
 from .instance import CONFIG_DIR, Instance, parse_all
 
+# A change of these can change what is right here.
+AFTER = ("gpu_driver", "gpu_settings", "model_store")
+
 
 def borrows(options: Data) -> dict[str, str]:
     """The artefacts of the store count where an instance names one; elsewhere its secrets need not be there."""

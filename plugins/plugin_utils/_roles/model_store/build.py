@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..built import Built, Data, Question
+from ..built import Built, Check, Data, Question
 from ..platform import Platform
 
 DIRECTORY = "/var/lib/mlops-models"
@@ -38,8 +38,22 @@ def build(options: Data, _platform: Platform) -> Built:
             "directories": [{"path": store, "owner": options["user"], "group": options["group"], "mode": "0750"}],
         },
         question=mount if options["mount_required"] else None,
+        checks=(Check(Question("mlops.hosts.model_artifact", _models(options)), lambda answer: answer["drift"]),),
         rest=lambda _changed, _dry_run: rest,
     )
+
+
+def _models(options: Data) -> dict[str, t.Any]:
+    """Arguments of the module ``model_artifact``, as in ``tasks/present.yml``."""
+    same = ("artifacts", "group", "mode", "endpoint", "token", "token_file", "ca_path", "keep", "parallel", "retries")
+    more = ("max_wait_s", "timeout_s", "reserve_mib", "lock_timeout_s", "mount_required")
+    found = {
+        "store": options["dir"],
+        "owner": options["user"],
+        "verify": options["rehash"],
+        **{name: options[name] for name in (*same, *more)},
+    }
+    return {name: value for name, value in found.items() if value not in (None, "")}
 
 
 def component_name(store: str) -> str:

@@ -10,7 +10,13 @@ import types
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible_collections.mlops.hosts.plugins.action import role_component
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built, Confirm, Decision, Question
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import (
+    Built,
+    Check,
+    Confirm,
+    Decision,
+    Question,
+)
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import Read
 
 COMPONENT = {"name": "demo", "state": "present"}
@@ -23,8 +29,8 @@ LOOK = Question("mlops.hosts.preflight_info", {"ports": [80]})
 class Host:
     """A host that differs or not, and answers questions. ``asked``: what was run, with the check mode it was run in."""
 
-    def __init__(self, monkeypatch, differs=True, answers=None):
-        self.monkeypatch, self.differs, self.answers = monkeypatch, differs, answers or {}
+    def __init__(self, monkeypatch, differs=True, answers=None, fast=None):
+        self.monkeypatch, self.differs, self.answers, self.fast = monkeypatch, differs, answers or {}, fast or {}
         self.asked = []
 
     def run(self, built, options=None, *, check_mode=False, variables=None, **room):
@@ -43,9 +49,10 @@ class Host:
             action="mlops.hosts.role_component",
         )
         connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="/tmp/x"))
-        templar = types.SimpleNamespace(template=lambda value: value)
+        templar = types.SimpleNamespace(template=lambda value: value, copy_with_new_env=lambda **_env: templar)
+        self.monkeypatch.setattr(role_component.variables, "defaults", lambda _role: {})
         action = role_component.ActionModule(task, connection, types.SimpleNamespace(), None, templar, None)
-        action.fast_check = lambda _args, _task_vars: self._fast(task)
+        action.fast_checks = lambda questions, _task_vars: self._fast(task, questions)
         action.ensure = lambda args, _task_vars, **_more: self._ensure(task, args)
         self.monkeypatch.setattr(
             role_component.component.ActionModule,
@@ -54,10 +61,15 @@ class Host:
         )
         return action.run(task_vars=variables or {})
 
-    def _fast(self, task):
+    def _fast(self, task, questions):
         assert task.check_mode
-        self.asked.append("fast check")
-        return None if self.differs else dict(RIGHT)
+        modules = [module for module, _args in questions]
+        if role_component.component.MODULE in modules:
+            self.asked.append("fast check")
+        return [
+            dict(RIGHT) if module == role_component.component.MODULE and not self.differs else self.fast.get(module)
+            for module in modules
+        ]
 
     def _ensure(self, task, args):
         self.asked.append(("compare" if task.check_mode else "converge", args["name"], task.diff))
@@ -185,3 +197,48 @@ def test_facts_that_a_module_found_are_kept(host):
     found = {"discovered_interpreter_python": "/usr/bin/python3"}
     differs = host(answers={LOOK.module: {"ansible_facts": found}})
     assert differs.run(Built(component=COMPONENT, question=LOOK))["ansible_facts"] == found
+
+
+ROW = {"kind": "image", "item": "a", "attribute": "state", "want": "present", "have": "absent"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "rest"),
+    [
+        pytest.param({"rows": []}, None, id="right"),
+        pytest.param({"rows": [ROW]}, {"left": 1}, id="differs"),
+        pytest.param(None, {"left": 1}, id="only-the-role-can-tell"),
+    ],
+)
+def test_what_a_check_finds_is_for_the_tasks_of_the_role(host, answer, rest):
+    checked = host(differs=False, fast={LOOK.module: answer})
+    check = Check(LOOK, lambda found: found["rows"])
+    result = checked.run(Built(component=COMPONENT, checks=(check,), rest=lambda _changed, _dry_run: {"left": 1}))
+    assert checked.asked == ["fast check"]
+    assert (result["changed"], result["rest"]) == (False, rest)
+    told = {"changed": bool(answer["rows"]), "drift": answer["rows"]} if answer else None
+    assert result["asked"].get(LOOK.module) == told
+
+
+def test_what_is_asked_first_can_be_asked_fast(host):
+    asked = Question("mlops.hosts.driver_info", {"vendor": "auto"})
+    told = host(differs=False, fast={asked.module: {"verdict": "ok"}})
+    result = told.run(
+        lambda _options, _platform, answer: Built(component=COMPONENT, published={"driver": answer}),
+        asks=lambda _options: asked,
+    )
+    assert told.asked == ["fast check"]
+    assert result["driver"] == {"verdict": "ok"}
+
+
+def test_a_fast_answer_that_refuses_is_told_in_its_own_words(host):
+    asked = Question("mlops.hosts.driver_info", {})
+    refused = host(fast={asked.module: {"failed": True, "msg": "it needs root"}})
+    with pytest.raises(AnsibleActionFail, match="it needs root"):
+        refused.run(lambda *_args: Built(component=COMPONENT), asks=lambda _options: asked)
+    tolerant = host(differs=False, fast={asked.module: {"failed": True, "msg": "no driver", "unanswered": True}})
+    result = tolerant.run(
+        lambda _options, _platform, answer: Built(component=COMPONENT, notices=(answer["msg"],)),
+        asks=lambda _options: Question(asked.module, {}, tolerates="unanswered"),
+    )
+    assert "no driver" in result["warnings"]

@@ -90,7 +90,7 @@ def test_returned_keys_are_documented(run_module, tmp_path):
     assert list(documented["gpus"]["contains"]) == list(result["gpus"][0])
     assert set(documented["driver"]["contains"]) == set(result["driver"])
     texts = (gpu_info.DOCUMENTATION, ModuleDocFragment.DOCUMENTATION)
-    assert {name for text in texts for name in yaml.safe_load(text)["options"]} == set(gpu_info.SPEC)
+    assert {name for text in texts for name in yaml.safe_load(text)["options"]} == set(gpu_info.INFO)
 
 
 def test_the_core_needs_no_ansible():

@@ -17,13 +17,11 @@ import types
 import zlib
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.mlops.hosts.plugins.modules import component, model_artifact
-from ansible_collections.mlops.hosts.plugins.plugin_utils._fast_check import fast_check
+from ansible_collections.mlops.hosts.plugins.plugin_utils._fast_check import ask
 
 ME, MY_GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
-COMPONENT = ("_component", ArgumentSpecValidator(component.SPEC))
-MODELS = ("_model", ArgumentSpecValidator(model_artifact.SPEC, model_artifact.EXCLUSIVE))
+COMPONENT = "mlops.hosts.component"
+MODELS = "mlops.hosts.model_artifact"
 
 
 class Action:
@@ -35,6 +33,7 @@ class Action:
         self._task = types.SimpleNamespace(
             **{"async_val": 0, "delegate_to": None, "environment": [], "check_mode": True, "diff": False, **task}
         )
+        self._connection = types.SimpleNamespace()
         self._templar = types.SimpleNamespace(template=lambda value: value)
         self.task_vars = {"ansible_python_interpreter": python} if python else {"ansible_facts": {}}
         self.pipelining = pipelining
@@ -46,12 +45,13 @@ class Action:
     def _low_level_execute_command(self, cmd, *, sudoable, in_data):
         assert sudoable
         self.sent.append(in_data)
-        done = subprocess.run([cmd], input=in_data, capture_output=True, env={"PATH": os.environ["PATH"]}, cwd="/")
+        done = subprocess.run(
+            ["sh", "-c", cmd], input=in_data, capture_output=True, env={"PATH": os.environ["PATH"]}, cwd="/"
+        )
         return {"rc": done.returncode, "stdout": f"{self.greeting}{done.stdout.decode()}{self.farewell}"}
 
-    def ask(self, core, validator, **args):
-        complete = component.complete if core == "_component" else dict
-        return fast_check(self, core, validator, args, self.task_vars, complete)
+    def ask(self, module, **args):
+        return ask(self, [(module, args)], self.task_vars).answers[0]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def right(tmp_path):
 
 
 def test_nothing_differs(right):
-    found = Action().ask(*COMPONENT, **right)
+    found = Action().ask(COMPONENT, **right)
     assert found == {**found, "changed": False, "drift": [], "component": "test-fast-check"}
 
 
@@ -81,29 +81,29 @@ def test_nothing_differs(right):
 def test_what_start_files_print_is_no_answer(right, greeting, farewell):
     action = Action()
     action.greeting, action.farewell = greeting, farewell
-    assert action.ask(*COMPONENT, **right)["changed"] is False
+    assert action.ask(COMPONENT, **right)["changed"] is False
 
 
 def test_an_answer_that_was_cut_off_is_none(right):
     action = Action()
     whole = action._low_level_execute_command
     action._low_level_execute_command = lambda cmd, **options: {"rc": 0, "stdout": whole(cmd, **options)["stdout"][:-5]}
-    assert action.ask(*COMPONENT, **right) is None
+    assert action.ask(COMPONENT, **right) is None
 
 
 def test_something_differs(right):
     action = Action()
-    assert action.ask(*COMPONENT, **{**right, "_secrets": {}}) is None
+    assert action.ask(COMPONENT, **{**right, "_secrets": {}}) is None
     assert len(action.sent) == 1
 
 
 def test_an_empty_store_is_right_and_a_missing_model_is_not(tmp_path):
-    found = Action().ask(*MODELS, artifacts=[], store=str(tmp_path))
+    found = Action().ask(MODELS, artifacts=[], store=str(tmp_path))
     assert found == {**found, "changed": False, "artifacts": [], "drift": []}
-    found = Action().ask(*MODELS, artifacts=[], store=str(tmp_path), token="hush")
+    found = Action().ask(MODELS, artifacts=[], store=str(tmp_path), token="hush")
     assert found is not None
     missing = {"name": "chat", "source": "https://nowhere.invalid/chat.gguf", "sha256": "0" * 64}
-    assert Action().ask(*MODELS, artifacts=[missing], store=str(tmp_path)) is None
+    assert Action().ask(MODELS, artifacts=[missing], store=str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(
@@ -113,30 +113,30 @@ def test_an_empty_store_is_right_and_a_missing_model_is_not(tmp_path):
         pytest.param({"async_val": 1}, id="async"),
         pytest.param({"delegate_to": "other"}, id="delegated"),
         pytest.param({"environment": [{"http_proxy": "x"}]}, id="environment"),
-        pytest.param({"python": None}, id="python-not-known-yet"),
+        pytest.param({"python": "python3"}, id="python-by-name"),
     ],
 )
 def test_some_tasks_are_the_modules_at_once(right, options):
     action = Action(**options)
-    assert action.ask(*COMPONENT, **right) is None
+    assert action.ask(COMPONENT, **right) is None
     assert action.sent == []
 
 
 def test_arguments_that_are_wrong_are_for_the_module_to_refuse(right):
     action = Action()
-    assert action.ask(*COMPONENT, **right, unknown=1) is None
+    assert action.ask(COMPONENT, **right, unknown=1) is None
     assert action.sent == []
 
 
 @pytest.mark.parametrize("python", ["/bin/false", "/bin/cat"])
 def test_a_python_that_is_none_is_for_the_module_to_tell(right, python):
-    assert Action(python=python).ask(*COMPONENT, **right) is None
+    assert Action(python=python).ask(COMPONENT, **right) is None
 
 
 def test_a_comparison_loads_nothing_that_speaks_http(right):
     """Its imports would take longer than the comparison."""
     action = Action()
-    action.ask(*COMPONENT, **right)
+    action.ask(COMPONENT, **right)
     program = action.sent[0] + b'print([name for name in ("http.client", "ssl", "email") if name in sys.modules])\n'
     said = subprocess.run([sys.executable], input=program, stdout=subprocess.PIPE, check=True).stdout
     assert said.splitlines()[-1] == b"[]"
@@ -144,14 +144,20 @@ def test_a_comparison_loads_nothing_that_speaks_http(right):
 
 def test_what_is_sent_is_packed(right):
     action = Action()
-    action.ask(*COMPONENT, **right)
-    sent = json.loads(zlib.decompress(base64.b64decode(re.search(rb'b64decode\("(.*?)"', action.sent[0])[1])))
-    assert "mlops_hosts._component.plan" in sent["sources"]
-    assert sent["params"]["files"][0]["content"] == "hush\n"
-    assert not {"_call", "_secrets"} & sent["params"].keys()
+    action.ask(COMPONENT, **right)
+    sources, questions = (unpacked(text) for text in re.findall(rb'unpacked\("(.*?)"', action.sent[0]))
+    assert "mlops_hosts._component.plan" in sources
+    [[core, function, params]] = questions
+    assert (core, function) == ("_component", "fast_check")
+    assert params["files"][0]["content"] == "hush\n"
+    assert not {"_call", "_secrets"} & params.keys()
+
+
+def unpacked(text):
+    return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
 def test_a_token_that_would_be_told_is_for_the_module_to_mask(tmp_path):
     gone = {"name": "hush", "state": "absent"}
-    assert Action().ask(*MODELS, artifacts=[gone], store=str(tmp_path)) is not None
-    assert Action().ask(*MODELS, artifacts=[gone], store=str(tmp_path), token="hush") is None
+    assert Action().ask(MODELS, artifacts=[gone], store=str(tmp_path)) is not None
+    assert Action().ask(MODELS, artifacts=[gone], store=str(tmp_path), token="hush") is None

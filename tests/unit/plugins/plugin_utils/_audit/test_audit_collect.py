@@ -8,6 +8,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.collect import 
     COMPONENT,
     DRIVER,
     GPUS,
+    HOST_CHECK,
     ROLE_COMPONENT,
     Event,
     short,
@@ -272,3 +273,53 @@ def test_gpus_are_as_gpu_info_says(fleet):
 )
 def test_short_names(role, name):
     assert short(role) == name
+
+
+def checked(fleet, roles, **more):
+    fleet.collector.ok(Event("a", HOST_CHECK, None, None, {"changed": True, "roles": roles, **more}))
+    return fleet.host("a")
+
+
+def test_one_answer_about_all_roles_of_a_host(fleet):
+    artifact = row(kind="artifact", item="tiny")
+    store = {
+        "changed": False,
+        "component": "model_store",
+        "drift": [],
+        "asked": {"mlops.hosts.model_artifact": {"changed": True, "drift": [artifact]}},
+    }
+    roles = {
+        "gpu_driver": {"changed": False, "component": None, "drift": []},
+        "log_shipper": {"changed": True, "component": "log_shipper", "drift": [row()]},
+        "model_store": store,
+        "model_server": {"failed": True, "msg": "model_server_instances[0].name is required."},
+    }
+    facts = {"gpus": [gpu(0)], "count": 1, "expected_from_pci": 1, "driver": {"version": "580", "cuda_version": None}}
+    host = checked(fleet, roles, gpus=facts)
+    assert states(host) == {"log_shipper": "drift", "model_store": "drift", "model_server": "failed"}
+    assert [(one["component"], one["kind"]) for one in host["drift"]] == [
+        ("log_shipper", "file"),
+        ("model_store", "artifact"),
+    ]
+    assert len(host["gpus"]) == 1
+    reasons = {one["name"]: one["reason"] for one in host["components"]}
+    assert reasons["model_server"] == "model_server_instances[0].name is required."
+
+
+def test_what_is_beside_an_engine_is_a_difference_of_its_component(fleet):
+    stale = {"changed": True, "drift": [row(kind="cdi", item="specification", attribute="verdict")]}
+    roles = {
+        "container_runtime": {
+            "changed": False,
+            "component": "container_runtime",
+            "drift": [],
+            "asked": {"mlops.hosts.cdi_info": stale},
+        }
+    }
+    assert states(checked(fleet, roles)) == {"container_runtime": "drift"}
+
+
+def test_gpus_that_do_not_answer_are_a_failure_of_the_host(fleet):
+    host = checked(fleet, {}, gpus={"failed": True, "msg": "nvidia-smi did not end in 60 s"})
+    assert host["state"] == "failed"
+    assert host["reason"] == "the GPUs could not be read: nvidia-smi did not end in 60 s"

@@ -5,13 +5,28 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
+import yaml
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_store.build import build, component_name, facts
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 
 OPTIONS = {
     "state": "present",
     "dir": "/srv/models",
+    "mode": "0440",
+    "rehash": False,
+    "artifacts": [],
+    "endpoint": "https://hub.example.org",
+    "ca_path": "",
+    "keep": None,
+    "parallel": 4,
+    "retries": 5,
+    "max_wait_s": 600,
+    "timeout_s": 60,
+    "reserve_mib": 1024,
+    "lock_timeout_s": 120,
     "user": "models",
     "group": "readers",
     "mount_required": False,
@@ -58,6 +73,15 @@ def test_what_becomes_of_the_models_decides_first_whether_their_user_goes():
     found = built(state="absent", token="a", token_file="b")
     assert found.problems == () and found.component is None
     assert found.rest(False, False) == {"state": "absent", "component": "model_store.srv.models"}
+
+
+def test_models_are_compared_as_they_are_fetched():
+    everything = {**OPTIONS, "keep": 2, "ca_path": "/ca.pem", "token": "hush"}
+    (check,) = build(everything, Platform()).checks
+    tasks = pathlib.Path(__file__).parents[5] / "roles/model_store/tasks/present.yml"
+    fetched = yaml.safe_load(tasks.read_text())[0]["mlops.hosts.model_artifact"]
+    assert {*check.question.args, "token_file"} == fetched.keys()
+    assert check.question.args["verify"] is False and check.question.args["owner"] == "models"
 
 
 @pytest.mark.parametrize(
