@@ -191,7 +191,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
 from ..module_utils._http_module import ModuleFetch
-from ..module_utils._inference import Answer, Question, ask, read_api_key, wait_for_answer
+from ..module_utils._inference.answer import Answer
+from ..module_utils._inference.ask import ask
+from ..module_utils._inference.question import Question, read_api_key
+from ..module_utils._inference.wait import wait_for_answer
 
 
 def probe(params: dict[str, t.Any]) -> Answer:

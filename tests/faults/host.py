@@ -34,7 +34,7 @@ HERE = Path(__file__).resolve().parent
 SUITE = "bookworm"
 LIMIT_S = 240
 # Shorter than on a real host, so that no test waits for minutes. docs/reliability.md says so.
-LIMITS = {"transaction._VALIDATE_TIMEOUT_S": 5, "journal._PATIENCE_S": 10}
+LIMITS = {"validators._VALIDATE_TIMEOUT_S": 5, "journal._PATIENCE_S": 10}
 # Every time that this Python and its children read is 40 days ago, but for the time since boot.
 _PYTHON_EARLIER = f"""#!/bin/sh
 export FAKETIME=-40d FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1

@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component.transaction import PHASES, STEPS
+from ansible_collections.mlops.hosts.plugins.module_utils._component.steps import PHASES, STEPS
 from host import LIMITS, SUITE
 
 from tools.hosts.docker_engine import ROOT

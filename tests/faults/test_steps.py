@@ -9,7 +9,7 @@ The steps come from the code: a new one is tested without a word here, and has a
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component.transaction import PHASES, STEPS
+from ansible_collections.mlops.hosts.plugins.module_utils._component.steps import PHASES, STEPS
 from wish import ANOTHER
 
 POINTS = (*STEPS, *PHASES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pathlib
 import re
 
-from ansible_collections.mlops.hosts.plugins.module_utils._component.transaction import PHASES, STEPS
+from ansible_collections.mlops.hosts.plugins.module_utils._component.steps import PHASES, STEPS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

@@ -23,7 +23,20 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import Runner
-from . import diff, lists, lock, observe, selection, sources, transaction
+from . import (
+    broken_packages,
+    change,
+    diff,
+    lists,
+    lock,
+    observe,
+    policy,
+    removals,
+    selection,
+    sources,
+    undo,
+    validators,
+)
 from . import journal as journals
 from .journal import Journal
 from .outcome import adopts, look, returned
@@ -31,8 +44,8 @@ from .packages import Move, Work, set_hold
 from .plan import Plan
 from .ready import Tools
 from .repositories import Manager
+from .steps import Reach
 from .store import Ledger, Store
-from .transaction import Reach
 from .wanted import Component
 
 _POLL_S = 1.0
@@ -77,7 +90,7 @@ def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
     sources.require_readable(planned.early, tools.run)
     warnings, moves = _foresee(planned, request, store, tools.run)
     validated = (*planned.early, *planned.paths, *planned.revalidated)
-    later = transaction.rehearse(validated, tools.run, pending=bool(planned.work))
+    later = validators.rehearse(validated, tools.run, pending=bool(planned.work))
     result = returned(planned, after_install=later, moves=moves)
     result["warnings"] += warnings
     if journal is not None:
@@ -179,8 +192,8 @@ class _Call:
         try:
             if planned.work or self._has_new_repository(planned):
                 self.reach("repositories")
-                transaction.swap_early(planned, journal, self.store, self.tools.run)
-                transaction.mend_packages(planned.asked, journal, self.store, self.tools.run)
+                change.swap_early(planned, journal, self.store, self.tools.run)
+                broken_packages.before_install(planned.asked, journal, self.store, self.tools.run)
                 work = self._ask_repositories(planned, result)
                 self._release_holds(planned, journal)
         except Exception as exc:
@@ -210,7 +223,7 @@ class _Call:
     def _change(self, planned: Plan, journal: Journal) -> dict[str, t.Any]:
         result = journal.result or {}
         try:
-            result["ready"] = transaction.change(planned, journal, self.store, self.tools, self.reach)
+            result["ready"] = change.apply(planned, journal, self.store, self.tools, self.reach)
         except Exception as exc:
             return self._fail(journal, exc)
         asked = self._ask_for_removals(journal) if planned.removals else None
@@ -222,8 +235,8 @@ class _Call:
         journal.stage = "committed"
         journal.save(self.store)
         self.reach("removals")
-        transaction.settle_removals(journal, self.tools.run)
-        transaction.settle_dependencies(journal, self.store, self.tools.run)
+        broken_packages.before_removal(journal, self.tools.run)
+        removals.keep_dependencies(journal, self.store, self.tools.run)
         if not journal.removals:
             return None
         work = Work("absent", tuple(journal.removals))
@@ -231,7 +244,7 @@ class _Call:
 
     def _clean(self, journal: Journal) -> dict[str, t.Any]:
         self.reach("clean")
-        transaction.clean(journal, self.store, self.tools.run)
+        change.clean(journal, self.store, self.tools.run)
         return journal.result or {}
 
     def _finish(self, journal: Journal, *, mine: bool) -> dict[str, t.Any]:
@@ -243,7 +256,7 @@ class _Call:
                     f"the component is changed, but its packages could not be removed: {self.request.work_error}; "
                     "the next run tries again"
                 )
-            left = transaction.still_there(journal, self.tools.run)
+            left = removals.still_there(journal, self.tools.run)
             if left:
                 self._end(journal)
                 raise HostError(
@@ -276,7 +289,7 @@ class _Call:
             journal.run, journal.failure = self.request.run, None
         try:
             self.reach("undo")
-            transaction.undo_paths(journal, self.store, self.tools.run)
+            undo.undo_paths(journal, self.store, self.tools.run)
             works = self._works_to_restore(journal)
             if works:
                 journal.stage = "restoring"
@@ -300,9 +313,7 @@ class _Call:
         return self._resume(journal)
 
     def _works_to_restore(self, journal: Journal) -> tuple[Work, ...]:
-        return transaction.packages_to_restore(
-            journal, self.store, self.tools.run, lock_timeout_s=self.request.lock_timeout_s
-        )
+        return undo.packages_to_restore(journal, self.store, self.tools.run, lock_timeout_s=self.request.lock_timeout_s)
 
     def _resume(self, journal: Journal) -> dict[str, t.Any]:
         """Files and packages are as before: let the old state run, then say why the new one did not."""
@@ -310,11 +321,11 @@ class _Call:
         trouble = None
         self.reach("resume")
         try:
-            transaction.resume_units(journal, old, self.tools)
+            undo.resume_units(journal, old, self.tools)
         except (HostError, OSError) as exc:
             trouble = str(exc)
         self.reach("close")
-        transaction.close(self.store)
+        change.close(self.store)
         if journal.failure is None:
             if trouble is not None:
                 raise RolledBack(
@@ -353,7 +364,7 @@ class _Call:
         owned = self.store.read_ledgers().get(component.name, Ledger(component.name))
         seen = observe.observe(component, owned, self.store, self.tools.run)
         journal.manager = seen.manager
-        transaction.remember_policy(journal, self.store)
+        policy.record(journal, self.store)
         early = {name for name, claim in owned.packages.items() if claim.get("early")}
         early |= {wanted.name for wanted in component.packages if wanted.early}
         journal.packages_before = {
@@ -425,7 +436,7 @@ class _Call:
         if planned.ledger.empty:
             self.store.remove_ledger(planned.ledger.component)
         else:
-            self.store.write_ledger(transaction.packed(planned.ledger, self.store, txn=secrets.token_hex(8)))
+            self.store.write_ledger(change.packed(planned.ledger, self.store, txn=secrets.token_hex(8)))
 
 
 def _opened(planned: Plan, store: Store) -> list[str]:

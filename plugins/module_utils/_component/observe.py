@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from .._runner import Runner
-from . import mend, node, packages, repositories, units, users
+from . import dpkg_repair, node, packages, repositories, units, users
 from .node import Node
 from .packages import Installed
 from .repositories import Manager
@@ -82,7 +82,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
         strays=strays,
         drop_ins=drop_ins,
         packages={} if manager is None else packages.observe(package_names, manager, run),
-        interrupted=manager == "apt" and mend.interrupted(),
+        interrupted=manager == "apt" and dpkg_repair.interrupted(),
         users={name: users.observe(name) for name in user_names},
         missing_groups={item.name: users.missing_groups(item) for item in component.users if item.groups},
         own_groups={item.name: gid for item in component.users if (gid := users.own_group(item.name)) is not None},

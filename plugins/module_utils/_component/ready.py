@@ -148,7 +148,9 @@ def _command(argv: t.Sequence[str], tools: Tools) -> str | None:
 
 
 def _inference(asked: t.Mapping[str, t.Any], timeout_s: float, watched: t.Mapping[str, int], tools: Tools) -> None:
-    from .._inference import NotAnswering, Question, read_api_key, wait_for_answer
+    from .._inference.answer import NotAnswering
+    from .._inference.question import Question, read_api_key
+    from .._inference.wait import wait_for_answer
 
     question = Question(
         url=asked["url"],

@@ -17,13 +17,10 @@ from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostErr
 from ansible_collections.mlops.hosts.plugins.module_utils._http import Response, Unreachable
 from ansible_collections.mlops.hosts.plugins.module_utils._http_module import ModuleFetch
 from ansible_collections.mlops.hosts.plugins.module_utils._http_plain import PlainFetch
-from ansible_collections.mlops.hosts.plugins.module_utils._inference import (
-    NotAnswering,
-    Question,
-    ask,
-    read_api_key,
-    wait_for_answer,
-)
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.answer import NotAnswering
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.ask import ask
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.question import Question, read_api_key
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.wait import wait_for_answer
 
 RECORDED = pathlib.Path(__file__).parents[2] / "data"
 KEY = 'sk-"secret\\key'

@@ -12,13 +12,13 @@ import itertools
 import os
 
 from ansible_collections.mlops.hosts.plugins.module_utils._component import (
+    dpkg_repair,
     engine,
     journal,
     lock,
-    mend,
     node,
     packages,
-    transaction,
+    policy,
     units,
 )
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
@@ -129,9 +129,9 @@ class Machine(Host):
         # A run that waits for the package manager is given up at once, and nobody else uses it.
         monkeypatch.setattr(journal, "_PATIENCE_S", -1)
         monkeypatch.setattr(lock, "package_manager_pid", lambda: None)
-        monkeypatch.setattr(mend, "package_manager_pid", lambda: None)
-        monkeypatch.setattr(mend, "_UPDATES", str(path / "updates"))
-        monkeypatch.setattr(transaction, "_POLICY", str(path / "policy-rc.d"))
+        monkeypatch.setattr(dpkg_repair, "package_manager_pid", lambda: None)
+        monkeypatch.setattr(dpkg_repair, "_UPDATES", str(path / "updates"))
+        monkeypatch.setattr(policy, "_POLICY", str(path / "policy-rc.d"))
         monkeypatch.setattr(lock, "package_manager_worked", lambda: float("-inf"))
         self.installed, self.held = {}, set()
         self.enabled, self.masked = set(), set()

@@ -10,7 +10,14 @@ import os
 import pathlib
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import lock, mend, transaction
+from ansible_collections.mlops.hosts.plugins.module_utils._component import (
+    change,
+    dpkg_repair,
+    lock,
+    policy,
+    steps,
+    undo,
+)
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
@@ -327,7 +334,7 @@ def test_a_missing_parent_is_named(host):
         host.ensure(component(files=(host.file("nowhere/a", b"1"),)))
 
 
-@pytest.mark.parametrize("step", transaction.STEPS)
+@pytest.mark.parametrize("step", steps.STEPS)
 def test_killed_before_any_step_the_next_run_ends_wholly_new(host, step):
     (host.root / "etc").mkdir()
     (host.root / "etc/conf").write_text("mine\n")
@@ -351,7 +358,7 @@ def test_killed_before_any_step_the_next_run_ends_wholly_new(host, step):
     }
 
 
-@pytest.mark.parametrize("step", [step for step in transaction.STEPS if step not in ("commit", "clean")])
+@pytest.mark.parametrize("step", [step for step in steps.STEPS if step not in ("commit", "clean")])
 def test_killed_before_the_commit_another_component_brings_the_old_state_back(host, step):
     host.ensure(example(host))
     before = host.snapshot()
@@ -389,18 +396,18 @@ def test_killed_on_the_way_back_the_next_run_goes_on(host, phase):
 
 
 @pytest.mark.parametrize("before", [None, b"#!/bin/sh\nexit 0\n"], ids=["none", "theirs"])
-@pytest.mark.parametrize("end", [transaction.undo_paths, transaction.clean])
+@pytest.mark.parametrize("end", [undo.undo_paths, change.clean])
 def test_a_policy_that_a_killed_apt_left_goes(host, end, before, monkeypatch):
-    policy = host.root / "policy-rc.d"
-    monkeypatch.setattr(transaction, "_POLICY", str(policy))
+    theirs = host.root / "policy-rc.d"
+    monkeypatch.setattr(policy, "_POLICY", str(theirs))
     if before is not None:
-        policy.write_bytes(before)
+        theirs.write_bytes(before)
     host.store.prepare()
     journal = a_journal(manager="apt")
-    transaction.remember_policy(journal, host.store)
-    policy.write_bytes(b"#!/bin/sh\nexit 101\n")
+    policy.record(journal, host.store)
+    theirs.write_bytes(b"#!/bin/sh\nexit 101\n")
     end(journal, host.store, host.run)
-    assert (policy.read_bytes() if policy.exists() else None) == before
+    assert (theirs.read_bytes() if theirs.exists() else None) == before
 
 
 def a_journal(**more):
@@ -420,7 +427,7 @@ def test_a_unit_that_runs_as_a_new_user_is_stopped_before_the_user_goes(host, cr
         begun=["old.service"],
         users=[{"name": "new", "created": created, "groups": ["video"], "before": None}],
     )
-    transaction.undo_paths(journal, host.store, host.run)
+    undo.undo_paths(journal, host.store, host.run)
     stops = [argv[-1] for argv in host.calls if argv[:2] == ("systemctl", "stop")]
     assert stops == ([stopped] if stopped else [])
     if created:
@@ -430,7 +437,7 @@ def test_a_unit_that_runs_as_a_new_user_is_stopped_before_the_user_goes(host, cr
 @pytest.mark.parametrize(("known", "read_again"), [("2", True), ("1", False)])
 def test_packages_come_back_from_the_lists_of_the_earlier_repositories(host, known, read_again, monkeypatch):
     monkeypatch.setattr(lock, "package_manager_pid", lambda: None)
-    monkeypatch.setattr(mend, "interrupted", lambda: False)
+    monkeypatch.setattr(dpkg_repair, "interrupted", lambda: False)
     said = {"dpkg-query": "a\t2\tii \n", "apt-cache": f" a | {known} | file:/srv ./ Packages\n", "apt-get": ""}
     asked = []
 
@@ -439,7 +446,7 @@ def test_packages_come_back_from_the_lists_of_the_earlier_repositories(host, kno
         return Completed(argv, 0, said[argv[0]], "")
 
     journal = a_journal(manager="apt", packages_before={"a": {"version": "1", "held": False}})
-    (work,) = transaction.packages_to_restore(journal, host.store, run)
+    (work,) = undo.packages_to_restore(journal, host.store, run)
     assert work.names == ("a=1",)
     assert ("apt-get" in asked) == read_again
 
@@ -457,7 +464,7 @@ def test_a_unit_that_began_with_what_is_taken_back_begins_again(host, invocation
     was = {"active": True, "enabled": False, "masked": False, "invocation": "as before"}
     journal = a_journal(units_before={"a.service": was}, units_touched=touched, begun=["a.service"])
     tools = Tools(run=host.run, fetch=None, sleep=lambda seconds: None)
-    transaction.resume_units(journal, Ledger("demo", settle_s=0), tools)
+    undo.resume_units(journal, Ledger("demo", settle_s=0), tools)
     assert (("systemctl", "--no-block", "restart", "--", "a.service") in host.calls) is restarted
 
 

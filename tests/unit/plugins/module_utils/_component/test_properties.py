@@ -11,7 +11,7 @@ import os
 import shutil
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import transaction
+from ansible_collections.mlops.hosts.plugins.module_utils._component import steps
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
     Effect,
     WantedPackage,
@@ -220,7 +220,7 @@ def test_a_change_that_does_not_become_ready_leaves_no_trace(fresh, there, wish,
 
 
 @settings(max_examples=40)
-@given(there=HOSTS, wish=WISHES, later=WISHES, step=st.sampled_from((*transaction.PHASES, *transaction.STEPS)))
+@given(there=HOSTS, wish=WISHES, later=WISHES, step=st.sampled_from((*steps.PHASES, *steps.STEPS)))
 def test_killed_anywhere_the_next_run_of_another_component_ends_wholly_old_or_wholly_new(
     fresh, there, wish, later, step
 ):

@@ -9,7 +9,7 @@ import grp
 import pwd
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import plan_users, transaction, users
+from ansible_collections.mlops.hosts.plugins.module_utils._component import plan_users, undo, users
 from ansible_collections.mlops.hosts.plugins.module_utils._component.changes import Situation
 from ansible_collections.mlops.hosts.plugins.module_utils._component.observe import Observed
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
@@ -157,14 +157,14 @@ def test_what_goes_knows_the_group_that_stays():
 def test_a_change_that_is_taken_back_leaves_the_group(host, monkeypatch):
     from types import SimpleNamespace
 
-    monkeypatch.setattr(transaction, "_give_back_policy", lambda *_args: None)
-    monkeypatch.setattr(transaction.units, "observe", lambda *_args: {})
+    monkeypatch.setattr(undo.policy, "restore", lambda *_args: None)
+    monkeypatch.setattr(undo.units, "observe", lambda *_args: {})
     host.groups["models"] = 555
     users.create(MODELS, host.run)
     entry = {"name": "models", "created": True, "groups": [], "before": None, "group": 555}
     journal = SimpleNamespace(units_before={}, users=[entry], units_touched=False, begun=[], paths=[])
-    monkeypatch.setattr(transaction, "_begun", lambda *_args: set())
-    monkeypatch.setattr(transaction.units, "stop", lambda *_args: None)
-    monkeypatch.setattr(transaction.units, "set_enabled", lambda *_args, **_more: None)
-    transaction.undo_paths(journal, None, host.run)
+    monkeypatch.setattr(undo, "_begun", lambda *_args: set())
+    monkeypatch.setattr(undo.units, "stop", lambda *_args: None)
+    monkeypatch.setattr(undo.units, "set_enabled", lambda *_args, **_more: None)
+    undo.undo_paths(journal, None, host.run)
     assert host.users == {} and host.groups == {"models": 555}

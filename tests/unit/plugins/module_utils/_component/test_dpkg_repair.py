@@ -1,12 +1,18 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of dpkg and apt, and when. That it mends a host is for Molecule, scenario component_packages."""
+"""What is asked of dpkg and apt, and when. That it repairs a host is for Molecule, scenario component_packages."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import lock, mend, transaction
+from ansible_collections.mlops.hosts.plugins.module_utils._component import (
+    broken_packages,
+    dpkg_repair,
+    lock,
+    policy,
+    undo,
+)
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
 from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
@@ -24,9 +30,9 @@ class Dpkg:
         self.holder = None
         self.store = Store(str(path / "state"))
         self.store.prepare()
-        monkeypatch.setattr(mend, "_UPDATES", str(self.updates))
-        monkeypatch.setattr(transaction, "_POLICY", str(self.policy))
-        for module in (mend, lock):
+        monkeypatch.setattr(dpkg_repair, "_UPDATES", str(self.updates))
+        monkeypatch.setattr(policy, "_POLICY", str(self.policy))
+        for module in (dpkg_repair, lock):
             monkeypatch.setattr(module, "package_manager_pid", lambda: self.holder)
 
     def interrupt(self):
@@ -34,7 +40,9 @@ class Dpkg:
         (self.updates / "tmp.i").write_text("")
 
     def run(self, *argv, timeout_s=None, stdin=None):
-        words = [word for word in argv if word not in ("env", "DEBIAN_FRONTEND=noninteractive", *mend._OWN_FILES)]
+        words = [
+            word for word in argv if word not in ("env", "DEBIAN_FRONTEND=noninteractive", *dpkg_repair._OWN_FILES)
+        ]
         if words[0] == "dpkg-query":
             return Completed(argv, 0, self.package, "")
         if words[0] == "apt-cache":
@@ -68,17 +76,17 @@ def wanted(version=None):
 
 
 def test_notes_are_an_interruption_unless_somebody_is_at_it(dpkg):
-    assert not mend.interrupted()
+    assert not dpkg_repair.interrupted()
     dpkg.interrupt()
-    assert mend.interrupted()
+    assert dpkg_repair.interrupted()
     dpkg.holder = 7
-    assert not mend.interrupted()
+    assert not dpkg_repair.interrupted()
 
 
 def test_a_whole_host_is_left_alone(dpkg):
-    transaction.mend_packages(wanted(), dpkg.journal(), dpkg.store, dpkg.run)
-    assert transaction.packages_to_restore(dpkg.journal(), dpkg.store, dpkg.run) == ()
-    transaction.settle_removals(dpkg.journal(), dpkg.run)
+    broken_packages.before_install(wanted(), dpkg.journal(), dpkg.store, dpkg.run)
+    assert undo.packages_to_restore(dpkg.journal(), dpkg.store, dpkg.run) == ()
+    broken_packages.before_removal(dpkg.journal(), dpkg.run)
     assert dpkg.calls == []
 
 
@@ -86,8 +94,8 @@ def test_what_is_unpacked_is_configured_and_nothing_starts(dpkg):
     dpkg.interrupt()
     dpkg.policy.write_text("#!/bin/sh\nexit 0\n")
     journal = dpkg.journal()
-    transaction.remember_policy(journal, dpkg.store)
-    transaction.mend_packages(wanted(), journal, dpkg.store, dpkg.run)
+    policy.record(journal, dpkg.store)
+    broken_packages.before_install(wanted(), journal, dpkg.store, dpkg.run)
     assert dpkg.calls == ["dpkg --configure -a"]
     assert dpkg.policies == ["#!/bin/sh\nexit 101\n"]
     assert dpkg.policy.read_text() == "#!/bin/sh\nexit 0\n"
@@ -101,7 +109,7 @@ def test_a_script_that_does_not_end_does_not_keep_apt_from_working(dpkg):
         dpkg.rc = {"dpkg": 124} if "-a" in argv else {}
         return run(*argv, **more)
 
-    mend.configure(hang)
+    dpkg_repair.configure(hang)
     assert dpkg.calls == ["dpkg --configure -a", "dpkg --set-selections"]
 
 
@@ -109,7 +117,7 @@ def test_a_dpkg_that_refuses_everything_is_an_error(dpkg):
     dpkg.interrupt()
     dpkg.rc = {"dpkg": 2}
     with pytest.raises(CommandError, match="dpkg was interrupted and does not go on: dpkg answered 2: it does not go"):
-        mend.configure(dpkg.run)
+        dpkg_repair.configure(dpkg.run)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ def test_a_dpkg_that_refuses_everything_is_an_error(dpkg):
 )
 def test_a_torn_package(dpkg, version, calls):
     dpkg.package = "tool\t1.0\tiHR\n"
-    transaction.mend_packages(wanted(version), dpkg.journal(), dpkg.store, dpkg.run)
+    broken_packages.before_install(wanted(version), dpkg.journal(), dpkg.store, dpkg.run)
     assert dpkg.calls == calls
 
 
@@ -153,7 +161,7 @@ def test_a_torn_package(dpkg, version, calls):
 def test_the_way_back(dpkg, before, state, calls):
     dpkg.interrupt()
     dpkg.package = f"tool\t1.0\t{state}\n"
-    transaction.packages_to_restore(dpkg.journal(before), dpkg.store, dpkg.run)
+    undo.packages_to_restore(dpkg.journal(before), dpkg.store, dpkg.run)
     # Reading lists is not what this is about.
     assert [call for call in dpkg.calls if call != "apt-get update"] == calls
 
@@ -162,5 +170,5 @@ def test_the_way_back(dpkg, before, state, calls):
 def test_a_package_that_was_caught_while_it_was_removed(dpkg, state):
     dpkg.interrupt()
     dpkg.package = f"tool\t1.0\t{state}\n"
-    transaction.settle_removals(dpkg.journal(), dpkg.run)
+    broken_packages.before_removal(dpkg.journal(), dpkg.run)
     assert dpkg.calls == ["dpkg --set-selections", "dpkg --remove --force-remove-reinstreq tool"]

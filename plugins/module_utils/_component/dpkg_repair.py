@@ -32,7 +32,7 @@ def interrupted() -> bool:
     return notes and package_manager_pid() is None
 
 
-def settle(run: Runner) -> None:
+def merge_updates(run: Runner) -> None:
     """Let dpkg take its notes over, and nothing else. apt works again; what is half installed stays so."""
     must(
         run("dpkg", "--set-selections", stdin="\n", timeout_s=_DPKG_TIMEOUT_S),
@@ -44,7 +44,7 @@ def configure(run: Runner) -> None:
     """Configure all that is unpacked. What cannot be is left to the package manager, which says why."""
     _quietly(run, ["dpkg", *_OWN_FILES, "--configure", "-a"], _CONFIGURE_TIMEOUT_S)
     if interrupted():
-        settle(run)
+        merge_updates(run)
 
 
 def reinstall(names: t.Sequence[str], run: Runner) -> None:
@@ -52,7 +52,7 @@ def reinstall(names: t.Sequence[str], run: Runner) -> None:
     nothing is to be done about them."""
     options = [word for option in _OWN_FILES for word in ("-o", f"Dpkg::Options::={option}")]
     argv = ["apt-get", "-q", "-y", *options, "--reinstall", "install", *names]
-    must(_quietly(run, argv, _REINSTALL_TIMEOUT_S), f"{', '.join(names)} is half installed and could not be mended")
+    must(_quietly(run, argv, _REINSTALL_TIMEOUT_S), f"{', '.join(names)} is half installed and could not be repaired")
 
 
 def remove(names: t.Sequence[str], run: Runner) -> None:
