@@ -102,5 +102,7 @@ def must(completed: Completed, what: str) -> Completed:
     if completed.timed_out:
         raise CommandError(f"{what}: {completed.argv[0]} did not end in time", completed)
     if completed.rc != 0:
-        raise CommandError(f"{what}: {completed.argv[0]} answered {completed.rc}: {completed.last_words}", completed)
+        raise CommandError(
+            f"{what}: {completed.argv[0]} exited with status {completed.rc}: {completed.last_words}", completed
+        )
     return completed

@@ -571,11 +571,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._component import engine, node
+from ..module_utils._component import engine, fs_entry
 from ..module_utils._component.arguments import SPEC, complete
-from ..module_utils._component.ready import Tools
+from ..module_utils._component.desired import STATE_DIR, parse
+from ..module_utils._component.ready import RunEnvironment
 from ..module_utils._component.store import Store
-from ..module_utils._component.wanted import STATE_DIR, parse
 from ..module_utils._errors import HostError
 from ..module_utils._runner import ModuleRunner
 from ..module_utils._umask import usual_umask
@@ -608,7 +608,7 @@ def main() -> None:
     # The whole request does not travel back with every answer.
     invocation = {"module_args": {"name": params["name"], "state": params["state"]}}
     if os.geteuid() != 0:
-        user = node.owner_name(os.geteuid())
+        user = fs_entry.owner_name(os.geteuid())
         module.fail_json(
             msg=f"component {params['name']!r} needs root for files, packages and units, in check mode too, and this "
             f"task runs as user {user}; set become: true on the task or the play",
@@ -626,7 +626,7 @@ def main() -> None:
                 earlier=tuple(call["earlier"]),
             ),
             Store(STATE_DIR),
-            Tools(run=ModuleRunner(module), fetch=_fetch),
+            RunEnvironment(run=ModuleRunner(module), fetch=_fetch),
         )
     except HostError as exc:
         module.fail_json(msg=str(exc), invocation=invocation, **exc.details)

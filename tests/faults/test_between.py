@@ -54,7 +54,7 @@ def test_power_cut_before_the_units_begin(host, note):
     if host.state.letter == "a":  # on the way to b a unit is stopped before
         host.state = host.state.other(packages=False)
         host.again(host.wish(host.state))
-    run, _pid, _new = begin(host, "begin", packages=False)
+    run, _pid, _new = begin(host, "start", packages=False)
     host.cut_power()
     assert run.wait() != 0
     assert host.look()["answer"]["settings"] == "a"

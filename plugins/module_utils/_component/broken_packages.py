@@ -10,29 +10,28 @@ import dataclasses
 import typing as t
 
 from .._runner import Runner
-from . import dpkg_repair, lists, packages
+from . import dpkg_repair, package_index, packages
 from .changes import NOTHING
+from .desired import DesiredPackage
 from .journal import Journal
 from .policy import nothing_starts
 from .store import Store
-from .wanted import WantedPackage
 
 
-def before_install(asked: t.Sequence[WantedPackage], journal: Journal, store: Store, run: Runner) -> None:
+def before_install(to_install: t.Sequence[DesiredPackage], journal: Journal, store: Store, run: Runner) -> None:
     """End what a killed dpkg left behind, before the package manager is asked for these packages."""
     if journal.manager != "apt":
         return
-    names = [wanted.name for wanted in asked]
+    names = [desired.name for desired in to_install]
     found = packages.observe(names, "apt", run)
     if all(state.whole for state in found.values()) and not dpkg_repair.interrupted():
         return
     with nothing_starts(journal, store):
         dpkg_repair.configure(run)
         # A torn package that is to have another version is for the package manager.
-        stay = [
-            item for item in asked if packages.matches(item, dataclasses.replace(found[item.name], whole=True), "apt")
-        ]
-        _unpack_again([item.name for item in stay], run)
+        whole = {name: dataclasses.replace(state, whole=True) for name, state in found.items()}
+        stay = [item.name for item in to_install if packages.matches(item, whole[item.name], "apt")]
+        _unpack_again(stay, run)
 
 
 def before_removal(journal: Journal, run: Runner) -> None:
@@ -71,5 +70,7 @@ def _unpack_again(names: t.Collection[str], run: Runner) -> None:
     found = packages.observe(sorted(names), "apt", run)
     torn = {name: t.cast(str, found[name].version) for name in found if found[name].torn}
     if torn:
-        lists.bring([WantedPackage(name, True, version, False, NOTHING) for name, version in torn.items()], "apt", run)
+        package_index.ensure(
+            [DesiredPackage(name, True, version, False, NOTHING) for name, version in torn.items()], "apt", run
+        )
         dpkg_repair.reinstall([packages.exact_name(name, version, "apt") for name, version in torn.items()], run)

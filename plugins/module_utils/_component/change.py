@@ -12,13 +12,13 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import Runner, must
+from . import fs_entry, packages, policy, ready, units, users
 from . import journal as journals
-from . import node, packages, policy, ready, units, users
 from .changes import PathChange, UserChange
+from .fs_entry import Entry
 from .journal import Journal
-from .node import Node
 from .plan import Plan
-from .ready import Tools
+from .ready import RunEnvironment
 from .repositories import Manager
 from .steps import Reach
 from .store import Ledger, Store, pack
@@ -39,17 +39,17 @@ def swap_early(plan: Plan, journal: Journal, store: Store, run: Runner) -> None:
     for change in plan.early:
         validate(change, plan.early, run)
     for change in plan.early:
-        node.swap_in(change.path, change.after)
+        fs_entry.swap_in(change.path, change.after)
 
 
-def apply(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reach) -> list[dict[str, t.Any]]:
+def apply(plan: Plan, journal: Journal, store: Store, env: RunEnvironment, reach: Reach) -> list[dict[str, t.Any]]:
     """Everything after the packages, up to the commit. Returns how each readiness condition was met.
 
     What is early is among it when no package had to be asked for.
 
     Whatever is raised here leaves the host half changed: the caller undoes the journal.
     """
-    run = tools.run
+    run = env.run
     reach("journal")
     _remember(plan, journal, store)
     reach("hold")
@@ -62,7 +62,7 @@ def apply(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reach
     others = [*plan.early, *(change for change in plan.paths if change.after.kind != "directory")]
     reach("directories")
     for change in directories:
-        node.make_directory(change.path, _resolved(change))
+        fs_entry.make_directory(change.path, _resolved(change))
     for change in plan.early:
         _ensure_parent(change.path)
     reach("stage")
@@ -80,7 +80,7 @@ def apply(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reach
     units.set_enabled([name for name in plan.units.disable if name not in masked], enabled=False, run=run)
     reach("swap")
     for change in others:
-        node.swap_in(change.path, change.after)
+        fs_entry.swap_in(change.path, change.after)
     reach("apply")
     for change in others:
         if change.effect.command:
@@ -95,14 +95,14 @@ def apply(plan: Plan, journal: Journal, store: Store, tools: Tools, reach: Reach
     units.set_enabled([name for name in plan.units.disable if name in masked], enabled=False, run=run)
     units.set_enabled(plan.units.enable, enabled=True, run=run)
     units.mask(plan.units.mask, run)
-    reach("begin")
-    if plan.units.begun:
+    reach("start")
+    if plan.units.activated:
         _touch_units(journal, store)
-    units.begin("start", plan.units.start, run)
-    units.begin("restart", plan.units.restart, run)
-    units.begin("reload-or-restart", plan.units.reload, run)
+    units.enqueue("start", plan.units.start, run)
+    units.enqueue("restart", plan.units.restart, run)
+    units.enqueue("reload-or-restart", plan.units.reload, run)
     reach("ready")
-    reports = ready.wait(plan.ready, plan.units.begun, settle_s=plan.ledger.settle_s, tools=tools)
+    reports = ready.wait(plan.ready, plan.units.activated, settle_s=plan.ledger.settle_s, env=env)
     reach("commit")
     commit(plan, journal, store)
     return reports
@@ -120,8 +120,10 @@ def commit(plan: Plan, journal: Journal, store: Store) -> None:
 def packed(ledger: Ledger, store: Store, *, txn: str) -> Ledger:
     """The ledger with every original in the store."""
     paths = {
-        path: {**claim, "original": pack(claim["original"], store)} if isinstance(claim["original"], Node) else claim
-        for path, claim in ledger.paths.items()
+        path: {**record, "original": pack(record["original"], store)}
+        if isinstance(record["original"], Entry)
+        else record
+        for path, record in ledger.paths.items()
     }
     return dataclasses.replace(ledger, paths=paths, txn=txn)
 
@@ -130,7 +132,7 @@ def clean(journal: Journal, store: Store, run: Runner) -> None:
     """What is left after the commit and after the package manager: it can be done any number of times."""
     policy.restore(journal, store)
     for path in journal.directories_gone:
-        node.remove_if_empty(path)
+        fs_entry.remove_if_empty(path)
     for user in journal.users_gone:
         if user["created"]:
             users.remove(user["name"], run, group=user.get("group"))
@@ -156,15 +158,15 @@ def _remember(plan: Plan, journal: Journal, store: Store) -> None:
     ]
     journal.users += [
         {
-            "name": user.wanted.name,
+            "name": user.desired.name,
             "created": user.create,
             "groups": list(user.add_groups),
-            "before": _home_and_shell(user.wanted.name),
-            "group": users.own_group(user.wanted.name),
+            "before": _home_and_shell(user.desired.name),
+            "group": users.own_group(user.desired.name),
         }
         for user in plan.users
     ]
-    journal.begun = list(plan.units.begun)
+    journal.activated = list(plan.units.activated)
     journal.save(store)
 
 
@@ -192,19 +194,19 @@ def _home_and_shell(name: str) -> tuple[str, str] | None:
 
 
 def _change_user(user: UserChange, run: Runner) -> None:
-    found = users.observe(user.wanted.name)
+    found = users.observe(user.desired.name)
     if found is None:
-        users.create(user.wanted, run)
+        users.create(user.desired, run)
     else:
-        users.change(user.wanted, found, run)
-    users.add_to_groups(user.wanted.name, user.add_groups, run)
+        users.change(user.desired, found, run)
+    users.add_to_groups(user.desired.name, user.add_groups, run)
 
 
-def _resolved(change: PathChange) -> Node:
+def _resolved(change: PathChange) -> Entry:
     return dataclasses.replace(
         change.after,
-        uid=node.uid_of(change.owner, change.path),
-        gid=node.gid_of(change.group, change.path),
+        uid=fs_entry.uid_of(change.owner, change.path),
+        gid=fs_entry.gid_of(change.group, change.path),
     )
 
 
@@ -212,7 +214,7 @@ def _stage(change: PathChange) -> None:
     parent = os.path.dirname(change.path)
     if not os.path.isdir(parent):
         raise HostError(f"{change.path} needs the directory {parent}, which does not exist; add it to directories")
-    node.stage(change.path, _resolved(change))
+    fs_entry.stage(change.path, _resolved(change))
 
 
 def _ensure_parent(path: str) -> None:

@@ -9,24 +9,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .desired import Component, DesiredUser, Effect
+from .fs_entry import Entry
 from .journal import Journal
-from .node import Node
 from .observe import Observed
 from .store import Ledger
-from .wanted import Component, Effect, WantedUser
 
 NOTHING = Effect("none")
-
-
-@dataclasses.dataclass(frozen=True)
-class Drift:
-    """One difference between what is wanted and what is there; see the module's ``drift``."""
-
-    kind: str
-    item: str
-    attribute: str
-    want: t.Any
-    have: t.Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +24,8 @@ class PathChange:
     since the same transaction may create them."""
 
     path: str
-    before: Node
-    after: Node
+    before: Entry
+    after: Entry
     owner: str
     group: str
     effect: Effect = NOTHING
@@ -48,7 +37,7 @@ class PathChange:
 
 @dataclasses.dataclass(frozen=True)
 class UserChange:
-    wanted: WantedUser
+    desired: DesiredUser
     create: bool
     add_groups: tuple[str, ...]
 
@@ -69,7 +58,7 @@ class UnitChanges:
     reload: tuple[str, ...] = ()
 
     @property
-    def begun(self) -> tuple[str, ...]:
+    def activated(self) -> tuple[str, ...]:
         """Units that must be up afterwards."""
         return (*self.start, *self.restart, *self.reload)
 
@@ -90,7 +79,7 @@ class Situation:
     journal: Journal | None
 
     def drop_ins_before(self, unit: str) -> list[str]:
-        """Drop-ins that the unit had before the first component that wanted it: they are none of our business."""
+        """Drop-ins that the unit had before the first component that desired it: they are none of our business."""
         for ledger in (self.owned, *self.others):
             if "drop_ins" in ledger.units.get(unit, {}):
                 return list(ledger.units[unit]["drop_ins"])

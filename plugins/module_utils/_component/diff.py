@@ -9,18 +9,19 @@ from __future__ import annotations
 import itertools
 import typing as t
 
-from .changes import Drift, PathChange
-from .node import Node, group_name, owner_name
+from .._drift import Drift
+from .changes import PathChange
+from .fs_entry import Entry, group_name, owner_name
 from .packages import Move
 from .plan import Plan
 
-Entry = dict[str, str]
+DiffEntry = dict[str, str]
 # Of these a path change shows more.
 _OF_PATHS = ("repository", "file", "json_key", "link", "path")
 _ATTRIBUTES = ("mode", "owner", "group")
 
 
-def entries(planned: Plan, moves: t.Mapping[str, Move]) -> list[Entry]:
+def entries(planned: Plan, moves: t.Mapping[str, Move]) -> list[DiffEntry]:
     """``moves`` are packages that the package manager says will change, dependencies too, by name."""
     found = [_path(change) for change in planned.early]
     drift = {
@@ -31,7 +32,7 @@ def entries(planned: Plan, moves: t.Mapping[str, Move]) -> list[Entry]:
         found.append(_entry(f"package {name}", *_package(items, moves.get(name))))
     for name in sorted(moves.keys() - drift.get("package", {}).keys()):
         found.append(_entry(f"package {name}", *_versions(moves[name].before, moves[name].after)))
-    created = {change.wanted.name: change.wanted for change in planned.users if change.create}
+    created = {change.desired.name: change.desired for change in planned.users if change.create}
     for name, items in drift.get("user", {}).items():
         before, after = _lines(items)
         if name in created:
@@ -66,9 +67,9 @@ def _by_kind(drift: t.Iterable[Drift]) -> dict[str, list[Drift]]:
     return found
 
 
-def _units(planned: Plan, drift: t.Mapping[str, t.Sequence[Drift]]) -> list[Entry]:
+def _units(planned: Plan, drift: t.Mapping[str, t.Sequence[Drift]]) -> list[DiffEntry]:
     verbs = (("restarted", planned.units.restart), ("reloaded", planned.units.reload))
-    names = dict.fromkeys([*drift, *planned.units.stop, *planned.units.begun])
+    names = dict.fromkeys([*drift, *planned.units.stop, *planned.units.activated])
     found = []
     for name in names:
         before, after = _lines([item for item in drift.get(name, ()) if item.attribute != "drop_in"])
@@ -108,7 +109,7 @@ def _shown(value: t.Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _entry(header: str, before: t.Sequence[str], after: t.Sequence[str]) -> Entry:
+def _entry(header: str, before: t.Sequence[str], after: t.Sequence[str]) -> DiffEntry:
     return {
         "before_header": header,
         "after_header": header,
@@ -117,7 +118,7 @@ def _entry(header: str, before: t.Sequence[str], after: t.Sequence[str]) -> Entr
     }
 
 
-def _path(change: PathChange) -> Entry:
+def _path(change: PathChange) -> DiffEntry:
     before, after = change.before, change.after
     new = change.secret and after.kind == "file" and before.kind == "file" and before.content != after.content
     return {
@@ -128,7 +129,7 @@ def _path(change: PathChange) -> Entry:
     }
 
 
-def _content(found: Node, *, secret: bool, change: PathChange | None = None) -> str:
+def _content(found: Entry, *, secret: bool, change: PathChange | None = None) -> str:
     if found.kind == "absent":
         return ""
     if found.kind == "link":

@@ -27,9 +27,9 @@ from . import (
     broken_packages,
     change,
     diff,
-    lists,
     lock,
     observe,
+    package_index,
     policy,
     removals,
     selection,
@@ -38,15 +38,15 @@ from . import (
     validators,
 )
 from . import journal as journals
+from .desired import Component
 from .journal import Journal
-from .outcome import adopts, look, returned
 from .packages import Move, Work, set_hold
 from .plan import Plan
-from .ready import Tools
+from .ready import RunEnvironment
 from .repositories import Manager
+from .result import adopts, compare, returned
 from .steps import Reach
 from .store import Ledger, Store
-from .wanted import Component
 
 _POLL_S = 1.0
 
@@ -69,28 +69,28 @@ class RolledBack(HostError):
     """A change failed and was taken back."""
 
 
-def ensure(request: Request, store: Store, tools: Tools, reach: Reach = lambda step: None) -> dict[str, t.Any]:
+def ensure(request: Request, store: Store, env: RunEnvironment, reach: Reach = lambda step: None) -> dict[str, t.Any]:
     """Bring the host one step towards the component.
 
     Returns the module's return values, or ``{"work", "manager"}`` when the package manager has to work first.
     """
     try:
         if request.check_mode:
-            return _check(request, store, tools)
+            return _check(request, store, env)
         store.prepare()
         with _turn(request, store) as journal:
-            return _Call(request, store, tools, reach).proceed(journal)
+            return _Call(request, store, env, reach).proceed(journal)
     except OSError as exc:
-        raise HostError(f"{_refused(exc)}; mend that and run again") from exc
+        raise HostError(f"{_refused(exc)}; fix that and run again") from exc
 
 
-def _check(request: Request, store: Store, tools: Tools) -> dict[str, t.Any]:
+def _check(request: Request, store: Store, env: RunEnvironment) -> dict[str, t.Any]:
     journal = journals.load(store)
-    planned = look(request.component, store, tools.run)
-    sources.require_readable(planned.early, tools.run)
-    warnings, moves = _foresee(planned, request, store, tools.run)
+    planned = compare(request.component, store, env.run)
+    sources.require_readable(planned.early, env.run)
+    warnings, moves = _foresee(planned, request, store, env.run)
     validated = (*planned.early, *planned.paths, *planned.revalidated)
-    later = validators.rehearse(validated, tools.run, pending=bool(planned.work))
+    later = validators.rehearse(validated, env.run, pending=bool(planned.work))
     result = returned(planned, after_install=later, moves=moves)
     result["warnings"] += warnings
     if journal is not None:
@@ -106,26 +106,26 @@ def _foresee(planned: Plan, request: Request, store: Store, run: Runner) -> tupl
     if not planned.work:
         return [], {}
     manager = t.cast(Manager, planned.manager)
-    asked = planned.asked
+    to_install = planned.to_install
     repinned = planned.repins
-    trouble = None if repinned else selection.pinned_whatever_comes(asked, manager)
-    trouble = trouble or (None if repinned else selection.pinned_away(asked, manager, run))
+    trouble = None if repinned else selection.pinned_whatever_comes(to_install, manager)
+    trouble = trouble or (None if repinned else selection.pinned_away(to_install, manager, run))
     if trouble is not None:
         raise HostError(trouble)
-    offer = lists.known(asked, manager, run)
+    offer = package_index.known(to_install, manager, run)
     coming = [*request.earlier, *planned.adds_sources]
-    trouble = lists.explained(asked, offer, manager, run)
+    trouble = package_index.explained(to_install, offer, manager, run)
     if trouble is not None and coming:
         return [f"{trouble}; it may be in what check mode does not write: {', '.join(coming)}"], {}
     # What is still to decide on versions cannot be rehearsed.
     if trouble is None and not (coming or repinned or planned.interrupted):
         opened = _opened(planned, store)
-        rehearsal = lists.rehearse(planned.work, asked, offer, manager, run, opened=opened)
+        rehearsal = package_index.rehearse(planned.work, to_install, offer, manager, run, opened=opened)
         if rehearsal.trouble is None:
             return list(offer.complaints), rehearsal.moves
         trouble = rehearsal.trouble
     if trouble is None:
-        return list(offer.complaints), lists.chosen(asked, offer, manager)
+        return list(offer.complaints), package_index.chosen(to_install, offer, manager)
     if offer.fresh:
         raise HostError(trouble)
     return [f"{trouble}; a real run reads the lists again first"], {}
@@ -153,13 +153,13 @@ def _turn(request: Request, store: Store) -> t.Iterator[Journal | None]:
 
 
 class _Call:
-    def __init__(self, request: Request, store: Store, tools: Tools, reach: Reach) -> None:
-        self.request, self.store, self.tools, self.reach = request, store, tools, reach
+    def __init__(self, request: Request, store: Store, env: RunEnvironment, reach: Reach) -> None:
+        self.request, self.store, self.env, self.reach = request, store, env, reach
 
     def proceed(self, journal: Journal | None) -> dict[str, t.Any]:
         self.store.sweep()
         if journal is None:
-            return self._begin("none")
+            return self._start("none")
         mine = journal.run == self.request.run
         if _committed(journal, self.store):
             return self._finish(journal, mine=mine)
@@ -169,17 +169,17 @@ class _Call:
             return self._restored(journal)
         return self._undo(journal)
 
-    def _begin(self, recovered: str) -> dict[str, t.Any]:
-        planned = look(self.request.component, self.store, self.tools.run)
+    def _start(self, recovered: str) -> dict[str, t.Any]:
+        planned = compare(self.request.component, self.store, self.env.run)
         if (planned.work or planned.removals) and lock.wait_for_package_manager(self.request.lock_timeout_s):
             # Who held it may have changed what is planned.
-            planned = look(self.request.component, self.store, self.tools.run)
+            planned = compare(self.request.component, self.store, self.env.run)
         result = returned(planned)
         _note_recovery(result, recovered)
         if planned.empty:
             self._adopt(planned)
             return result
-        sources.require_readable(planned.early, self.tools.run)
+        sources.require_readable(planned.early, self.env.run)
         journal = Journal(
             txn=secrets.token_hex(8),
             run=self.request.run,
@@ -192,8 +192,8 @@ class _Call:
         try:
             if planned.work or self._has_new_repository(planned):
                 self.reach("repositories")
-                change.swap_early(planned, journal, self.store, self.tools.run)
-                broken_packages.before_install(planned.asked, journal, self.store, self.tools.run)
+                change.swap_early(planned, journal, self.store, self.env.run)
+                broken_packages.before_install(planned.to_install, journal, self.store, self.env.run)
                 work = self._ask_repositories(planned, result)
                 self._release_holds(planned, journal)
         except Exception as exc:
@@ -208,7 +208,7 @@ class _Call:
         if self.request.work_error is not None:
             return self._fail(journal, HostError(self._refused_by_manager(journal)))
         try:
-            planned = look(self.request.component, self.store, self.tools.run, journal)
+            planned = compare(self.request.component, self.store, self.env.run, journal)
             if planned.work:
                 names = [name for work in planned.work for name in work.names]
                 raise HostError(f"the package manager reported success, but did not bring about {', '.join(names)}")
@@ -223,11 +223,11 @@ class _Call:
     def _change(self, planned: Plan, journal: Journal) -> dict[str, t.Any]:
         result = journal.result or {}
         try:
-            result["ready"] = change.apply(planned, journal, self.store, self.tools, self.reach)
+            result["ready"] = change.apply(planned, journal, self.store, self.env, self.reach)
         except Exception as exc:
             return self._fail(journal, exc)
-        asked = self._ask_for_removals(journal) if planned.removals else None
-        return asked or self._clean(journal)
+        removal = self._ask_for_removals(journal) if planned.removals else None
+        return removal or self._clean(journal)
 
     def _ask_for_removals(self, journal: Journal) -> dict[str, t.Any] | None:
         """None when there is nothing to remove after all, because others need it."""
@@ -235,8 +235,8 @@ class _Call:
         journal.stage = "committed"
         journal.save(self.store)
         self.reach("removals")
-        broken_packages.before_removal(journal, self.tools.run)
-        removals.keep_dependencies(journal, self.store, self.tools.run)
+        broken_packages.before_removal(journal, self.env.run)
+        removals.keep_dependencies(journal, self.store, self.env.run)
         if not journal.removals:
             return None
         work = Work("absent", tuple(journal.removals))
@@ -244,7 +244,7 @@ class _Call:
 
     def _clean(self, journal: Journal) -> dict[str, t.Any]:
         self.reach("clean")
-        change.clean(journal, self.store, self.tools.run)
+        change.clean(journal, self.store, self.env.run)
         return journal.result or {}
 
     def _finish(self, journal: Journal, *, mine: bool) -> dict[str, t.Any]:
@@ -256,7 +256,7 @@ class _Call:
                     f"the component is changed, but its packages could not be removed: {self.request.work_error}; "
                     "the next run tries again"
                 )
-            left = removals.still_there(journal, self.tools.run)
+            left = removals.still_there(journal, self.env.run)
             if left:
                 self._end(journal)
                 raise HostError(
@@ -267,11 +267,11 @@ class _Call:
                 return self._clean(journal)
         if journal.removals and not mine:
             journal.run, journal.result = self.request.run, None
-            asked = self._ask_for_removals(journal)
-            if asked:
-                return asked
+            removal = self._ask_for_removals(journal)
+            if removal:
+                return removal
         self._clean(journal)
-        return self._begin("finished")
+        return self._start("finished")
 
     def _fail(self, journal: Journal, exc: Exception) -> dict[str, t.Any]:
         """Note why, and take everything back."""
@@ -289,7 +289,7 @@ class _Call:
             journal.run, journal.failure = self.request.run, None
         try:
             self.reach("undo")
-            undo.undo_paths(journal, self.store, self.tools.run)
+            undo.undo_paths(journal, self.store, self.env.run)
             works = self._works_to_restore(journal)
             if works:
                 journal.stage = "restoring"
@@ -313,7 +313,7 @@ class _Call:
         return self._resume(journal)
 
     def _works_to_restore(self, journal: Journal) -> tuple[Work, ...]:
-        return undo.packages_to_restore(journal, self.store, self.tools.run, lock_timeout_s=self.request.lock_timeout_s)
+        return undo.packages_to_restore(journal, self.store, self.env.run, lock_timeout_s=self.request.lock_timeout_s)
 
     def _resume(self, journal: Journal) -> dict[str, t.Any]:
         """Files and packages are as before: let the old state run, then say why the new one did not."""
@@ -321,7 +321,7 @@ class _Call:
         trouble = None
         self.reach("resume")
         try:
-            undo.resume_units(journal, old, self.tools)
+            undo.resume_units(journal, old, self.env)
         except (HostError, OSError) as exc:
             trouble = str(exc)
         self.reach("close")
@@ -333,7 +333,7 @@ class _Call:
                     f"but the earlier state does not become ready: {trouble}",
                     rolled_back=True,
                 )
-            return self._begin("undone")
+            return self._start("undone")
         message = f"{journal.failure['message'].rstrip('.')}. The host is as it was before"
         if trouble is not None:
             message += f", but its earlier state does not become ready either: {trouble}"
@@ -348,7 +348,7 @@ class _Call:
         self._end(journal)
         first = f"{journal.failure['message'].rstrip('.')}. " if journal.failure else ""
         return HostError(
-            f"{first}The earlier state could not be brought back yet: {why}; mend that and run again",
+            f"{first}The earlier state could not be brought back yet: {why}; fix that and run again",
             rolled_back=False,
         )
 
@@ -362,11 +362,11 @@ class _Call:
         """Packages and units as they are before anything moves."""
         component = self.request.component
         owned = self.store.read_ledgers().get(component.name, Ledger(component.name))
-        seen = observe.observe(component, owned, self.store, self.tools.run)
+        seen = observe.observe(component, owned, self.store, self.env.run)
         journal.manager = seen.manager
         policy.record(journal, self.store)
-        early = {name for name, claim in owned.packages.items() if claim.get("early")}
-        early |= {wanted.name for wanted in component.packages if wanted.early}
+        early = {name for name, record in owned.packages.items() if record.get("early")}
+        early |= {desired.name for desired in component.packages if desired.early}
         journal.packages_before = {
             name: {"version": found.version, "held": found.held, "early": name in early}
             for name, found in seen.packages.items()
@@ -392,20 +392,22 @@ class _Call:
         if not planned.work and not self._has_new_repository(planned):
             return planned.work
         manager = t.cast(Manager, planned.manager)
-        if planned.asked or self._has_new_repository(planned):
-            offer = lists.refreshed(planned.asked, manager, self.tools.run, changed=bool(planned.early))
+        if planned.to_install or self._has_new_repository(planned):
+            offer = package_index.refreshed(planned.to_install, manager, self.env.run, changed=bool(planned.early))
         else:
-            offer = lists.known((), manager, self.tools.run)  # to remove packages no list is needed
+            offer = package_index.known((), manager, self.env.run)  # to remove packages no list is needed
         if planned.early:
-            lists.require_new(self.request.component.repositories, offer)
-        trouble = lists.explained(planned.asked, offer, manager, self.tools.run)
-        work = lists.spelled(planned.work, planned.asked, offer, manager)
+            package_index.require_new(self.request.component.repositories, offer)
+        trouble = package_index.explained(planned.to_install, offer, manager, self.env.run)
+        work = package_index.spelled(planned.work, planned.to_install, offer, manager)
         # Early packages may change what holds for the others.
-        if trouble is None and not any(wanted.early for wanted in planned.asked):
-            trouble = selection.pinned_away(planned.asked, manager, self.tools.run)
+        if trouble is None and not any(desired.early for desired in planned.to_install):
+            trouble = selection.pinned_away(planned.to_install, manager, self.env.run)
             if trouble is None and work:
                 opened = _opened(planned, self.store)
-                rehearsal = lists.rehearse(work, planned.asked, offer, manager, self.tools.run, opened=opened)
+                rehearsal = package_index.rehearse(
+                    work, planned.to_install, offer, manager, self.env.run, opened=opened
+                )
                 trouble = rehearsal.trouble
                 result["diff"] = diff.entries(planned, rehearsal.moves)
         if trouble is not None:
@@ -418,7 +420,7 @@ class _Call:
 
     def _refused_by_manager(self, journal: Journal) -> str:
         names = ", ".join(journal.packages_changed) or "the packages"
-        said = lists.reason(self.request.work_error or "")
+        said = package_index.reason(self.request.work_error or "")
         return "; ".join([f"{names} could not be changed: {said}", *(journal.result or {}).get("warnings", ())])
 
     def _release_holds(self, planned: Plan, journal: Journal) -> None:
@@ -427,7 +429,7 @@ class _Call:
         journal.save(self.store)
         for name in _opened(planned, self.store):
             if journal.packages_before[name]["held"]:
-                set_hold(name, held=False, manager=t.cast(t.Any, journal.manager), run=self.tools.run)
+                set_hold(name, held=False, manager=t.cast(t.Any, journal.manager), run=self.env.run)
 
     def _adopt(self, planned: Plan) -> None:
         """Nothing differs, but what is there may not be ours yet."""
@@ -442,7 +444,7 @@ class _Call:
 def _opened(planned: Plan, store: Store) -> list[str]:
     """Packages whose holds are opened before the package manager works: those that change, and all that are ours."""
     ledger = store.read_ledgers().get(planned.ledger.component)
-    ours = [name for name, claim in ledger.packages.items() if claim["held"]] if ledger and planned.work else []
+    ours = [name for name, record in ledger.packages.items() if record["held"]] if ledger and planned.work else []
     return list(dict.fromkeys([*planned.packages_changed, *ours]))
 
 

@@ -10,9 +10,9 @@ import os
 import typing as t
 
 from .._runner import PlainRunner, Runner
-from .outcome import adopts, look, returned
+from .desired import STATE_DIR, Component, parse
+from .result import adopts, compare, returned
 from .store import Store
-from .wanted import STATE_DIR, Component, parse
 
 
 def fast_check(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
@@ -29,6 +29,6 @@ def fast_check_at(component: Component, store: Store, run: Runner, *, check_mode
     """
     if store.litter() or any(os.path.lexists(path) for path in store.journal_paths):
         return None
-    planned = look(component, store, run)
+    planned = compare(component, store, run)
     # In check mode the ledger is not written either.
     return returned(planned) if planned.empty and (check_mode or not adopts(planned, store)) else None

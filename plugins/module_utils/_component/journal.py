@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from .._errors import HostError
-from . import node
+from . import fs_entry
 from .store import Store, read_json, write_json
 
 Stage = t.Literal["packages", "changing", "restoring", "committed"]
@@ -51,7 +51,7 @@ class Journal:
     removals: list[str] = dataclasses.field(default_factory=list)
     users_gone: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     directories_gone: list[str] = dataclasses.field(default_factory=list)
-    begun: list[str] = dataclasses.field(default_factory=list)
+    activated: list[str] = dataclasses.field(default_factory=list)
     result: dict[str, t.Any] | None = None
     saves: int = 0
 
@@ -97,8 +97,8 @@ def load(store: Store) -> Journal | None:
 
 def discard(store: Store) -> None:
     for path in store.journal_paths:
-        node.discard(path)
-    node.sync_directory(store.directory)
+        fs_entry.discard(path)
+    fs_entry.sync_directory(store.directory)
 
 
 def _read(path: str) -> Journal:

@@ -14,7 +14,7 @@ from .._errors import HostError
 from . import json_text
 from .json_text import Key
 
-Claims = dict[str, dict[str, t.Any]]
+KeyRecords = dict[str, dict[str, t.Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,34 +28,34 @@ class KeyDrift:
 
 @dataclasses.dataclass(frozen=True)
 class Merged:
-    """The text with the wanted keys in it, the claims on them, what differed, and what could not be given back as it
+    """The text with the desired keys in it, the records on them, what differed, and what could not be given back as it
     was: sentences."""
 
     text: str
-    claims: Claims
+    records: KeyRecords
     drift: tuple[KeyDrift, ...]
     notes: tuple[str, ...] = ()
 
 
 def merge(
     text: str,
-    wanted: t.Mapping[str, t.Any],
-    owned: Claims,
+    desired: t.Mapping[str, t.Any],
+    owned: KeyRecords,
     path: str,
     only: t.Mapping[str, t.Sequence[str]] | None = None,
 ) -> Merged:
-    """Put the wanted keys into the text, and give back those that are owned but no longer wanted.
+    """Put the desired keys into the text, and give back those that are owned but no longer desired.
 
     ``owned`` maps a pointer to ``{"earlier": text of the value before us or null, "container": bool}``. A container is
     an object that we made only to hold our keys. ``only`` names members that an object of strings may have besides the
-    wanted ones: others are taken away, and their claims have ``"string": True`` as those of its wanted members.
+    desired ones: others are taken away, and their records have ``"string": True`` as those of its desired members.
     """
     json_text.load(text, path)
-    leaves = dict(_leaves(wanted))
-    claims: Claims = {}
+    leaves = dict(_leaves(desired))
+    records: KeyRecords = {}
     drift: list[KeyDrift] = []
     notes: list[str] = []
-    unfit = _unfit(text, wanted, owned, path, only or {})
+    unfit = _unfit(text, desired, owned, path, only or {})
     kept = {pointer for key in (*leaves, *unfit) for pointer in _prefixes(key)}
     given_up = [pointer for pointer in owned if pointer not in kept]
     for pointer in sorted(given_up, key=lambda item: item.count("/"), reverse=True):
@@ -67,7 +67,7 @@ def merge(
     for key in unfit:
         raw = json_text.raw(text, key)
         pointer = make_pointer(key)
-        claims[pointer] = {
+        records[pointer] = {
             "earlier": owned[pointer]["earlier"] if pointer in owned else raw,
             "container": False,
             "string": True,
@@ -77,28 +77,28 @@ def merge(
             text = json_text.drop(text, key)
     for key, value in leaves.items():
         for depth in range(1, len(key)):
-            text = _open_container(text, key[:depth], owned, claims, path)
+            text = _open_container(text, key[:depth], owned, records, path)
         pointer = make_pointer(key)
         raw = json_text.raw(text, key)
-        claims[pointer] = {"earlier": owned[pointer]["earlier"] if pointer in owned else raw, "container": False}
+        records[pointer] = {"earlier": owned[pointer]["earlier"] if pointer in owned else raw, "container": False}
         if len(key) > 1 and key[0] in (only or {}):
-            claims[pointer]["string"] = True
+            records[pointer]["string"] = True
         have = _value(text, key, path)
         if raw is None or not json_text.same(have, value):
             drift.append(KeyDrift(pointer, value, have))
             text = json_text.put(text, key, value)
     _refuse_other_than_strings(text, path, only or {})
-    return Merged(text, claims, tuple(drift), tuple(notes))
+    return Merged(text, records, tuple(drift), tuple(notes))
 
 
-def keeps_type(claim: t.Mapping[str, t.Any]) -> bool:
+def keeps_type(record: t.Mapping[str, t.Any]) -> bool:
     """Whether the earlier value can be given back as it was."""
-    return claim["earlier"] is None or not claim.get("string") or claim["earlier"].lstrip().startswith('"')
+    return record["earlier"] is None or not record.get("string") or record["earlier"].lstrip().startswith('"')
 
 
 def conflict(mine: t.Iterable[str], theirs: t.Mapping[str, t.Mapping[str, t.Any]]) -> str | None:
-    """The first pointer that two components claim, one of them perhaps as part of a larger value."""
-    leaves = [pointer for pointer, claim in theirs.items() if not claim["container"]]
+    """The first pointer that two components record, one of them perhaps as part of a larger value."""
+    leaves = [pointer for pointer, record in theirs.items() if not record["container"]]
     for pointer in mine:
         for other in leaves:
             if pointer == other or pointer.startswith(other + "/") or other.startswith(pointer + "/"):
@@ -106,9 +106,9 @@ def conflict(mine: t.Iterable[str], theirs: t.Mapping[str, t.Mapping[str, t.Any]
     return None
 
 
-def pointers(wanted: t.Mapping[str, t.Any]) -> list[str]:
-    """The pointers (RFC 6901) of all keys that the wanted value owns."""
-    return [make_pointer(key) for key, _value in _leaves(wanted)]
+def pointers(desired: t.Mapping[str, t.Any]) -> list[str]:
+    """The pointers (RFC 6901) of all keys that the desired value owns."""
+    return [make_pointer(key) for key, _value in _leaves(desired)]
 
 
 def make_pointer(key: Key) -> str:
@@ -119,8 +119,8 @@ def parse_pointer(pointer: str) -> Key:
     return tuple(name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:])
 
 
-def _leaves(wanted: t.Mapping[str, t.Any], parent: Key = ()) -> t.Iterator[tuple[Key, t.Any]]:
-    for name, value in wanted.items():
+def _leaves(desired: t.Mapping[str, t.Any], parent: Key = ()) -> t.Iterator[tuple[Key, t.Any]]:
+    for name, value in desired.items():
         if isinstance(value, dict) and value:
             yield from _leaves(value, (*parent, name))
         else:
@@ -131,22 +131,22 @@ def _prefixes(key: Key) -> list[str]:
     return [make_pointer(key[: depth + 1]) for depth in range(len(key))]
 
 
-def _open_container(text: str, key: Key, owned: Claims, claims: Claims, path: str) -> str:
-    """Make sure that there is an object at the key; what stood there instead is claimed."""
+def _open_container(text: str, key: Key, owned: KeyRecords, records: KeyRecords, path: str) -> str:
+    """Make sure that there is an object at the key; what stood there instead is recorded."""
     pointer = make_pointer(key)
     raw = json_text.raw(text, key)
     if raw is not None and isinstance(_value(text, key, path), dict):
         if pointer in owned:
-            claims[pointer] = owned[pointer]
+            records[pointer] = owned[pointer]
         return text
-    claims.setdefault(pointer, owned.get(pointer) or {"earlier": raw, "container": True})
+    records.setdefault(pointer, owned.get(pointer) or {"earlier": raw, "container": True})
     return json_text.put(text, key, {})
 
 
 def _unfit(
     text: str,
-    wanted: t.Mapping[str, t.Any],
-    owned: Claims,
+    desired: t.Mapping[str, t.Any],
+    owned: KeyRecords,
     path: str,
     only: t.Mapping[str, t.Sequence[str]],
 ) -> list[Key]:
@@ -159,7 +159,7 @@ def _unfit(
             *(members if isinstance(members, dict) else ()),
             *(key[1] for key in held if key[0] == name and key[1:]),
         ]
-        mine = wanted.get(name) or {}
+        mine = desired.get(name) or {}
         found += [(name, member) for member in dict.fromkeys(names) if member not in allowed and member not in mine]
     return found
 
@@ -179,21 +179,21 @@ def _as_text(value: t.Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _give_back(text: str, key: Key, claim: t.Mapping[str, t.Any], path: str, notes: list[str]) -> str:
-    if claim["container"] and _value(text, key, path) not in ({}, None):
+def _give_back(text: str, key: Key, record: t.Mapping[str, t.Any], path: str, notes: list[str]) -> str:
+    if record["container"] and _value(text, key, path) not in ({}, None):
         return text  # somebody else put keys into our object: it is theirs now
     if len(key) > 1 and not isinstance(_value(text, key[:-1], path), dict):
         return text  # its object is gone, by hand
-    if claim["earlier"] is None:
+    if record["earlier"] is None:
         return json_text.drop(text, key)
-    if not keeps_type(claim):
-        value = json.loads(claim["earlier"])
+    if not keeps_type(record):
+        value = json.loads(record["earlier"])
         notes.append(
-            f"{path} had {claim['earlier'].strip()} as {'.'.join(key)} before, which its program refuses, for it is no "
-            f'string: "{_as_text(value)}" was given back.'
+            f"{path} had {record['earlier'].strip()} as {'.'.join(key)} before, which its program refuses, for it is "
+            f'no string: "{_as_text(value)}" was given back.'
         )
         return json_text.put(text, key, _as_text(value))
-    return json_text.put_raw(text, key, claim["earlier"])
+    return json_text.put_raw(text, key, record["earlier"])
 
 
 def _value(text: str, key: Key, path: str) -> t.Any:

@@ -50,7 +50,7 @@ def load(text: str, path: str) -> dict[str, t.Any]:
     except json.JSONDecodeError as exc:
         raise HostError(
             f"{path} is not valid JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}; "
-            "mend it, it was left untouched",
+            "fix it, it was left untouched",
             path=path,
             line=exc.lineno,
             column=exc.colno,

@@ -11,34 +11,34 @@ import os
 import typing as t
 
 from .._runner import Runner
-from . import dpkg_repair, node, packages, repositories, units, users
-from .node import Node
+from . import dpkg_repair, fs_entry, packages, repositories, units, users
+from .desired import Component, DesiredFile
+from .fs_entry import Entry
 from .packages import Installed
 from .repositories import Manager
 from .store import Ledger, Store, unpack
 from .units import Unit
 from .users import User
-from .wanted import Component, WantedFile
 
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """``nodes`` by path; ``entries``: what lies in each directory that may have to go; ``originals``: what the ledger
+    """``entries`` by path; ``entries``: what lies in each directory that may have to go; ``originals``: what the ledger
     kept of the paths that may have to be given back; ``strays``: all that lies in each directory that is purged, ours
     too; ``drop_ins``: the same of each unit; ``leaving_units``: units whose file has to go; ``interrupted``: dpkg was
     killed in the middle of its work."""
 
     manager: Manager | None
-    nodes: t.Mapping[str, Node]
-    entries: t.Mapping[str, t.Sequence[str]]
-    originals: t.Mapping[str, Node]
+    entries: t.Mapping[str, Entry]
+    children: t.Mapping[str, t.Sequence[str]]
+    originals: t.Mapping[str, Entry]
     strays: t.Mapping[str, t.Sequence[str]]
     drop_ins: t.Mapping[str, t.Sequence[str]]
     packages: t.Mapping[str, Installed]
     users: t.Mapping[str, User | None]
     missing_groups: t.Mapping[str, t.Sequence[str]]
     units: t.Mapping[str, Unit]
-    repository_files: tuple[WantedFile, ...]
+    repository_files: tuple[DesiredFile, ...]
     leaving_units: t.Sequence[str] = ()
     interrupted: bool = False
     own_groups: t.Mapping[str, int] = dataclasses.field(
@@ -49,12 +49,12 @@ class Observed:
 def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> Observed:
     """Read the host; at most one process for all packages and one for all units."""
     manager = packages.find_manager() if component.packages or component.repositories or owned.packages else None
-    repository_files: tuple[WantedFile, ...] = ()
+    repository_files: tuple[DesiredFile, ...] = ()
     if manager is not None:
         repository_files = tuple(
             file for repository in component.repositories for file in repositories.files(repository, manager)
         )
-    wanted_paths = {
+    desired_paths = {
         *(item.path for item in repository_files),
         *(item.path for item in component.directories),
         *(item.path for item in component.files),
@@ -63,7 +63,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
     }
     package_names = sorted({item.name for item in component.packages} | set(owned.packages))
     user_names = {item.name for item in component.users} | set(owned.users)
-    released = set(owned.paths) - wanted_paths
+    released = set(owned.paths) - desired_paths
     leaving = [path for path in sorted(released) if owned.paths[path]["original"]["kind"] == "absent"]
     leaving_units = [name for path in leaving for name in units.of_file(path, run)]
     unit_names = sorted({*(item.name for item in component.units), *owned.units, *leaving_units})
@@ -72,12 +72,12 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
     unasked = {path for found in (*strays.values(), *drop_ins.values()) for path in found}
     return Observed(
         manager=manager,
-        nodes={path: node.read(path) for path in wanted_paths | set(owned.paths) | unasked},
-        entries={path: _entries(path) for path in released if owned.paths[path]["kind"] == "directory"},
+        entries={path: fs_entry.read(path) for path in desired_paths | set(owned.paths) | unasked},
+        children={path: _children(path) for path in released if owned.paths[path]["kind"] == "directory"},
         originals={
-            path: unpack(claim["original"], store)
-            for path, claim in owned.paths.items()
-            if path in released or claim["kind"] == "json"
+            path: unpack(record["original"], store)
+            for path, record in owned.paths.items()
+            if path in released or record["kind"] == "json"
         },
         strays=strays,
         drop_ins=drop_ins,
@@ -92,7 +92,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
     )
 
 
-def _entries(path: str) -> list[str]:
+def _children(path: str) -> list[str]:
     try:
         return [os.path.join(path, name) for name in os.listdir(path)]
     except (FileNotFoundError, NotADirectoryError):
@@ -103,6 +103,6 @@ def _below(path: str) -> list[str]:
     """Everything below a directory, at any depth, links not followed. What waits to be swapped in is left out."""
     found = []
     for parent, folders, files in os.walk(path):
-        names = (*folders, *(name for name in files if not name.endswith(node.STAGED_SUFFIX)))
+        names = (*folders, *(name for name in files if not name.endswith(fs_entry.STAGED_SUFFIX)))
         found += [os.path.join(parent, name) for name in names]
     return found

@@ -15,12 +15,12 @@ from .._errors import HostError
 _PUBLIC_KEY_TAG = 6
 
 
-def require_fingerprint(armoured: str, wanted: str, whose: str) -> None:
-    """Raise HostError unless the first key in the text has the wanted fingerprint; ``whose`` starts the sentence."""
+def require_fingerprint(armoured: str, desired: str, whose: str) -> None:
+    """Raise HostError unless the first key in the text has the desired fingerprint; ``whose`` starts the sentence."""
     found = fingerprint(armoured, whose)
-    if found != "".join(wanted.split()).lower():
+    if found != "".join(desired.split()).lower():
         raise HostError(
-            f"{whose}: the signing key has fingerprint {found.upper()}, wanted {wanted}; "
+            f"{whose}: the signing key has fingerprint {found.upper()}, desired {desired}; "
             "do not use this key before you know why"
         )
 

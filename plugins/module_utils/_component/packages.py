@@ -15,8 +15,8 @@ import typing as t
 from .. import _env_file, _versionlock
 from .._errors import HostError
 from .._runner import Runner, must
+from .desired import DesiredPackage
 from .repositories import Manager
-from .wanted import WantedPackage
 
 _NO_DPKG_MATCH = 1
 _VERSIONLOCK_LIST = "/etc/dnf/plugins/versionlock.list"
@@ -40,7 +40,7 @@ class Installed:
 @dataclasses.dataclass(frozen=True)
 class Work:
     """One call of the package manager: ``names`` as it takes them, with versions. With ``erasing`` it may take away
-    what stands against them."""
+    what conflicts with them."""
 
     state: t.Literal["present", "absent"]
     names: tuple[str, ...]
@@ -93,34 +93,34 @@ def observe(names: t.Sequence[str], manager: Manager, run: Runner) -> dict[str, 
     return {name: found.get(name, Installed(None)) for name in names}
 
 
-def matches(wanted: WantedPackage, found: Installed, manager: Manager) -> bool:
+def matches(desired: DesiredPackage, found: Installed, manager: Manager) -> bool:
     """Whether what is installed is what was asked for, the lock left aside."""
-    if not wanted.present:
+    if not desired.present:
         return found.version is None
     if found.version is None or not found.whole:
         return False
-    if wanted.version is None:
+    if desired.version is None:
         return True
-    spellings = _spellings(found.version, wanted.version, manager)
-    return any(fnmatch.fnmatchcase(spelling, wanted.version) for spelling in spellings)
+    spellings = _spellings(found.version, desired.version, manager)
+    return any(fnmatch.fnmatchcase(spelling, desired.version) for spelling in spellings)
 
 
-def install_name(wanted: WantedPackage, manager: Manager) -> str:
+def install_name(desired: DesiredPackage, manager: Manager) -> str:
     """The package as its manager is asked for it."""
-    if wanted.version is None:
-        return wanted.name
-    plain = re.split(r"[*?\[]", wanted.version, maxsplit=1)[0]
+    if desired.version is None:
+        return desired.name
+    plain = re.split(r"[*?\[]", desired.version, maxsplit=1)[0]
     if manager == "apt":
         # A pattern that ends in * is to apt the start of a version, whatever other wildcards are in it.
-        by_start = wanted.version == f"{plain}*" or not wanted.version.endswith("*")
-        return f"{wanted.name}={wanted.version}{'' if by_start else '?'}"
-    if plain != wanted.version and not re.search(r"[.:]", plain) and not re.match(r"\[0-9\]\*\.", wanted.version):
+        by_start = desired.version == f"{plain}*" or not desired.version.endswith("*")
+        return f"{desired.name}={desired.version}{'' if by_start else '?'}"
+    if plain != desired.version and not re.search(r"[.:]", plain) and not re.match(r"\[0-9\]\*\.", desired.version):
         # dnf looks for a package of that name first: cuda-12* is cuda-12-4 before it is version 12.4 of cuda.
         raise HostError(
-            f"package {wanted.name}: to dnf {wanted.name}-{wanted.version} is also the name of other packages; "
-            f"write version {wanted.version!r} with a full stop before the first wildcard, such as '12.*'"
+            f"package {desired.name}: to dnf {desired.name}-{desired.version} is also the name of other packages; "
+            f"write version {desired.version!r} with a full stop before the first wildcard, such as '12.*'"
         )
-    return f"{wanted.name}-{wanted.version}"
+    return f"{desired.name}-{desired.version}"
 
 
 def exact_name(name: str, version: str, manager: Manager) -> str:
@@ -131,13 +131,13 @@ def exact_name(name: str, version: str, manager: Manager) -> str:
     return f"{name}-{version}" if ":" in version else f"{name}-0:{version}"
 
 
-def needed_by_others(names: t.Sequence[str], claimed: t.Collection[str], run: Runner) -> list[str]:
+def needed_by_others(names: t.Sequence[str], owned: t.Collection[str], run: Runner) -> list[str]:
     """Those of them whose removal would take along what somebody installed by name, or a component has."""
     taken = _taken_along(names, run)
     if not taken:
         return []
     by_name = run("apt-mark", "showmanual", *sorted(taken))
-    lost = taken & {*claimed, *by_name.stdout.split()}
+    lost = taken & {*owned, *by_name.stdout.split()}
     return [name for name in names if lost & _taken_along([name], run)] if lost else []
 
 
@@ -191,11 +191,11 @@ def _spellings(version: str, pattern: str, manager: Manager) -> list[str]:
 
 
 def _observe_dpkg(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
-    asked = run("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Abbrev}\n", *names)
-    if asked.rc not in (0, _NO_DPKG_MATCH):
-        must(asked, "the installed packages could not be read")
+    done = run("dpkg-query", "-W", "-f", "${Package}\t${Version}\t${db:Status-Abbrev}\n", *names)
+    if done.rc not in (0, _NO_DPKG_MATCH):
+        must(done, "the installed packages could not be read")
     found: dict[str, Installed] = {}
-    for line in asked.stdout.splitlines():
+    for line in done.stdout.splitlines():
         name, version, status = line.split("\t")
         want, state = status[0], status[1]
         # n: not installed, c: only its configuration files are left
@@ -211,15 +211,15 @@ def _observe_dpkg(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
 
 
 def _observe_rpm(names: t.Sequence[str], run: Runner) -> dict[str, Installed]:
-    asked = run("rpm", "-q", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n", *names)
+    done = run("rpm", "-q", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\n", *names)
     # rpm answers with the number of packages that are not installed, and calls them that when it cannot read its
     # database either.
-    if asked.rc > len(names) or re.search(r"^error:", asked.stderr, re.MULTILINE):
-        must(asked, "the installed packages could not be read")
+    if done.rc > len(names) or re.search(r"^error:", done.stderr, re.MULTILINE):
+        must(done, "the installed packages could not be read")
     held = _versionlocks()
     # A lock does not need its package.
     found = {name: Installed(None, held=True, lock=lock_place(name)) for name in names if name in held}
-    for line in asked.stdout.splitlines():
+    for line in done.stdout.splitlines():
         name, tab, version = line.partition("\t")
         if tab:
             lock = lock_place(name) if name in held else ""

@@ -2,19 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""The plan: from what is wanted, owned and observed to what will change. Pure; check mode is this, printed."""
+"""The plan: from what is desired, owned and observed to what will change. Pure; check mode is this, printed."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
+from .._drift import Drift
 from . import plan_packages, plan_paths, plan_units, plan_users
-from .changes import Drift, PathChange, Situation, UnitChanges, UserChange
+from .changes import PathChange, Situation, UnitChanges, UserChange
+from .desired import DesiredPackage
 from .packages import Work
 from .repositories import Manager
 from .store import Ledger
-from .wanted import WantedPackage
 
 # What decides which packages a host is offered. A module stream of dnf hides all versions of the others.
 SOURCES = ("/etc/apt/sources.list", "/etc/yum.repos.d/", "/etc/dnf/modules.d/")
@@ -28,7 +29,7 @@ class Plan:
     manager: Manager | None
     early: tuple[PathChange, ...]
     work: tuple[Work, ...]
-    asked: tuple[WantedPackage, ...]
+    to_install: tuple[DesiredPackage, ...]
     packages_changed: tuple[str, ...]
     holds: tuple[tuple[str, bool], ...]
     users: tuple[UserChange, ...]
@@ -46,7 +47,7 @@ class Plan:
     @property
     def repins(self) -> bool:
         """Whether what decides on versions changes before packages do."""
-        early_packages = any(wanted.early for wanted in self.asked)
+        early_packages = any(desired.early for desired in self.to_install)
         return early_packages or any(change.path.startswith("/etc/apt/preferences") for change in self.early)
 
     @property
@@ -54,7 +55,7 @@ class Plan:
         """Repositories, module streams, and packages that may hold some, which come before the other packages."""
         written = [change.path for change in self.early if change.after.kind == "file"]
         repositories = [path for path in written if path.startswith(SOURCES)]
-        return (*repositories, *(f"package {wanted.name}" for wanted in self.asked if wanted.early))
+        return (*repositories, *(f"package {desired.name}" for desired in self.to_install if desired.early))
 
     @property
     def interrupted(self) -> bool:
@@ -78,7 +79,7 @@ def make(situation: Situation) -> Plan:
         manager=situation.seen.manager,
         early=path.early,
         work=package.work,
-        asked=package.asked,
+        to_install=package.to_install,
         packages_changed=package.changed,
         holds=package.holds,
         users=user.changes,
@@ -90,17 +91,17 @@ def make(situation: Situation) -> Plan:
         directories_gone=path.gone,
         ledger=Ledger(
             component=component.name,
-            paths=path.claims,
-            packages=package.claims,
-            users=user.claims,
-            units=unit.claims,
+            paths=path.records,
+            packages=package.records,
+            users=user.records,
+            units=unit.records,
             ready=[dict(condition) for condition in component.ready],
             settle_s=component.settle_s,
         ),
         ready=tuple(
             condition
             for condition in component.ready
-            if condition.get("unit") is None or condition["unit"] in unit.changes.begun
+            if condition.get("unit") is None or condition["unit"] in unit.changes.activated
         ),
         reboot_required=any(effect.impact == "reboot" for effect in effects),
         notes=path.notes,

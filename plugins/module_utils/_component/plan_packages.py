@@ -9,28 +9,29 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._drift import Drift
 from .._errors import HostError
-from . import claims, packages
-from .changes import NOTHING, Drift, Situation
+from . import ownership, packages
+from .changes import NOTHING, Situation
+from .desired import DesiredPackage, Effect
 from .packages import Installed, Work
 from .repositories import Manager
-from .wanted import Effect, WantedPackage
 
 
 @dataclasses.dataclass(frozen=True)
 class PackagePart:
-    """``work`` is for the package manager before anything else, ``asked`` what a repository must have for it,
-    ``removals`` for after the commit. ``changed`` are the wanted packages that this transaction installs, removes or
+    """``work`` is for the package manager before anything else, ``to_install`` what a repository must have for it,
+    ``removals`` for after the commit. ``changed`` are the desired packages that this transaction installs, removes or
     moves to another version."""
 
     drift: tuple[Drift, ...]
     work: tuple[Work, ...]
-    asked: tuple[WantedPackage, ...]
+    to_install: tuple[DesiredPackage, ...]
     removals: tuple[str, ...]
     holds: tuple[tuple[str, bool], ...]
     changed: tuple[str, ...]
     effects: tuple[Effect, ...]
-    claims: dict[str, dict[str, t.Any]]
+    records: dict[str, dict[str, t.Any]]
 
 
 def plan(situation: Situation) -> PackagePart:
@@ -41,55 +42,55 @@ def plan(situation: Situation) -> PackagePart:
     holds: list[tuple[str, bool]] = []
     early: list[str] = []
     install: list[str] = []
-    asked: list[WantedPackage] = []
+    to_install: list[DesiredPackage] = []
     remove: list[str] = []
     changed = set(situation.journal.packages_changed) if situation.journal else set()
-    for wanted in component.packages:
-        have = seen.packages[wanted.name]
-        had_hold = bool(owned.packages.get(wanted.name, {}).get("held"))
-        ours = had_hold or not _was_held(situation, wanted.name, have)
-        if wanted.own:
-            taken[wanted.name] = {
-                "original": _original(situation, wanted.name, have),
-                "held": wanted.hold and ours,
-                "early": wanted.early,
+    for desired in component.packages:
+        have = seen.packages[desired.name]
+        had_hold = bool(owned.packages.get(desired.name, {}).get("held"))
+        ours = had_hold or not _was_held(situation, desired.name, have)
+        if desired.own:
+            taken[desired.name] = {
+                "original": _original(situation, desired.name, have),
+                "held": desired.hold and ours,
+                "early": desired.early,
             }
-        if not packages.matches(wanted, have, manager):
-            changed.add(wanted.name)
-            drift.append(_drift(wanted, have))
-            if wanted.present:
-                (early if wanted.early else install).append(packages.install_name(wanted, manager))
-                asked.append(wanted)
+        if not packages.matches(desired, have, manager):
+            changed.add(desired.name)
+            drift.append(_drift(desired, have))
+            if desired.present:
+                (early if desired.early else install).append(packages.install_name(desired, manager))
+                to_install.append(desired)
             else:
-                remove.append(wanted.name)
-            if have.held and not (wanted.hold or had_hold):
+                remove.append(desired.name)
+            if have.held and not (desired.hold or had_hold):
                 at = f" at {have.version}" if have.version else ""
                 by = f" ({have.lock})" if have.lock else ""
                 raise HostError(
-                    f"package {wanted.name} is locked{at} by somebody else{by}, and "
-                    f"{wanted.version or 'another' if wanted.present else 'none'} is wanted; open the lock, "
+                    f"package {desired.name} is locked{at} by somebody else{by}, and "
+                    f"{desired.version or 'another' if desired.present else 'none'} is desired; open the lock, "
                     "or say hold: true"
                 )
-        if wanted.hold != have.held and (wanted.hold or had_hold):
-            holds.append((wanted.name, wanted.hold))
+        if desired.hold != have.held and (desired.hold or had_hold):
+            holds.append((desired.name, desired.hold))
             if have.version is not None:  # what is not there cannot be locked, and is one difference, not two
-                drift.append(Drift("package", wanted.name, "hold", wanted.hold, have.held))
+                drift.append(Drift("package", desired.name, "hold", desired.hold, have.held))
     removals: list[str] = []
-    named = {wanted.name for wanted in component.packages}
-    for name, claim in owned.packages.items():
-        if name in named or claims.inherited_package(name, others):
+    named = {desired.name for desired in component.packages}
+    for name, record in owned.packages.items():
+        if name in named or ownership.inherited_package(name, others):
             continue
         have = seen.packages[name]
-        if claim["held"] and have.held:
+        if record["held"] and have.held:
             holds.append((name, False))
             drift.append(Drift("package", name, "hold", False, True))
-        if claim["original"] is None and have.version is not None:
+        if record["original"] is None and have.version is not None:
             removals.append(name)
             drift.append(Drift("package", name, "state", None, have.version))
-        elif claim["original"] is not None and have.version is None:
+        elif record["original"] is not None and have.version is None:
             install.append(name)
-            asked.append(WantedPackage(name, True, None, False, NOTHING))
-            drift.append(Drift("package", name, "state", claim["original"], None))
+            to_install.append(DesiredPackage(name, True, None, False, NOTHING))
+            drift.append(Drift("package", name, "state", record["original"], None))
     if seen.interrupted and (early or install or remove or removals):
         drift.append(Drift("package", "dpkg", "state", "configured", "interrupted"))
     work = []
@@ -100,24 +101,24 @@ def plan(situation: Situation) -> PackagePart:
     if install:
         # What is no longer asked for may conflict with what is.
         work.append(Work("present", tuple(install), erasing=bool(removals)))
-    moved = [wanted for wanted in component.packages if wanted.name in changed]
+    moved = [desired for desired in component.packages if desired.name in changed]
     return PackagePart(
         drift=tuple(drift),
         work=tuple(work),
-        asked=tuple(asked),
+        to_install=tuple(to_install),
         removals=tuple(removals),
         holds=tuple(holds),
-        changed=tuple(wanted.name for wanted in moved),
-        effects=tuple(wanted.effect for wanted in moved),
-        claims=taken,
+        changed=tuple(desired.name for desired in moved),
+        effects=tuple(desired.effect for desired in moved),
+        records=taken,
     )
 
 
 def _original(situation: Situation, name: str, have: Installed) -> str | None:
-    """The version from before the first component that wanted this package."""
-    claim = situation.owned.packages.get(name) or claims.inherited_package(name, situation.others)
-    if claim:
-        return t.cast("str | None", claim["original"])
+    """The version from before the first component that desired this package."""
+    record = situation.owned.packages.get(name) or ownership.inherited_package(name, situation.others)
+    if record:
+        return t.cast("str | None", record["original"])
     if situation.journal and name in situation.journal.packages_before:
         return t.cast("str | None", situation.journal.packages_before[name]["version"])
     return have.version
@@ -130,9 +131,9 @@ def _was_held(situation: Situation, name: str, have: Installed) -> bool:
     return have.held
 
 
-def _drift(wanted: WantedPackage, have: Installed) -> Drift:
+def _drift(desired: DesiredPackage, have: Installed) -> Drift:
     if not have.whole:
-        return Drift("package", wanted.name, "state", "installed", "half installed")
-    if not wanted.present:
-        return Drift("package", wanted.name, "state", None, have.version)
-    return Drift("package", wanted.name, "version", wanted.version or "any", have.version)
+        return Drift("package", desired.name, "state", "installed", "half installed")
+    if not desired.present:
+        return Drift("package", desired.name, "state", None, have.version)
+    return Drift("package", desired.name, "version", desired.version or "any", have.version)

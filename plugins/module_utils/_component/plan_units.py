@@ -9,17 +9,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import claims
-from .changes import Drift, PathChange, Situation, UnitChanges
+from .._drift import Drift
+from . import ownership
+from .changes import PathChange, Situation, UnitChanges
+from .desired import DesiredUnit, Effect
 from .units import Unit, is_unit_file
-from .wanted import Effect, WantedUnit
 
 
 @dataclasses.dataclass(frozen=True)
 class UnitPart:
     drift: tuple[Drift, ...]
     changes: UnitChanges
-    claims: dict[str, dict[str, t.Any]]
+    records: dict[str, dict[str, t.Any]]
 
 
 def plan(situation: Situation, changes: t.Sequence[PathChange], package_effects: t.Sequence[Effect]) -> UnitPart:
@@ -45,26 +46,26 @@ class _Planner:
 
     def plan(self) -> UnitPart:
         taken: dict[str, dict[str, t.Any]] = {}
-        for wanted in self.situation.component.units:
-            have = self.situation.seen.units[wanted.name]
-            taken[wanted.name] = self._before(wanted.name, have)
-            self._boot(wanted, have)
-            self._state(wanted, have)
+        for desired in self.situation.component.units:
+            have = self.situation.seen.units[desired.name]
+            taken[desired.name] = self._before(desired.name, have)
+            self._boot(desired, have)
+            self._state(desired, have)
         for name, before in self.situation.owned.units.items():
             have = self.situation.seen.units[name]
-            if name not in taken and not claims.inherited_unit(name, self.situation.others):
+            if name not in taken and not ownership.inherited_unit(name, self.situation.others):
                 self._release(name, before, have)
         for name in self.situation.seen.leaving_units:
             known = name in taken or name in self.situation.owned.units
-            if not known and not claims.inherited_unit(name, self.situation.others):
+            if not known and not ownership.inherited_unit(name, self.situation.others):
                 self._end(name, self.situation.seen.units[name])
         done = {verb: tuple(names) for verb, names in self.do.items()}
         return UnitPart(tuple(self.drift), UnitChanges(reread=self.reread, **done), taken)
 
     def _before(self, name: str, have: Unit) -> dict[str, t.Any]:
-        """How the unit was before the first component that wanted it."""
+        """How the unit was before the first component that desired it."""
         journal = self.situation.journal
-        before = self.situation.owned.units.get(name) or claims.inherited_unit(name, self.situation.others)
+        before = self.situation.owned.units.get(name) or ownership.inherited_unit(name, self.situation.others)
         before = before or (journal.units_before.get(name) if journal else None)
         before = before or {"enabled": have.starts_at_boot, "active": have.running, "masked": have.masked}
         return {
@@ -74,35 +75,35 @@ class _Planner:
             "drop_ins": self.situation.drop_ins_before(name),
         }
 
-    def _boot(self, wanted: WantedUnit, have: Unit) -> None:
+    def _boot(self, desired: DesiredUnit, have: Unit) -> None:
         if have.masked:
-            if wanted.enabled or wanted.state == "started":
-                self._do("unmask", wanted.name, "masked", False, True)
+            if desired.enabled or desired.state == "started":
+                self._do("unmask", desired.name, "masked", False, True)
                 # The mask hides whether it is enabled; to say it again does no harm.
-                self.do["enable" if wanted.enabled else "disable"].append(wanted.name)
+                self.do["enable" if desired.enabled else "disable"].append(desired.name)
             return
         if have.stale and not self.reread:
             self.reread = True
-            self.drift.append(Drift("unit", wanted.name, "definition", "as on disk", "older than on disk"))
-        if wanted.enabled and not have.starts_at_boot:
-            self._do("enable", wanted.name, "enabled", True, False)
-        elif not wanted.enabled and have.file_state.startswith("enabled"):
-            self._do("disable", wanted.name, "enabled", False, True)
+            self.drift.append(Drift("unit", desired.name, "definition", "as on disk", "older than on disk"))
+        if desired.enabled and not have.starts_at_boot:
+            self._do("enable", desired.name, "enabled", True, False)
+        elif not desired.enabled and have.file_state.startswith("enabled"):
+            self._do("disable", desired.name, "enabled", False, True)
 
-    def _state(self, wanted: WantedUnit, have: Unit) -> None:
-        if wanted.state == "started":
+    def _state(self, desired: DesiredUnit, have: Unit) -> None:
+        if desired.state == "started":
             if not have.running:
-                self._do("start", wanted.name, "state", "started", _word(have))
+                self._do("start", desired.name, "state", "started", _word(have))
             elif have.masked:
                 # systemd 252 forgets a running unit when its mask goes, and would start it beside its own processes.
-                self.do["stop"].append(wanted.name)
-                self.do["start"].append(wanted.name)
-            elif wanted.name in self.affected["restart"]:
-                self.do["restart"].append(wanted.name)
-            elif wanted.name in self.affected["reload"]:
-                self.do["reload"].append(wanted.name)
-        elif wanted.state == "stopped" and _busy(have):
-            self._do("stop", wanted.name, "state", "stopped", _word(have))
+                self.do["stop"].append(desired.name)
+                self.do["start"].append(desired.name)
+            elif desired.name in self.affected["restart"]:
+                self.do["restart"].append(desired.name)
+            elif desired.name in self.affected["reload"]:
+                self.do["reload"].append(desired.name)
+        elif desired.state == "stopped" and _busy(have):
+            self._do("stop", desired.name, "state", "stopped", _word(have))
 
     def _release(self, name: str, before: t.Mapping[str, t.Any], have: Unit) -> None:
         """Back to what it was before us; a unit whose file goes is stopped in any case."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._drift import Drift
 from .._errors import HostError
-from . import claims
-from .changes import Drift, Situation, UserChange
+from . import ownership
+from .changes import Situation, UserChange
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,7 @@ class UserPart:
     drift: tuple[Drift, ...]
     changes: tuple[UserChange, ...]
     gone: tuple[dict[str, t.Any], ...]
-    claims: dict[str, dict[str, t.Any]]
+    records: dict[str, dict[str, t.Any]]
 
 
 def plan(situation: Situation, *, pending: bool) -> UserPart:
@@ -30,42 +31,42 @@ def plan(situation: Situation, *, pending: bool) -> UserPart:
     drift: list[Drift] = []
     changes: list[UserChange] = []
     taken: dict[str, dict[str, t.Any]] = {}
-    for wanted in situation.component.users:
-        have = seen.users[wanted.name]
-        missing = seen.missing_groups.get(wanted.name, ())
+    for desired in situation.component.users:
+        have = seen.users[desired.name]
+        missing = seen.missing_groups.get(desired.name, ())
         if missing and not pending:
-            raise HostError(f"user {wanted.name} is to be in group {', '.join(missing)}, which does not exist")
+            raise HostError(f"user {desired.name} is to be in group {', '.join(missing)}, which does not exist")
         joined = have.groups if have else frozenset()
-        add = tuple(group for group in wanted.groups if group not in joined)
-        claim = owned.users.get(wanted.name) or claims.inherited_user(wanted.name, others)
-        created = claim["created"] if claim else have is None
-        ours = set(claim["groups"] if claim else ()) | set(add)
-        taken[wanted.name] = {"created": created, "groups": sorted(ours & set(wanted.groups))}
-        there = claim.get("group") if claim else seen.own_groups.get(wanted.name)
+        add = tuple(group for group in desired.groups if group not in joined)
+        record = owned.users.get(desired.name) or ownership.inherited_user(desired.name, others)
+        created = record["created"] if record else have is None
+        ours = set(record["groups"] if record else ()) | set(add)
+        taken[desired.name] = {"created": created, "groups": sorted(ours & set(desired.groups))}
+        there = record.get("group") if record else seen.own_groups.get(desired.name)
         if created and there is not None:
-            taken[wanted.name]["group"] = there
-        differs = have is not None and (have.home, have.shell) != (wanted.home, wanted.shell)
+            taken[desired.name]["group"] = there
+        differs = have is not None and (have.home, have.shell) != (desired.home, desired.shell)
         if have is None:
-            drift.append(Drift("user", wanted.name, "state", "present", None))
+            drift.append(Drift("user", desired.name, "state", "present", None))
         else:
-            if have.home != wanted.home:
-                drift.append(Drift("user", wanted.name, "home", wanted.home, have.home))
-            if have.shell != wanted.shell:
-                drift.append(Drift("user", wanted.name, "shell", wanted.shell, have.shell))
+            if have.home != desired.home:
+                drift.append(Drift("user", desired.name, "home", desired.home, have.home))
+            if have.shell != desired.shell:
+                drift.append(Drift("user", desired.name, "shell", desired.shell, have.shell))
             if add:
-                drift.append(Drift("user", wanted.name, "groups", list(wanted.groups), sorted(joined)))
+                drift.append(Drift("user", desired.name, "groups", list(desired.groups), sorted(joined)))
         if have is None or differs or add:
-            changes.append(UserChange(wanted, have is None, add))
+            changes.append(UserChange(desired, have is None, add))
     gone = []
-    for name, claim in owned.users.items():
+    for name, record in owned.users.items():
         found = seen.users[name]
-        if name in taken or claims.inherited_user(name, others) or found is None:
+        if name in taken or ownership.inherited_user(name, others) or found is None:
             continue
         joined = found.groups
-        if claim["created"]:
+        if record["created"]:
             drift.append(Drift("user", name, "state", None, "present"))
-        elif joined.intersection(claim["groups"]):
-            drift.append(Drift("user", name, "groups", sorted(joined.difference(claim["groups"])), sorted(joined)))
-        if claim["created"] or claim["groups"]:
-            gone.append({"name": name, "group": claim.get("group"), **claim})
+        elif joined.intersection(record["groups"]):
+            drift.append(Drift("user", name, "groups", sorted(joined.difference(record["groups"])), sorted(joined)))
+        if record["created"] or record["groups"]:
+            gone.append({"name": name, "group": record.get("group"), **record})
     return UserPart(tuple(drift), tuple(changes), tuple(gone), taken)

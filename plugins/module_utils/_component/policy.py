@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from . import node
+from . import fs_entry
+from .fs_entry import Entry
 from .journal import Journal
-from .node import Node
 from .store import Store, pack, unpack
 
 # Ansible's apt module lets nothing start by this file while it works, and takes it away; unless it is killed.
@@ -22,17 +22,17 @@ _NOTHING_STARTS = b"#!/bin/sh\nexit 101\n"
 def record(journal: Journal, store: Store) -> None:
     """Note what decides whether packages may start their services, before the package manager's own policy."""
     if journal.manager == "apt":
-        journal.policy = pack(node.read(_POLICY), store)
+        journal.policy = pack(fs_entry.read(_POLICY), store)
 
 
 def restore(journal: Journal, store: Store) -> None:
-    if journal.policy is not None and node.read(_POLICY).content == _NOTHING_STARTS:
-        node.put(_POLICY, unpack(journal.policy, store))
+    if journal.policy is not None and fs_entry.read(_POLICY).content == _NOTHING_STARTS:
+        fs_entry.put(_POLICY, unpack(journal.policy, store))
 
 
 @contextlib.contextmanager
 def nothing_starts(journal: Journal, store: Store) -> t.Iterator[None]:
-    node.put(_POLICY, Node("file", content=_NOTHING_STARTS, mode=0o755, uid=0, gid=0))
+    fs_entry.put(_POLICY, Entry("file", content=_NOTHING_STARTS, mode=0o755, uid=0, gid=0))
     try:
         yield
     finally:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import socket
 import time
 import typing as t
@@ -30,7 +31,7 @@ class NotReady(HostError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Tools:
+class RunEnvironment:
     """What the gate needs from the outside."""
 
     run: Runner
@@ -40,85 +41,93 @@ class Tools:
 
 
 def wait(
-    conditions: t.Sequence[t.Mapping[str, t.Any]], started: t.Sequence[str], *, settle_s: float, tools: Tools
+    conditions: t.Sequence[t.Mapping[str, t.Any]],
+    started: t.Sequence[str],
+    *,
+    settle_s: float,
+    env: RunEnvironment,
 ) -> list[dict[str, t.Any]]:
     """Wait until every started unit is up, the conditions hold, and the units have stayed up for ``settle_s``.
 
     ``conditions`` as in the module's ``ready``. Returns ``{condition, stage, waited_s}`` for each; raises NotReady with
     the unit's last log lines.
     """
-    # units.begin has reset the restart counters, so one restart seen at any time from here is one too many.
-    begun = dict.fromkeys(started, 0)
+    # units.enqueue has reset the restart counters, so one restart seen at any time from here is one too many.
+    restarts = dict.fromkeys(started, 0)
     limits = [condition.get("timeout_s", _START_TIMEOUT_S) for condition in conditions]
     start_limit = max([_START_TIMEOUT_S, *limits])
     for name in started:
-        _until(lambda name=name: _is_up(name, begun, tools), f"{name} to be active", start_limit, begun, tools)  # type: ignore[misc]
-    reports = [_check(condition, begun, tools) for condition in conditions]
-    if begun and settle_s:
-        end = tools.clock() + settle_s
-        while tools.clock() < end:
-            tools.sleep(min(_POLL_S, settle_s))
-            _refuse_dead(begun, tools)
+        _until(functools.partial(_is_up, name, env), f"{name} to be active", start_limit, restarts, env)
+    reports = [_check(condition, restarts, env) for condition in conditions]
+    if restarts and settle_s:
+        end = env.clock() + settle_s
+        while env.clock() < end:
+            env.sleep(min(_POLL_S, settle_s))
+            _refuse_dead(restarts, env)
     return reports
 
 
-def _check(condition: t.Mapping[str, t.Any], begun: t.Mapping[str, int], tools: Tools) -> dict[str, t.Any]:
+def _check(condition: t.Mapping[str, t.Any], restarts: t.Mapping[str, int], env: RunEnvironment) -> dict[str, t.Any]:
     timeout_s = condition.get("timeout_s", 60)
-    watched = {name: count for name, count in begun.items() if name == condition.get("unit", name)}
-    before = tools.clock()
+    watched = {name: count for name, count in restarts.items() if name == condition.get("unit", name)}
+    before = env.clock()
     if condition.get("inference"):
         words, stage = f"{condition['inference']['url']} answers a question", "answers"
-        _inference(condition["inference"], timeout_s, watched, tools)
+        _inference(condition["inference"], timeout_s, watched, env)
     elif condition.get("http"):
         words, stage = f"{condition['http']} answers", "answers"
-        _until(lambda: _http(condition["http"], tools), words, timeout_s, watched, tools)
+        _until(lambda: _http(condition["http"], env), words, timeout_s, watched, env)
     elif condition.get("tcp"):
         words, stage = f"{condition['tcp']} is open", "port"
-        _until(lambda: _tcp(condition["tcp"]), words, timeout_s, watched, tools)
+        _until(lambda: _tcp(condition["tcp"]), words, timeout_s, watched, env)
     elif condition.get("command"):
         words, stage = f"{' '.join(condition['command'])} succeeds", "answers"
-        _until(lambda: _command(condition["command"], tools), words, timeout_s, watched, tools)
+        _until(lambda: _command(condition["command"], env), words, timeout_s, watched, env)
     else:
         words, stage = f"{condition['unit']} is active", "process"
-    return {"condition": words, "stage": stage, "waited_s": round(tools.clock() - before, 3)}
+    return {"condition": words, "stage": stage, "waited_s": round(env.clock() - before, 3)}
 
 
 def _until(
-    ask: t.Callable[[], str | None], what: str, timeout_s: float, watched: t.Mapping[str, int], tools: Tools
+    ask: t.Callable[[], str | None],
+    what: str,
+    timeout_s: float,
+    watched: t.Mapping[str, int],
+    env: RunEnvironment,
 ) -> None:
-    """Ask until there is no objection (None); give up when the time is over or a watched unit died."""
-    end = tools.clock() + timeout_s
-    while (objection := ask()) is not None:
-        _refuse_dead(watched, tools)
-        if tools.clock() >= end:
-            raise NotReady(f"waited {timeout_s:g} s for {what}: {objection}{_all_last_words(watched, tools)}")
-        tools.sleep(_POLL_S)
+    """Ask until there is no problem (None); give up when the time is over or a watched unit died."""
+    end = env.clock() + timeout_s
+    while (problem := ask()) is not None:
+        _refuse_dead(watched, env)
+        if env.clock() >= end:
+            raise NotReady(f"waited {timeout_s:g} s for {what}: {problem}{_all_last_words(watched, env)}")
+        env.sleep(_POLL_S)
 
 
-def _is_up(name: str, begun: t.Mapping[str, int], tools: Tools) -> str | None:
-    unit = units.observe([name], tools.run)[name]
+def _is_up(name: str, env: RunEnvironment) -> str | None:
+    unit = units.observe([name], env.run)[name]
     return None if unit.up else f"it is {unit.active_state} ({unit.sub_state})"
 
 
-def _refuse_dead(watched: t.Mapping[str, int], tools: Tools) -> None:
+def _refuse_dead(watched: t.Mapping[str, int], env: RunEnvironment) -> None:
     for name in watched:
-        if (reason := _death(name, watched[name], tools)) is not None:
+        if (reason := _death(name, watched[name], env)) is not None:
             raise NotReady(reason, stage="process")
 
 
-def _death(name: str, restarts: int, tools: Tools) -> str | None:
-    unit = units.observe([name], tools.run)[name]
+def _death(name: str, restarts: int, env: RunEnvironment) -> str | None:
+    unit = units.observe([name], env.run)[name]
     if unit.restarts > restarts:
         how = f"systemd had to restart it {unit.restarts - restarts} times"
     elif unit.dead or (unit.active_state == "inactive" and not unit.up and not unit.queued):
         how = f"result {unit.result}, exit status {unit.exit_status}"
     else:
         return None
-    return f"{name} does not stay up: {how}; its last lines: {units.last_words(name, tools.run)}"
+    return f"{name} does not stay up: {how}; its last lines: {units.last_words(name, env.run)}"
 
 
-def _all_last_words(watched: t.Mapping[str, int], tools: Tools) -> str:
-    return "".join(f"; last lines of {name}: {units.last_words(name, tools.run)}" for name in watched)
+def _all_last_words(watched: t.Mapping[str, int], env: RunEnvironment) -> str:
+    return "".join(f"; last lines of {name}: {units.last_words(name, env.run)}" for name in watched)
 
 
 def _tcp(address: str) -> str | None:
@@ -130,42 +139,51 @@ def _tcp(address: str) -> str | None:
         return f"{address}: {exc}"
 
 
-def _http(url: str, tools: Tools) -> str | None:
+def _http(url: str, env: RunEnvironment) -> str | None:
     from .._http import Unreachable
 
     try:
-        with tools.fetch(url, timeout_s=10) as answer:
+        with env.fetch(url, timeout_s=10) as answer:
             return None if 200 <= answer.status < 300 else f"it answered {answer.status}"
     except Unreachable as exc:
         return str(exc)
 
 
-def _command(argv: t.Sequence[str], tools: Tools) -> str | None:
-    done = tools.run(*argv, timeout_s=_COMMAND_TIMEOUT_S)
+def _command(argv: t.Sequence[str], env: RunEnvironment) -> str | None:
+    done = env.run(*argv, timeout_s=_COMMAND_TIMEOUT_S)
     if done.timed_out:
         return f"{argv[0]} did not end within {_COMMAND_TIMEOUT_S} s"
-    return None if done.rc == 0 else f"{argv[0]} answered {done.rc}: {done.last_words}"
+    return None if done.rc == 0 else f"{argv[0]} exited with status {done.rc}: {done.last_words}"
 
 
-def _inference(asked: t.Mapping[str, t.Any], timeout_s: float, watched: t.Mapping[str, int], tools: Tools) -> None:
+def _inference(
+    to_install: t.Mapping[str, t.Any], timeout_s: float, watched: t.Mapping[str, int], env: RunEnvironment
+) -> None:
     from .._inference.answer import NotAnswering
     from .._inference.question import Question, read_api_key
     from .._inference.wait import wait_for_answer
 
     question = Question(
-        url=asked["url"],
-        model=asked.get("model"),
-        prompt=asked.get("prompt") or "Hello",
-        max_tokens=asked.get("max_tokens") or 8,
-        api_key=read_api_key(asked["api_key_file"]) if asked.get("api_key_file") else None,
-        expect=asked.get("expect"),
+        url=to_install["url"],
+        model=to_install.get("model"),
+        prompt=to_install.get("prompt") or "Hello",
+        max_tokens=to_install.get("max_tokens") or 8,
+        api_key=read_api_key(to_install["api_key_file"]) if to_install.get("api_key_file") else None,
+        expect=to_install.get("expect"),
     )
 
     def alive() -> str | None:
-        deaths = (_death(name, restarts, tools) for name, restarts in watched.items())
+        deaths = (_death(name, restarts, env) for name, restarts in watched.items())
         return next((death for death in deaths if death is not None), None)
 
     try:
-        wait_for_answer(tools.fetch, question, deadline_s=timeout_s, alive=alive, clock=tools.clock, sleep=tools.sleep)
+        wait_for_answer(
+            env.fetch,
+            question,
+            deadline_s=timeout_s,
+            alive=alive,
+            clock=env.clock,
+            sleep=env.sleep,
+        )
     except NotAnswering as exc:
-        raise NotReady(f"{exc}{_all_last_words(watched, tools)}", stage=exc.stage) from exc
+        raise NotReady(f"{exc}{_all_last_words(watched, env)}", stage=exc.stage) from exc

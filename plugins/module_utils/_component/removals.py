@@ -27,11 +27,11 @@ def keep_dependencies(journal: Journal, store: Store, run: Runner) -> None:
     """What others need stays, as a dependency of theirs. What came along with the rest goes with it, unless a component
     has it. dnf does the latter by itself."""
     if journal.manager == "apt":
-        claimed = {name for ledger in store.read_ledgers().values() for name in ledger.packages}
-        needed = packages.needed_by_others(journal.removals, claimed, run)
+        owned = {name for ledger in store.read_ledgers().values() for name in ledger.packages}
+        needed = packages.needed_by_others(journal.removals, owned, run)
         if needed:
             must(run("apt-mark", "auto", *needed), f"{', '.join(needed)} could not be left to those that need it")
         going = [name for name in journal.removals if name not in needed]
-        orphans = set(packages.orphaned_by(going, run)) - claimed if going else set()
+        orphans = set(packages.orphaned_by(going, run)) - owned if going else set()
         journal.removals = [*going, *sorted(orphans)]
         journal.save(store)

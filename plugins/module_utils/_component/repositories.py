@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from .wanted import Effect, Repository, WantedFile
+from .desired import DesiredFile, Effect, Repository
 
 Manager = t.Literal["apt", "dnf", "dnf5"]
 _NOTHING = Effect("none")
 
 
-def files(repository: Repository, manager: Manager) -> tuple[WantedFile, WantedFile]:
+def files(repository: Repository, manager: Manager) -> tuple[DesiredFile, DesiredFile]:
     """The key, then the source list that trusts only this key."""
     if manager == "apt":
         key_path = f"/etc/apt/keyrings/{repository.name}.asc"
@@ -23,8 +23,8 @@ def files(repository: Repository, manager: Manager) -> tuple[WantedFile, WantedF
         key_path = f"/etc/pki/rpm-gpg/RPM-GPG-KEY-{repository.name}"
         list_path, text = f"/etc/yum.repos.d/{repository.name}.repo", _yum(repository, key_path)
     return (
-        WantedFile(key_path, repository.key.encode(), effect=_NOTHING, kind="repository"),
-        WantedFile(list_path, text.encode(), effect=_NOTHING, kind="repository"),
+        DesiredFile(key_path, repository.key.encode(), effect=_NOTHING, kind="repository"),
+        DesiredFile(list_path, text.encode(), effect=_NOTHING, kind="repository"),
     )
 
 

@@ -18,9 +18,9 @@ import typing as t
 
 from .._runner import Runner
 from . import packages
+from .desired import DesiredPackage
 from .packages import Installed
 from .repositories import Manager
-from .wanted import WantedPackage
 
 _PREFERENCES = "/etc/apt/preferences"
 _DNF_FILES = ("/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/yum.repos.d/*.repo", "/etc/distro.repos.d/*.repo")
@@ -58,24 +58,24 @@ class _Row:
     specific: bool
 
 
-def pinned_away(wanted: t.Iterable[WantedPackage], manager: Manager, run: Runner) -> str | None:
+def pinned_away(desired: t.Iterable[DesiredPackage], manager: Manager, run: Runner) -> str | None:
     """Why apt would not install one of the packages, although a repository has it: one sentence, or None."""
-    wanted = list(wanted)
-    if manager != "apt" or not wanted:
+    desired = list(desired)
+    if manager != "apt" or not desired:
         return None
-    said = run("apt-cache", "policy", *(item.name for item in wanted)).stdout
+    said = run("apt-cache", "policy", *(item.name for item in desired)).stdout
     tables = dict(re.findall(r"^(\S+):\n((?:^ .*\n?)+)", said, re.MULTILINE))
-    for item in wanted:
-        trouble = _judge(item, tables.get(item.name, ""))
+    for item in desired:
+        trouble = _diagnose(item, tables.get(item.name, ""))
         if trouble:
             return trouble
     return None
 
 
-def pinned_whatever_comes(wanted: t.Iterable[WantedPackage], manager: Manager) -> str | None:
+def pinned_whatever_comes(desired: t.Iterable[DesiredPackage], manager: Manager) -> str | None:
     """The same for packages whose repository is still to come: only a pin of all that it could have counts."""
     pins = read_pins() if manager == "apt" else []
-    for item in wanted:
+    for item in desired:
         first = next((pin for pin in pins if pin.about(item.name)), None)
         if first and first.priority < 0 and first.pin in _ANY:
             return _sentence(item, f"at priority {first.priority}", [first])
@@ -108,7 +108,7 @@ def read_pins() -> list[Pin]:
     return found
 
 
-def hint(wanted: WantedPackage, manager: Manager) -> str:
+def hint(desired: DesiredPackage, manager: Manager) -> str:
     """What on this host may hide a package or a version that is not offered: files with lines, or nothing."""
     if manager == "apt":
         disabled = [
@@ -118,8 +118,8 @@ def hint(wanted: WantedPackage, manager: Manager) -> str:
         ]
         return f"; disabled here: {', '.join(disabled)}" if disabled else ""
     paths = [path for pattern in (*_DNF_FILES, _DNF_OVERRIDES) for path in sorted(glob.glob(pattern))]
-    hiding = [place for path in paths for place in _exclusions(path, wanted.name)]
-    hiding += [lock] if (lock := packages.lock_place(wanted.name)) else []
+    hiding = [place for path in paths for place in _exclusions(path, desired.name)]
+    hiding += [lock] if (lock := packages.lock_place(desired.name)) else []
     disabled = [place for path in paths for place in _matching(path, r"enabled\s*=\s*(0|no|false)\s*$")]
     parts = []
     if hiding:
@@ -140,29 +140,29 @@ def behind(words: str, run: Runner) -> str:
     return f"; {'; '.join(found)}" if found else ""
 
 
-def _judge(wanted: WantedPackage, table: str) -> str | None:
+def _diagnose(desired: DesiredPackage, table: str) -> str | None:
     rows = _rows(table)
-    pins = [pin for pin in read_pins() if pin.about(wanted.name)] or [pin for pin in read_pins() if pin.priority < 0]
+    pins = [pin for pin in read_pins() if pin.about(desired.name)] or [pin for pin in read_pins() if pin.priority < 0]
     if not rows:
         return None
-    if wanted.version is None:
+    if desired.version is None:
         nothing = re.search(r"^ +Candidate: \(none\)$", table, re.MULTILINE)
-        return _sentence(wanted, f"at priority {rows[0].priority}", pins) if nothing else None
-    fitting = [row for row in rows if _fits(row.version, wanted)]
+        return _sentence(desired, f"at priority {rows[0].priority}", pins) if nothing else None
+    fitting = [row for row in rows if _fits(row.version, desired)]
     if not fitting:
         return None
     best = max(row.priority if row.specific else _ASKED for row in fitting)
     if best < 0:
-        return _sentence(wanted, f"at priority {best}", pins)
+        return _sentence(desired, f"at priority {best}", pins)
     rival = next((row for row in rows if row.specific and row not in fitting and row.priority > best), None)
-    return _sentence(wanted, f"to {rival.version}", pins) if rival else None
+    return _sentence(desired, f"to {rival.version}", pins) if rival else None
 
 
-def _sentence(wanted: WantedPackage, how: str, pins: t.Sequence[Pin]) -> str:
-    at = f" at {wanted.version}" if wanted.version else ""
+def _sentence(desired: DesiredPackage, how: str, pins: t.Sequence[Pin]) -> str:
+    at = f" at {desired.version}" if desired.version else ""
     where = " and ".join(pin.shown for pin in pins) or "apt's preferences"
     return (
-        f"package {wanted.name} is desired{at}, and is pinned {how} by {where}; "
+        f"package {desired.name} is desired{at}, and is pinned {how} by {where}; "
         "remove the pin, or ask for a version that it allows"
     )
 
@@ -180,8 +180,8 @@ def _rows(table: str) -> list[_Row]:
     return found
 
 
-def _fits(version: str, wanted: WantedPackage) -> bool:
-    return packages.matches(dataclasses.replace(wanted, present=True), Installed(version), "apt")
+def _fits(version: str, desired: DesiredPackage) -> bool:
+    return packages.matches(dataclasses.replace(desired, present=True), Installed(version), "apt")
 
 
 def _names(word: str, name: str) -> bool:

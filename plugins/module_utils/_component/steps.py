@@ -20,7 +20,7 @@ Step = t.Literal[
     "apply",
     "reread",
     "enable",
-    "begin",
+    "start",
     "ready",
     "commit",
     "clean",
@@ -29,5 +29,5 @@ STEPS: tuple[Step, ...] = t.get_args(Step)
 # What the engine does around the steps: before the package manager works, after the commit, and on the way back.
 Phase = t.Literal["repositories", "packages", "removals", "undo", "restore", "resume", "close"]
 PHASES: tuple[Phase, ...] = t.get_args(Phase)
-# It is told each step and phase before it begins.
+# It is told each step and phase before it.
 Reach = t.Callable[[str], None]

@@ -23,8 +23,8 @@ import os
 import typing as t
 
 from .._errors import HostError
-from . import node
-from .node import Node
+from . import fs_entry
+from .fs_entry import Entry
 
 _VERSION = 1
 
@@ -48,14 +48,14 @@ class Store:
         found = []
         for folder in (self.directory, self._ledgers, self._blobs):
             with contextlib.suppress(FileNotFoundError):
-                names = (name for name in os.listdir(folder) if name.endswith(node.STAGED_SUFFIX))
+                names = (name for name in os.listdir(folder) if name.endswith(fs_entry.STAGED_SUFFIX))
                 found += [os.path.join(folder, name) for name in names]
         return found
 
     def sweep(self) -> None:
         """Remove the litter. Only for who holds the lock."""
         for path in self.litter():
-            node.discard(path)
+            fs_entry.discard(path)
 
     def keep(self, content: bytes) -> str:
         """Store a content and return its name."""
@@ -99,8 +99,8 @@ class Store:
         write_json(self._ledger_path(ledger.component), {"version": _VERSION, **dataclasses.asdict(ledger)})
 
     def remove_ledger(self, component: str) -> None:
-        node.discard(self._ledger_path(component))
-        node.sync_directory(self._ledgers)
+        fs_entry.discard(self._ledger_path(component))
+        fs_entry.sync_directory(self._ledgers)
 
     def _ledger_path(self, component: str) -> str:
         return os.path.join(self._ledgers, f"{component}.json")
@@ -119,7 +119,7 @@ class Store:
 class Ledger:
     """What one component owns. Everything is JSON-native; ``txn`` names the transaction that wrote it.
 
-    - ``paths``: path → ``{"kind": one of claims.PathKind, "original": node}``, for ``json`` and ``repository`` also
+    - ``paths``: path → ``{"kind": one of records.PathKind, "original": entry}``, for ``json`` and ``repository`` also
       ``"wrote"``: sha256, for ``json`` also ``"keys"``: pointer → ``{"earlier": text | null, "container": bool}``; for
       a stranger in a directory that is ``"purged"``, that directory is ``"purged_by"``
     - ``packages``: name → ``{"original": version | null, "held": bool}``
@@ -144,11 +144,11 @@ class Ledger:
 
     def blobs(self) -> set[str]:
         """Names of the stored contents that this ledger needs."""
-        return {claim["original"]["blob"] for claim in self.paths.values() if claim["original"].get("blob")}
+        return {record["original"]["blob"] for record in self.paths.values() if record["original"].get("blob")}
 
 
-def pack(found: Node, store: Store) -> dict[str, t.Any]:
-    """A node as JSON; its content goes to the store."""
+def pack(found: Entry, store: Store) -> dict[str, t.Any]:
+    """A entry as JSON; its content goes to the store."""
     packed: dict[str, t.Any] = {"kind": found.kind, "uid": found.uid, "gid": found.gid, "mode": found.mode}
     if found.content is not None:
         packed["blob"] = store.keep(found.content)
@@ -157,10 +157,10 @@ def pack(found: Node, store: Store) -> dict[str, t.Any]:
     return packed
 
 
-def unpack(packed: t.Mapping[str, t.Any], store: Store) -> Node:
+def unpack(packed: t.Mapping[str, t.Any], store: Store) -> Entry:
     """The inverse of pack."""
     blob = packed.get("blob")
-    return Node(
+    return Entry(
         packed["kind"],
         packed["uid"],
         packed["gid"],
@@ -188,4 +188,4 @@ def write_json(path: str, document: t.Mapping[str, t.Any]) -> None:
 
 
 def _write(path: str, content: bytes) -> None:
-    node.put(path, Node("file", os.geteuid(), os.getegid(), 0o600, content))
+    fs_entry.put(path, Entry("file", os.geteuid(), os.getegid(), 0o600, content))

@@ -9,14 +9,14 @@ from __future__ import annotations
 import typing as t
 
 from .._runner import Runner, must
-from . import broken_packages, lists, lock, node, packages, policy, ready, units, users
+from . import broken_packages, fs_entry, lock, package_index, packages, policy, ready, units, users
 from .change import APPLY_TIMEOUT_S
 from .changes import NOTHING
+from .desired import DesiredPackage
 from .journal import Journal
-from .ready import Tools
+from .ready import RunEnvironment
 from .repositories import Manager
 from .store import Ledger, Store, unpack
-from .wanted import WantedPackage
 
 
 def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
@@ -26,21 +26,21 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
     """
     policy.restore(journal, store)
     seen = units.observe(sorted(journal.units_before), run)
-    begun = _begun(journal, seen)
+    activated = _activated(journal, seen)
     # A user that runs something cannot be removed; these units begin again in any case.
-    ours = begun if any(user["created"] for user in journal.users) else set()
+    ours = activated if any(user["created"] for user in journal.users) else set()
     idle = {name for name, was in journal.units_before.items() if not was["active"]}
-    units.stop(sorted(ours | (idle if journal.units_touched else idle & begun)), run)
+    units.stop(sorted(ours | (idle if journal.units_touched else idle & activated)), run)
     seen = units.observe(sorted(journal.units_before), run)
     enabled = [name for name, unit in seen.items() if unit.file_state.startswith("enabled")]
     units.set_enabled([name for name in enabled if not journal.units_before[name]["enabled"]], enabled=False, run=run)
     for entry in reversed(journal.paths):
-        node.discard(node.staged_path(entry["path"]))
+        fs_entry.discard(fs_entry.staged_path(entry["path"]))
         before = unpack(entry["before"], store)
         if before.kind == "absent" and entry["directory"]:
-            node.remove_if_empty(entry["path"])
-        elif node.read(entry["path"]) != before:
-            node.put(entry["path"], before)
+            fs_entry.remove_if_empty(entry["path"])
+        elif fs_entry.read(entry["path"]) != before:
+            fs_entry.put(entry["path"], before)
     for user in journal.users:
         if user["created"]:
             users.remove(user["name"], run, group=user.get("group"))
@@ -51,7 +51,7 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
             users.restore(user["name"], home, shell, run)
 
 
-def _begun(journal: Journal, seen: t.Mapping[str, units.Unit]) -> set[str]:
+def _activated(journal: Journal, seen: t.Mapping[str, units.Unit]) -> set[str]:
     """Units that may run with what is taken back: the transaction began them, or the host did, by a boot or a
     package's script."""
     elsewhere = {
@@ -59,7 +59,7 @@ def _begun(journal: Journal, seen: t.Mapping[str, units.Unit]) -> set[str]:
         for name, was in journal.units_before.items()
         if seen[name].running and seen[name].invocation != was.get("invocation", seen[name].invocation)
     }
-    return elsewhere | (set(journal.begun) if journal.units_touched else set())
+    return elsewhere | (set(journal.activated) if journal.units_touched else set())
 
 
 def packages_to_restore(
@@ -80,7 +80,7 @@ def packages_to_restore(
         broken_packages.before_restore(journal, store, run)
         now = packages.observe(sorted(journal.packages_before), manager, run)
     remove: list[str] = []
-    install: dict[str, WantedPackage] = {}
+    install: dict[str, DesiredPackage] = {}
     early: list[str] = []
     for name, before in journal.packages_before.items():
         if now[name].version == before["version"] and now[name].whole:
@@ -91,11 +91,11 @@ def packages_to_restore(
             remove.append(name)
         else:
             exact = packages.exact_name(name, before["version"], manager)
-            install[exact] = WantedPackage(name, True, before["version"], False, NOTHING)
+            install[exact] = DesiredPackage(name, True, before["version"], False, NOTHING)
             if before.get("early"):
                 early.append(exact)
     # The lists of the earlier repositories are not on the host while those of the new ones are.
-    lists.bring(list(install.values()), manager, run)
+    package_index.ensure(list(install.values()), manager, run)
     rest = tuple(exact for exact in install if exact not in early)
     works = (
         packages.Work("absent", tuple(remove)),
@@ -105,12 +105,12 @@ def packages_to_restore(
     return tuple(work for work in works if work.names)
 
 
-def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
+def resume_units(journal: Journal, old: Ledger, env: RunEnvironment) -> None:
     """After files and packages are back: holds and units as before, and the old state ready again.
 
     HostError when it does not become so; nothing is left to do about it here.
     """
-    run = tools.run
+    run = env.run
     applied = [run(*command, timeout_s=APPLY_TIMEOUT_S) for command in journal.commands]
     if journal.packages_before:
         now = packages.observe(sorted(journal.packages_before), t.cast(Manager, journal.manager), run)
@@ -127,7 +127,7 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
         name for name, before in journal.units_before.items() if not (before["active"] or before.get("failed", True))
     ]
     units.reset_failed([name for name in ours if seen[name].failed], run)
-    begun_before = _begun(journal, seen)
+    activated_before = _activated(journal, seen)
     again: list[str] = []
     start: list[str] = []
     for name, before in journal.units_before.items():
@@ -136,13 +136,13 @@ def resume_units(journal: Journal, old: Ledger, tools: Tools) -> None:
         if before["masked"]:
             units.mask([name], run)
         if before["active"]:
-            (again if name in begun_before else start).append(name)
+            (again if name in activated_before else start).append(name)
     start = [name for name in start if not seen[name].running]
-    units.begin("restart", again, run)
-    units.begin("start", start, run)
-    begun = [*again, *start]
-    if begun:
-        conditions = [item for item in old.ready if item.get("unit") in (None, *begun)]
-        ready.wait(conditions, begun, settle_s=old.settle_s, tools=tools)
+    units.enqueue("restart", again, run)
+    units.enqueue("start", start, run)
+    activated = [*again, *start]
+    if activated:
+        conditions = [item for item in old.ready if item.get("unit") in (None, *activated)]
+        ready.wait(conditions, activated, settle_s=old.settle_s, env=env)
     for done in applied:
         must(done, "the earlier file is back, but could not be applied")

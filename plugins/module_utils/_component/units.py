@@ -106,11 +106,11 @@ def observe(names: t.Sequence[str], run: Runner) -> dict[str, Unit]:
     """All named units by one process. A unit that does not exist is listed with ``exists`` false."""
     if not names:
         return {}
-    asked = must(
+    to_install = must(
         run("systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--", *names, timeout_s=_CALL_TIMEOUT_S),
         "the state of the units could not be read; is systemd running here",
     )
-    blocks = asked.stdout.strip("\n").split("\n\n")
+    blocks = to_install.stdout.strip("\n").split("\n\n")
     if len(blocks) != len(names):
         raise HostError(f"systemctl answered for {len(blocks)} units, {len(names)} were asked for: {', '.join(names)}")
     return {name: _parse(name, block) for name, block in zip(names, blocks)}
@@ -190,7 +190,7 @@ def _masking(verb: t.Literal["mask", "unmask"], names: t.Sequence[str], run: Run
         )
 
 
-def begin(verb: t.Literal["start", "restart", "reload-or-restart"], names: t.Sequence[str], run: Runner) -> None:
+def enqueue(verb: t.Literal["start", "restart", "reload-or-restart"], names: t.Sequence[str], run: Runner) -> None:
     """Queue the job and return: a model that loads for minutes is waited for by the readiness gate."""
     if names:
         # A unit that failed often is refused a start until its counter is reset; the gate counts restarts from zero.

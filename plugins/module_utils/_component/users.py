@@ -12,7 +12,7 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import Runner, must
-from .wanted import WantedUser
+from .desired import DesiredUser
 
 _NO_SUCH_USER = 6
 
@@ -41,9 +41,9 @@ def own_group(name: str) -> int | None:
         return None
 
 
-def create(wanted: WantedUser, run: Runner) -> None:
+def create(desired: DesiredUser, run: Runner) -> None:
     """Create a user with a group of its name. One that is there, as userdel leaves while it has members, is used."""
-    group = own_group(wanted.name)
+    group = own_group(desired.name)
     must(
         run(
             "useradd",
@@ -51,20 +51,20 @@ def create(wanted: WantedUser, run: Runner) -> None:
             *(("--user-group",) if group is None else ("--gid", str(group))),
             "--no-create-home",
             "--home-dir",
-            wanted.home,
+            desired.home,
             "--shell",
-            wanted.shell,
-            wanted.name,
+            desired.shell,
+            desired.name,
         ),
-        f"user {wanted.name} could not be created",
+        f"user {desired.name} could not be created",
     )
 
 
-def change(wanted: WantedUser, found: User, run: Runner) -> None:
-    if (found.home, found.shell) != (wanted.home, wanted.shell):
+def change(desired: DesiredUser, found: User, run: Runner) -> None:
+    if (found.home, found.shell) != (desired.home, desired.shell):
         must(
-            run("usermod", "--home", wanted.home, "--shell", wanted.shell, wanted.name),
-            f"user {wanted.name} could not be changed",
+            run("usermod", "--home", desired.home, "--shell", desired.shell, desired.name),
+            f"user {desired.name} could not be changed",
         )
 
 
@@ -82,7 +82,7 @@ def restore(name: str, home: str, shell: str, run: Runner) -> None:
     """Home and shell as they were."""
     found = observe(name)
     if found is not None:
-        change(WantedUser(name, home, shell, ()), found, run)
+        change(DesiredUser(name, home, shell, ()), found, run)
 
 
 def remove(name: str, run: Runner, *, group: int | None = None) -> None:
@@ -94,6 +94,6 @@ def remove(name: str, run: Runner, *, group: int | None = None) -> None:
         must(run("groupadd", "--gid", str(group), name), f"group {name}, which was there before, could not be kept")
 
 
-def missing_groups(wanted: WantedUser) -> list[str]:
+def missing_groups(desired: DesiredUser) -> list[str]:
     existing = {group.gr_name for group in grp.getgrall()}
-    return [group for group in wanted.groups if group not in existing]
+    return [group for group in desired.groups if group not in existing]

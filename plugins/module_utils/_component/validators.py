@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import HostError
 from .._runner import NOT_FOUND, Runner, must
-from . import node
+from . import fs_entry
 from .changes import PathChange
 
 _VALIDATE_TIMEOUT_S = 60
@@ -23,15 +23,15 @@ class _NotInstalled(HostError):
     """The program that validates is not there."""
 
 
-def validate(change: PathChange, beside: t.Iterable[PathChange], run: Runner) -> None:
+def validate(change: PathChange, others: t.Iterable[PathChange], run: Runner) -> None:
     """Let the program that will read a staged file accept it. ``beside`` are the other changes that are staged."""
     if not change.validate or change.after.kind != "file":
         return
     if change.validate_as is None and not change.validate_with:
-        _run_validator(change, node.staged_path(change.path), run)
+        _run_validator(change, fs_entry.staged_path(change.path), run)
         return
     with tempfile.TemporaryDirectory(prefix=".mlops-", dir=os.path.dirname(change.path)) as directory:
-        _run_validator(change, _copy(change, beside, directory), run)
+        _run_validator(change, _copy(change, others, directory), run)
 
 
 def rehearse(changes: t.Sequence[PathChange], run: Runner, *, pending: bool) -> list[str]:
@@ -53,11 +53,11 @@ def rehearse(changes: t.Sequence[PathChange], run: Runner, *, pending: bool) -> 
     return later
 
 
-def _copy(change: PathChange, beside: t.Iterable[PathChange], directory: str) -> str:
+def _copy(change: PathChange, others: t.Iterable[PathChange], directory: str) -> str:
     """A copy of the new file for its validator, in which the names of ``validate_with`` lead to copies of their new
     contents: none of them is in its place yet."""
     content = change.after.content or b""
-    for number, other in enumerate(beside):
+    for number, other in enumerate(others):
         if other.path in change.validate_with and other.after.kind == "file":
             named = os.path.join(directory, f".{number}-{os.path.basename(other.path)}")
             _write_private(named, other.after.content or b"")
@@ -79,5 +79,5 @@ def _run_validator(change: PathChange, path: str, run: Runner) -> None:
     if done.rc == NOT_FOUND:
         raise _NotInstalled(f"{change.path} cannot be validated: {argv[0]} is not installed")
     if change.secret and done.rc != 0:
-        raise HostError(f"{change.path} is refused by {argv[0]} (answer {done.rc}); its words are kept back: secret")
+        raise HostError(f"{change.path} is refused by {argv[0]} (exit status {done.rc}); its output may hold a secret")
     must(done, f"the new {change.path} is refused, the old one stays")

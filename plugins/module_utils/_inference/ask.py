@@ -101,7 +101,7 @@ class _Attempt:
             started = self._clock()
             with self._send(route, self._body(route, model, options)) as response:
                 if 200 <= response.status < 300:
-                    return self._judged(self._read(response), model, started)
+                    return self._answer(self._read(response), model, started)
                 raw = self._whole(response)
             # Servers older than the option refuse it by name.
             if not (options and response.status in (400, 422) and b"stream_options" in raw):
@@ -115,10 +115,10 @@ class _Attempt:
 
     def _body(self, route: str, model: str | None, options: t.Mapping[str, t.Any]) -> bytes:
         prompt = self._question.prompt
-        asked = {"messages": [{"role": "user", "content": prompt}]} if route == _CHAT else {"prompt": prompt}
+        content = {"messages": [{"role": "user", "content": prompt}]} if route == _CHAT else {"prompt": prompt}
         named = {} if model is None else {"model": model}
         limits = {"max_tokens": self._question.max_tokens, "temperature": 0, "stream": True}
-        return json.dumps({**named, **asked, **limits, **options}).encode()
+        return json.dumps({**named, **content, **limits, **options}).encode()
 
     @contextlib.contextmanager
     def _send(self, path: str, data: bytes | None = None) -> t.Iterator[Response]:
@@ -175,7 +175,7 @@ class _Attempt:
             raise Broken(f"the server sent an error, {message_in(event) or shown}")
         return event
 
-    def _judged(self, reply: Reply, model: str | None, started: float) -> Answer:
+    def _answer(self, reply: Reply, model: str | None, started: float) -> Answer:
         text = "".join(reply.parts)
         why = f"finish reason: {reply.finish_reason or 'none'}, tokens: {reply.tokens}"
         if not text:

@@ -49,7 +49,7 @@ class Verdict:
     def refused(self, status: int, said: str, headers: t.Mapping[str, str]) -> NotAnswering:
         port = self._question.where
         if status in (401, 403):
-            key = "does not accept the API key" if self._question.api_key else "wants an API key and none was given"
+            key = "does not accept the API key" if self._question.api_key else "requires an API key and none was given"
             return self.error(f"the server on {port} {key}", said, stage="answers", curable=False)
         if status in _NOT_YET:
             return self.error(f"{port} is open and the model is still loading", said, stage="loading")

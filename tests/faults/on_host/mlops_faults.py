@@ -60,8 +60,8 @@ def _patch(name: str, module) -> None:
             setattr(module, constant, value)
     if name == "engine":
         ensure = module.ensure
-        module.ensure = lambda request, store, tools: ensure(request, store, tools, reach=point)
-    if name == "node":
+        module.ensure = lambda request, store, env: ensure(request, store, env, reach=point)
+    if name == "fs_entry":
         module.stage = _told(module.stage, "staged")
         module.swap_in = _told(module.swap_in, "swapped")
 

@@ -427,7 +427,7 @@ def test_what_is_not_http_has_an_open_port(server):
             'does not accept the API key: 403 raw "***"',
             id="wrong-key-repeated-in-another-form",
         ),
-        pytest.param(status(401, ""), {}, "wants an API key and none was given: 401 Unauthorized", id="no-key"),
+        pytest.param(status(401, ""), {}, "requires an API key and none was given: 401 Unauthorized", id="no-key"),
         pytest.param(
             status(404, {"message": "The model `x` does not exist.", "object": "error"}),
             {"model": "x"},

@@ -14,22 +14,22 @@ import os
 from ansible_collections.mlops.hosts.plugins.module_utils._component import (
     dpkg_repair,
     engine,
+    fs_entry,
     journal,
     lock,
-    node,
     packages,
     policy,
     units,
 )
-from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
-from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import (
     Component,
+    DesiredDirectory,
+    DesiredFile,
+    DesiredLink,
     Effect,
-    WantedDirectory,
-    WantedFile,
-    WantedLink,
 )
+from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import RunEnvironment
+from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 ME = getpass.getuser()
@@ -40,7 +40,7 @@ GONE = Component(name="demo", present=False)
 
 # What changes the file system, in the engine's own words.
 TOUCHES = {
-    name: getattr(node, name)
+    name: getattr(fs_entry, name)
     for name in ("stage", "swap_in", "make_directory", "discard", "remove_if_empty", "sync_directory")
 }
 
@@ -76,8 +76,8 @@ class Host:
 
     def ensure(self, component, *, check=False, reach=lambda step: None, run="run-1", work_error=None):
         request = engine.Request(component, run, "here", check, lock_timeout_s=0, work_error=work_error)
-        tools = Tools(run=self.run, fetch=None, clock=lambda: self.now, sleep=self.sleep)
-        return engine.ensure(request, self.store, tools, reach)
+        env = RunEnvironment(run=self.run, fetch=None, clock=lambda: self.now, sleep=self.sleep)
+        return engine.ensure(request, self.store, env, reach)
 
     def sleep(self, seconds):
         self.now += seconds
@@ -87,16 +87,16 @@ class Host:
 
     def file(self, name, content, **more):
         more = {"owner": ME, "group": MY_GROUP, "effect": NO_EFFECT, **more}
-        return WantedFile(self.path(name), content, **more)
+        return DesiredFile(self.path(name), content, **more)
 
     def keys(self, name, keys, **more):
         return self.file(name, None, json_keys=keys, **more)
 
     def directory(self, name, mode=0o755, **more):
-        return WantedDirectory(self.path(name), ME, MY_GROUP, mode, **more)
+        return DesiredDirectory(self.path(name), ME, MY_GROUP, mode, **more)
 
     def link(self, name, target):
-        return WantedLink(self.path(name), target, NO_EFFECT)
+        return DesiredLink(self.path(name), target, NO_EFFECT)
 
     def snapshot(self):
         found = {}
@@ -154,7 +154,7 @@ class Machine(Host):
 
     def ensure(self, component, **more):
         for name, touch in TOUCHES.items():
-            self.patches.setattr(node, name, self.counted(touch))
+            self.patches.setattr(fs_entry, name, self.counted(touch))
         self.patches.setattr(units, "_OVERRIDES", (self.path(self.UNITS),))
         self.patches.setattr(units, "_UNIT_DIRECTORIES", (self.path(self.UNITS) + "/",))
         return super().ensure(component, **more)

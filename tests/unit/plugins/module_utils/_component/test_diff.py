@@ -9,13 +9,13 @@ import dataclasses
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import diff, users
-from ansible_collections.mlops.hosts.plugins.module_utils._component.users import User
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import (
+    DesiredPackage,
+    DesiredUnit,
+    DesiredUser,
     Effect,
-    WantedPackage,
-    WantedUnit,
-    WantedUser,
 )
+from ansible_collections.mlops.hosts.plugins.module_utils._component.users import User
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
     GONE,
     Machine,
@@ -52,14 +52,14 @@ def machine(tmp_path, monkeypatch):
     machine.programs["sysctl"] = lambda *argv: 0
     machine.programs["userdel"] = lambda name: machine.people.pop(name) and 0
     monkeypatch.setattr(users, "observe", machine.people.get)
-    monkeypatch.setattr(users, "missing_groups", lambda wanted: [])
+    monkeypatch.setattr(users, "missing_groups", lambda desired: [])
     return machine
 
 
 def whole(machine, version="1.0", text=b"[Service]\n", secret=b"hush\n", mode=0o755):
     return component(
-        packages=(WantedPackage("tool", True, version, True, Effect("none")),),
-        users=(WantedUser("tool", "/srv", "/bin/sh", ()),),
+        packages=(DesiredPackage("tool", True, version, True, Effect("none")),),
+        users=(DesiredUser("tool", "/srv", "/bin/sh", ()),),
         directories=(machine.directory("etc/tool", mode),),
         files=(
             machine.file("etc/tool/secret", secret, secret=True),
@@ -67,7 +67,7 @@ def whole(machine, version="1.0", text=b"[Service]\n", secret=b"hush\n", mode=0o
             machine.file(UNIT, text, effect=Effect("restart")),
         ),
         links=(machine.link("etc/tool/link", "secret"),),
-        units=(WantedUnit("tool.service", "started", True),),
+        units=(DesiredUnit("tool.service", "started", True),),
         settle_s=0,
     )
 
@@ -78,10 +78,10 @@ def shown(result, machine):
     }
 
 
-def both(machine, wanted):
+def both(machine, desired):
     """The diff of a check, which is that of the run after it."""
-    checked = machine.ensure(wanted, check=True)
-    done = machine.bring(wanted)
+    checked = machine.ensure(desired, check=True)
+    done = machine.bring(desired)
     assert checked["diff"] == done["diff"]
     assert "hush" not in str(done["diff"])
     return shown(done, machine)
@@ -107,8 +107,8 @@ def test_all_that_a_fresh_host_gets(machine):
 
 
 def test_an_empty_file_is_shown_too(machine):
-    wanted = component(files=(machine.file("empty", b""),))
-    assert both(machine, wanted) == {"empty": ("", "(empty)\n")}
+    desired = component(files=(machine.file("empty", b""),))
+    assert both(machine, desired) == {"empty": ("", "(empty)\n")}
     assert both(machine, GONE) == {"empty": ("(not shown)\n", "")}
 
 
@@ -166,7 +166,7 @@ def test_a_user_that_was_there_leaves_the_groups_that_it_was_added_to(machine):
         return 0
 
     machine.programs["gpasswd"] = gpasswd
-    machine.bring(component(users=(WantedUser("tool", "/srv", "/bin/sh", ("video",)),)))
+    machine.bring(component(users=(DesiredUser("tool", "/srv", "/bin/sh", ("video",)),)))
     assert machine.people["tool"].groups == {"wheel", "video"}
     assert both(machine, GONE) == {"user tool": ("groups: video, wheel\n", "groups: wheel\n")}
     assert machine.people["tool"].groups == {"wheel"}

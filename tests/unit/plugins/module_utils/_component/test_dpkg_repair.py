@@ -13,9 +13,9 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component import (
     policy,
     undo,
 )
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import DesiredPackage, Effect
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
@@ -71,8 +71,8 @@ def dpkg(tmp_path, monkeypatch):
     return Dpkg(tmp_path, monkeypatch)
 
 
-def wanted(version=None):
-    return [WantedPackage("tool", True, version, False, Effect())]
+def desired(version=None):
+    return [DesiredPackage("tool", True, version, False, Effect())]
 
 
 def test_notes_are_an_interruption_unless_somebody_is_at_it(dpkg):
@@ -84,7 +84,7 @@ def test_notes_are_an_interruption_unless_somebody_is_at_it(dpkg):
 
 
 def test_a_whole_host_is_left_alone(dpkg):
-    broken_packages.before_install(wanted(), dpkg.journal(), dpkg.store, dpkg.run)
+    broken_packages.before_install(desired(), dpkg.journal(), dpkg.store, dpkg.run)
     assert undo.packages_to_restore(dpkg.journal(), dpkg.store, dpkg.run) == ()
     broken_packages.before_removal(dpkg.journal(), dpkg.run)
     assert dpkg.calls == []
@@ -95,7 +95,7 @@ def test_what_is_unpacked_is_configured_and_nothing_starts(dpkg):
     dpkg.policy.write_text("#!/bin/sh\nexit 0\n")
     journal = dpkg.journal()
     policy.record(journal, dpkg.store)
-    broken_packages.before_install(wanted(), journal, dpkg.store, dpkg.run)
+    broken_packages.before_install(desired(), journal, dpkg.store, dpkg.run)
     assert dpkg.calls == ["dpkg --configure -a"]
     assert dpkg.policies == ["#!/bin/sh\nexit 101\n"]
     assert dpkg.policy.read_text() == "#!/bin/sh\nexit 0\n"
@@ -116,7 +116,9 @@ def test_a_script_that_does_not_end_does_not_keep_apt_from_working(dpkg):
 def test_a_dpkg_that_refuses_everything_is_an_error(dpkg):
     dpkg.interrupt()
     dpkg.rc = {"dpkg": 2}
-    with pytest.raises(CommandError, match="dpkg was interrupted and does not go on: dpkg answered 2: it does not go"):
+    with pytest.raises(
+        CommandError, match="dpkg was interrupted and does not go on: dpkg exited with status 2: it does not go"
+    ):
         dpkg_repair.configure(dpkg.run)
 
 
@@ -129,7 +131,7 @@ def test_a_dpkg_that_refuses_everything_is_an_error(dpkg):
 )
 def test_a_torn_package(dpkg, version, calls):
     dpkg.package = "tool\t1.0\tiHR\n"
-    broken_packages.before_install(wanted(version), dpkg.journal(), dpkg.store, dpkg.run)
+    broken_packages.before_install(desired(version), dpkg.journal(), dpkg.store, dpkg.run)
     assert dpkg.calls == calls
 
 

@@ -18,14 +18,14 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component import (
     steps,
     undo,
 )
-from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
-from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import Tools
-from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import (
     Component,
+    DesiredPackage,
     Effect,
-    WantedPackage,
 )
+from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
+from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import RunEnvironment
+from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
@@ -241,16 +241,16 @@ def test_a_file_that_is_only_validated_again_is_not_written(host):
 
 
 def test_a_validator_that_is_not_installed_is_reported_in_check_mode_and_refused_otherwise(host):
-    wanted = component(files=(host.file("a", b"new", validate=("nowhere", "{staged}")),))
-    assert host.ensure(wanted, check=True)["after_install"] == [f"{host.path('a')}: nowhere"]
+    desired = component(files=(host.file("a", b"new", validate=("nowhere", "{staged}")),))
+    assert host.ensure(desired, check=True)["after_install"] == [f"{host.path('a')}: nowhere"]
     with pytest.raises(HostError, match="nowhere is not installed"):
-        host.ensure(wanted)
+        host.ensure(desired)
     assert host.snapshot() == {}
 
 
 def test_two_components_cannot_claim_one_path(host):
     host.ensure(component("one", files=(host.file("a", b"1"),)))
-    with pytest.raises(HostError, match="component 'two' wants .*/a, which component 'one' owns"):
+    with pytest.raises(HostError, match="component 'two' requests .*/a, which component 'one' owns"):
         host.ensure(component("two", files=(host.file("a", b"2"),)))
     assert (host.root / "a").read_bytes() == b"1"
 
@@ -259,7 +259,7 @@ def test_two_components_share_a_json_file_by_their_keys(host):
     (host.root / "d.json").write_text('{"theirs": 0}\n')
     host.ensure(component("one", files=(host.keys("d.json", {"a": 1}),)))
     host.ensure(component("two", files=(host.keys("d.json", {"b": 2}),)))
-    with pytest.raises(HostError, match="wants key /a in .*d.json, which component 'one' owns"):
+    with pytest.raises(HostError, match="requests key /a in .*d.json, which component 'one' owns"):
         host.ensure(component("two", files=(host.keys("d.json", {"a": 2}),)))
     host.ensure(Component(name="one", present=False))
     assert (host.root / "d.json").read_text() == '{"theirs": 0, "b": 2}\n'
@@ -293,7 +293,7 @@ def test_two_components_share_a_repository(host):
 
 def test_a_repository_that_only_one_component_has_otherwise_is_refused(host):
     host.ensure(component("one", files=(sources(host, b"1"),)))
-    with pytest.raises(HostError, match="'two' wants another .*/r.sources than component 'one', which shares it"):
+    with pytest.raises(HostError, match="'two' requests another .*/r.sources than component 'one', which shares it"):
         host.ensure(component("two", files=(sources(host, b"2"),)))
     assert (host.root / "r.sources").read_bytes() == b"1"
 
@@ -302,7 +302,7 @@ def test_a_shared_repository_changes_with_the_first_and_is_right_for_the_second(
     for name in ("one", "two"):
         host.ensure(component(name, files=(sources(host, b"1"),)))
     assert host.ensure(component("one", files=(sources(host, b"2"),)))["changed"]
-    with pytest.raises(HostError, match="'two' wants another"):
+    with pytest.raises(HostError, match="'two' requests another"):
         host.ensure(component("two", files=(sources(host, b"1"),)))
     assert host.ensure(component("two", files=(sources(host, b"2"),)))["drift"] == []
     for name in ("one", "two"):
@@ -325,7 +325,7 @@ def test_a_repository_is_not_shared_with_a_plain_file(host, first):
     parts = [(sources(host, b"1"),), (host.file("r.sources", b"1"),)]
     one, two = parts if first else reversed(parts)
     host.ensure(component("one", files=one))
-    with pytest.raises(HostError, match="component 'two' wants .*/r.sources, which component 'one' owns"):
+    with pytest.raises(HostError, match="component 'two' requests .*/r.sources, which component 'one' owns"):
         host.ensure(component("two", files=two))
 
 
@@ -424,7 +424,7 @@ def test_a_unit_that_runs_as_a_new_user_is_stopped_before_the_user_goes(host, cr
     journal = a_journal(
         units_before={"old.service": {"active": True, "enabled": True}},
         units_touched=True,
-        begun=["old.service"],
+        activated=["old.service"],
         users=[{"name": "new", "created": created, "groups": ["video"], "before": None}],
     )
     undo.undo_paths(journal, host.store, host.run)
@@ -462,9 +462,9 @@ def test_a_unit_that_began_with_what_is_taken_back_begins_again(host, invocation
     run = host.run
     host.run = lambda *argv, **more: dataclasses.replace(run(*argv, **more), stdout=said)
     was = {"active": True, "enabled": False, "masked": False, "invocation": "as before"}
-    journal = a_journal(units_before={"a.service": was}, units_touched=touched, begun=["a.service"])
-    tools = Tools(run=host.run, fetch=None, sleep=lambda seconds: None)
-    undo.resume_units(journal, Ledger("demo", settle_s=0), tools)
+    journal = a_journal(units_before={"a.service": was}, units_touched=touched, activated=["a.service"])
+    env = RunEnvironment(run=host.run, fetch=None, sleep=lambda seconds: None)
+    undo.resume_units(journal, Ledger("demo", settle_s=0), env)
     assert (("systemctl", "--no-block", "restart", "--", "a.service") in host.calls) is restarted
 
 
@@ -484,7 +484,7 @@ def test_a_full_disk_is_said_and_undone(host):
 @pytest.mark.parametrize("check", [True, False])
 def test_a_state_directory_that_cannot_be_used_is_named(host, check):
     pathlib.Path(host.store.directory).write_text("a file in its place")
-    with pytest.raises(HostError, match="the host refused .*/state.*; mend that and run again"):
+    with pytest.raises(HostError, match="the host refused .*/state.*; fix that and run again"):
         host.ensure(example(host), check=check)
     assert host.snapshot() == {}
 
@@ -493,18 +493,18 @@ def test_a_lock_of_ours_is_open_while_packages_are_at_work_and_shut_afterwards(t
     """What is locked beside what changes has to make way or go along."""
     machine = Machine(tmp_path, monkeypatch)
 
-    def wanted(version, *, hold):
-        tool = WantedPackage("tool", True, None, hold, Effect("none"))
-        return component(packages=(tool, WantedPackage("served", True, version, False, Effect("none"))))
+    def desired(version, *, hold):
+        tool = DesiredPackage("tool", True, None, hold, Effect("none"))
+        return component(packages=(tool, DesiredPackage("served", True, version, False, Effect("none"))))
 
-    machine.bring(wanted("1.0", hold=True), run="run-1")
+    machine.bring(desired("1.0", hold=True), run="run-1")
     assert machine.held == {"tool"}
-    asked = machine.ensure(wanted("2.0", hold=True), run="run-2")
+    asked = machine.ensure(desired("2.0", hold=True), run="run-2")
     assert (asked["work"][0]["names"], machine.held) == (("served=2.0",), set())
     machine.work(asked["work"][0])
-    machine.ensure(wanted("2.0", hold=True), run="run-2")
+    machine.ensure(desired("2.0", hold=True), run="run-2")
     assert machine.held == {"tool"}
-    assert not machine.bring(wanted("2.0", hold=True), run="run-3")["changed"]
+    assert not machine.bring(desired("2.0", hold=True), run="run-3")["changed"]
 
 
 def pinned(machine, version):
@@ -512,8 +512,8 @@ def pinned(machine, version):
     return component(
         files=(machine.file("pin", version.encode(), early=True), machine.file("conf", version.encode())),
         packages=(
-            WantedPackage("tool", True, version, False, Effect("none")),
-            WantedPackage("served", True, version, False, Effect("none"), early=True),
+            DesiredPackage("tool", True, version, False, Effect("none")),
+            DesiredPackage("served", True, version, False, Effect("none"), early=True),
         ),
     )
 
@@ -532,19 +532,19 @@ def test_a_pin_that_is_no_longer_wanted_is_gone_before_the_packages_change(tmp_p
     machine = Machine(tmp_path, monkeypatch)
     machine.bring(pinned(machine, "1.0"), run="run-1")
     before = machine.whole()
-    wanted = dataclasses.replace(pinned(machine, "2.0"), files=(machine.file("conf", b"2.0"),))
-    asked = machine.ensure(wanted, run="run-2")
+    desired = dataclasses.replace(pinned(machine, "2.0"), files=(machine.file("conf", b"2.0"),))
+    asked = machine.ensure(desired, run="run-2")
     assert "pin" not in machine.snapshot()
     for work in asked["work"]:
         machine.work(work)
-    for work in machine.ensure(wanted, run="run-2", work_error="no")["work"]:
+    for work in machine.ensure(desired, run="run-2", work_error="no")["work"]:
         machine.work(work)
     with pytest.raises(HostError, match="The host is as it was before"):
-        machine.ensure(wanted, run="run-2")
+        machine.ensure(desired, run="run-2")
     assert machine.whole() == before
-    machine.bring(wanted, run="run-3")
+    machine.bring(desired, run="run-3")
     assert "pin" not in machine.snapshot()
-    assert not machine.bring(wanted, run="run-4")["changed"]
+    assert not machine.bring(desired, run="run-4")["changed"]
 
 
 def test_on_the_way_back_the_earlier_pins_come_before_the_packages(tmp_path, monkeypatch):
@@ -566,11 +566,11 @@ def test_on_the_way_back_the_earlier_pins_come_before_the_packages(tmp_path, mon
 def test_a_pin_that_its_validator_refuses_is_not_put_in_place(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     machine.programs["pin-check"] = lambda *argv: 1
-    wanted = dataclasses.replace(
+    desired = dataclasses.replace(
         pinned(machine, "1.0"), files=(machine.file("pin", b"x", early=True, validate=("pin-check", "{staged}")),)
     )
     with pytest.raises(HostError, match="pin is refused, the old one stays"):
-        machine.ensure(wanted)
+        machine.ensure(desired)
     assert machine.installed == {}
     assert "pin" not in machine.snapshot()
 
@@ -578,7 +578,7 @@ def test_a_pin_that_its_validator_refuses_is_not_put_in_place(tmp_path, monkeypa
 def test_a_package_that_only_goes_along_is_not_owned(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     machine.installed = {"tool": "2.0"}
-    along = WantedPackage("tool", True, "1.0", False, Effect("none"), own=False)
+    along = DesiredPackage("tool", True, "1.0", False, Effect("none"), own=False)
     machine.bring(component(files=(machine.file("conf", b"1"),), packages=(along,)))
     assert machine.installed == {"tool": "1.0"}
     assert not machine.bring(component(files=(machine.file("conf", b"1"),)), run="run-2")["changed"]
@@ -592,9 +592,9 @@ def test_what_came_along_with_a_package_goes_with_it_unless_a_component_has_it(t
     machine.programs["apt-get"] = lambda *argv: (0, "Remv came [1.0]\n" if "--auto-remove" in argv else "")
     machine.installed["came"] = "1.0"
     machine.AVAILABLE = {**machine.AVAILABLE, "came": ("1.0",)}
-    wanted = {name: WantedPackage(name, True, None, False, Effect("none")) for name in ("tool", "came")}
-    machine.bring(component("other", packages=tuple(wanted[name] for name in others)), run="run-1")
-    machine.bring(component(packages=(wanted["tool"],)), run="run-2")
+    desired = {name: DesiredPackage(name, True, None, False, Effect("none")) for name in ("tool", "came")}
+    machine.bring(component("other", packages=tuple(desired[name] for name in others)), run="run-1")
+    machine.bring(component(packages=(desired["tool"],)), run="run-2")
     (work,) = machine.ensure(GONE, run="run-3")["work"]
     assert work["names"] == removed
 
@@ -603,8 +603,8 @@ def test_what_came_along_with_a_package_goes_with_it_unless_a_component_has_it(t
 def test_a_package_that_another_needs_is_left_to_it(tmp_path, monkeypatch, killed):
     machine = Machine(tmp_path, monkeypatch)
     machine.programs["apt-get"] = lambda *argv: (0, "Remv served [1.0]\nRemv tool [1.0]\n")
-    wanted = {name: WantedPackage(name, True, None, False, Effect("none")) for name in ("tool", "served")}
-    machine.bring(component(packages=(wanted["tool"],)), run="run-1")
+    desired = {name: DesiredPackage(name, True, None, False, Effect("none")) for name in ("tool", "served")}
+    machine.bring(component(packages=(desired["tool"],)), run="run-1")
     machine.work({"state": "present", "names": ("served=1.0",)})
     marks = []
     machine.programs["apt-mark"] = lambda *argv: (0, "served\n") if argv[0] == "showmanual" else marks.append(argv) or 0
@@ -625,7 +625,7 @@ def test_a_package_that_another_needs_is_left_to_it(tmp_path, monkeypatch, kille
 
 def test_what_is_no_longer_asked_for_may_make_way_at_once(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
-    one, other = (WantedPackage(name, True, "1.0", False, Effect("none")) for name in ("tool", "served"))
+    one, other = (DesiredPackage(name, True, "1.0", False, Effect("none")) for name in ("tool", "served"))
     (work,) = machine.ensure(component(packages=(one,)))["work"]
     assert not work["erasing"]
     machine.bring(component(packages=(one,)), run="run-2")

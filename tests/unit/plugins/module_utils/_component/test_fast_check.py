@@ -22,7 +22,7 @@ def host(tmp_path):
     return Host(tmp_path)
 
 
-def wanted(host, content=b"right\n"):
+def desired(host, content=b"right\n"):
     return component(directories=(host.directory("etc"),), files=(host.file("etc/conf", content, mode=0o640),))
 
 
@@ -31,19 +31,19 @@ def fast_check(host, asked, *, check_mode=False):
 
 
 def test_a_host_that_is_right_is_told_as_the_engine_tells_it(host):
-    host.ensure(wanted(host))
-    assert fast_check(host, wanted(host)) == host.ensure(wanted(host))
-    assert fast_check(host, wanted(host), check_mode=True) == host.ensure(wanted(host), check=True)
+    host.ensure(desired(host))
+    assert fast_check(host, desired(host)) == host.ensure(desired(host))
+    assert fast_check(host, desired(host), check_mode=True) == host.ensure(desired(host), check=True)
 
 
 def test_a_host_that_differs_is_left_to_the_module(host):
-    assert fast_check(host, wanted(host)) is None
-    host.ensure(wanted(host))
+    assert fast_check(host, desired(host)) is None
+    host.ensure(desired(host))
     before = host.snapshot()
-    assert fast_check(host, wanted(host, b"other\n"), check_mode=True) is None
+    assert fast_check(host, desired(host, b"other\n"), check_mode=True) is None
     assert fast_check(host, GONE) is None
     os.chmod(host.root / "etc/conf", 0o600)
-    assert fast_check(host, wanted(host)) is None
+    assert fast_check(host, desired(host)) is None
     os.chmod(host.root / "etc/conf", 0o640)
     assert host.snapshot() == before
 
@@ -52,23 +52,23 @@ def test_what_is_right_and_not_yet_owned_is_left_to_the_module(host):
     (host.root / "etc").mkdir(mode=0o755)
     (host.root / "etc/conf").write_bytes(b"right\n")
     os.chmod(host.root / "etc/conf", 0o640)
-    assert fast_check(host, wanted(host)) is None
-    assert fast_check(host, wanted(host), check_mode=True) == host.ensure(wanted(host), check=True)
+    assert fast_check(host, desired(host)) is None
+    assert fast_check(host, desired(host), check_mode=True) == host.ensure(desired(host), check=True)
     assert not os.path.exists(host.store.directory)
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_change_that_has_not_ended_is_left_to_the_module(host, number):
-    host.ensure(wanted(host))
+    host.ensure(desired(host))
     pathlib.Path(host.store.journal_paths[number]).write_text("{")
-    assert fast_check(host, wanted(host)) is None
+    assert fast_check(host, desired(host)) is None
 
 
 def test_what_a_killed_run_has_left_is_cleared_away_by_the_module(host):
-    host.ensure(wanted(host))
+    host.ensure(desired(host))
     left = pathlib.Path(host.store.directory, ".journal.json.mlops-new")
     left.touch()
-    assert fast_check(host, wanted(host)) is None
-    assert not host.ensure(wanted(host))["changed"]
+    assert fast_check(host, desired(host)) is None
+    assert not host.ensure(desired(host))["changed"]
     assert not left.exists()
-    assert fast_check(host, wanted(host)) is not None
+    assert fast_check(host, desired(host)) is not None

@@ -8,21 +8,21 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, lists, selection
-from ansible_collections.mlops.hosts.plugins.module_utils._component.lists import Offer
+from ansible_collections.mlops.hosts.plugins.module_utils._component import engine, package_index, selection
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import DesiredPackage, Effect
+from ansible_collections.mlops.hosts.plugins.module_utils._component.package_index import Offer
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Work
 from ansible_collections.mlops.hosts.plugins.module_utils._component.plan import Plan
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 
-WANTED = WantedPackage("driver", True, "610.*", False, Effect("none"))
+WANTED = DesiredPackage("driver", True, "610.*", False, Effect("none"))
 STREAM = "/etc/dnf/modules.d/nvidia-driver.module"
 
 
 def early(*paths):
     """The early files that a plan writes."""
     changes = [types.SimpleNamespace(path=path, after=types.SimpleNamespace(kind="file")) for path in paths]
-    fields = types.SimpleNamespace(early=changes, asked=(WANTED,))
+    fields = types.SimpleNamespace(early=changes, to_install=(WANTED,))
     return Plan.adds_sources.fget(fields), Plan.repins.fget(fields)
 
 
@@ -35,13 +35,13 @@ def foresee(monkeypatch):
         planned = types.SimpleNamespace(
             work=(Work("present", ("driver-610.*",)),),
             manager=manager,
-            asked=(WANTED,),
+            to_install=(WANTED,),
             repins=repins,
             adds_sources=sources,
             interrupted=False,
         )
-        monkeypatch.setattr(lists, "known", lambda *_args: Offer({"driver": list(versions)}, 0.0))
-        monkeypatch.setattr(lists, "instead", lambda *_args: "")
+        monkeypatch.setattr(package_index, "known", lambda *_args: Offer({"driver": list(versions)}, 0.0))
+        monkeypatch.setattr(package_index, "instead", lambda *_args: "")
         monkeypatch.setattr(selection, "hint", lambda *_args: "")
         monkeypatch.setattr(selection, "pinned_away", lambda *_args: None)
         monkeypatch.setattr(selection, "pinned_whatever_comes", lambda *_args: None)
@@ -49,9 +49,9 @@ def foresee(monkeypatch):
 
         def rehearse(*_args, **_more):
             act.rehearsed = True
-            return lists.Rehearsal({}, "it cannot be")
+            return package_index.Rehearsal({}, "it cannot be")
 
-        monkeypatch.setattr(lists, "rehearse", rehearse)
+        monkeypatch.setattr(package_index, "rehearse", rehearse)
         return engine._foresee(planned, types.SimpleNamespace(earlier=(), component=None), None, None)
 
     act.rehearsed = False
@@ -60,15 +60,18 @@ def foresee(monkeypatch):
 
 def test_versions_that_a_module_stream_hides_are_no_refusal_while_another_is_to_come(foresee):
     (warning,), _moves = foresee(STREAM, versions=["580.95.05"])
-    assert warning.startswith("package driver is wanted at 610.*")
+    assert warning.startswith("package driver is desired at 610.*")
     assert warning.endswith(f"it may be in what check mode does not write: {STREAM}")
-    with pytest.raises(HostError, match="is wanted at 610"):
+    with pytest.raises(HostError, match="is desired at 610"):
         foresee("/etc/modprobe.d/driver.conf", versions=["580.95.05"])
 
 
 @pytest.mark.parametrize("path", ["/etc/apt/preferences.d/driver", STREAM, "/etc/apt/sources.list.d/x.sources"])
 def test_what_is_still_to_decide_on_versions_cannot_be_rehearsed(foresee, path):
-    assert foresee(path, versions=["610.57.04"], manager="apt") == ([], {"driver": lists.Move(None, "610.57.04")})
+    assert foresee(path, versions=["610.57.04"], manager="apt") == (
+        [],
+        {"driver": package_index.Move(None, "610.57.04")},
+    )
     assert not foresee.rehearsed
 
 

@@ -11,8 +11,8 @@ import time
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import journal as journals
 from ansible_collections.mlops.hosts.plugins.module_utils._component import lock
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import DesiredPackage, Effect
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import GONE, Machine, component
 
@@ -64,7 +64,7 @@ def test_a_package_manager_that_works(monkeypatch):
 def test_a_run_whose_packages_are_being_removed_is_left_alone(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     monkeypatch.setattr(journals, "_PATIENCE_S", 60)
-    machine.bring(component(packages=(WantedPackage("tool", True, None, False, Effect("none")),)))
+    machine.bring(component(packages=(DesiredPackage("tool", True, None, False, Effect("none")),)))
     (removal,) = machine.ensure(GONE, run="run-2")["work"]
     with pytest.raises(HostError, match="'demo' is being changed by another run, from here"):
         machine.ensure(component("another"), run="run-3")
@@ -77,7 +77,7 @@ def test_a_run_whose_packages_are_being_removed_is_left_alone(tmp_path, monkeypa
 def test_nobody_waits_for_a_run_that_has_failed(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     monkeypatch.setattr(journals, "_PATIENCE_S", 60)
-    machine.bring(component(packages=(WantedPackage("tool", True, None, False, Effect("none")),)))
+    machine.bring(component(packages=(DesiredPackage("tool", True, None, False, Effect("none")),)))
     assert machine.ensure(GONE, run="run-2")["work"]
     with pytest.raises(HostError, match="its packages could not be removed: no"):
         machine.ensure(GONE, run="run-2", work_error="no")
@@ -86,12 +86,12 @@ def test_nobody_waits_for_a_run_that_has_failed(tmp_path, monkeypatch):
 
 def test_packages_that_did_not_come_back_are_not_taken_for_back(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
-    tool = [WantedPackage("tool", True, version, False, Effect("none")) for version in ("1.0", "2.0")]
+    tool = [DesiredPackage("tool", True, version, False, Effect("none")) for version in ("1.0", "2.0")]
     machine.bring(component(packages=(tool[0],)))
     (work,) = machine.ensure(component(packages=(tool[1],)), run="run-2")["work"]
     machine.work(work)
     (back,) = machine.ensure(component("another"), run="run-3")["work"]
-    with pytest.raises(HostError, match="reported success, but did not put back tool=1.0; mend that and run again"):
+    with pytest.raises(HostError, match="reported success, but did not put back tool=1.0; fix that and run again"):
         machine.ensure(component("another"), run="run-3")
     assert machine.ensure(component("another"), run="run-4")["work"] == [back]
     machine.work(back)
@@ -101,7 +101,7 @@ def test_packages_that_did_not_come_back_are_not_taken_for_back(tmp_path, monkey
 
 def test_packages_that_stay_are_not_taken_for_removed(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
-    machine.bring(component(packages=(WantedPackage("tool", True, None, False, Effect("none")),)))
+    machine.bring(component(packages=(DesiredPackage("tool", True, None, False, Effect("none")),)))
     (removal,) = machine.ensure(GONE, run="run-2")["work"]
     with pytest.raises(HostError, match="reported success and did not remove tool; the next run tries again"):
         machine.ensure(GONE, run="run-2")

@@ -33,40 +33,40 @@ ENDS = st.sampled_from(["", "\n", "\n\n"])
 
 
 @given(OBJECTS, OBJECTS, LAYOUTS, ENDS)
-def test_merge_gives_the_wanted_keys_and_keeps_the_others(before, wanted, layout, end):
+def test_merge_gives_the_wanted_keys_and_keeps_the_others(before, desired, layout, end):
     text = json.dumps(before, **layout) + end
-    merged = json_keys.merge(text, wanted, {}, "/x.json")
+    merged = json_keys.merge(text, desired, {}, "/x.json")
     after = json.loads(merged.text)
-    for pointer in json_keys.pointers(wanted):
+    for pointer in json_keys.pointers(desired):
         key = json_keys.parse_pointer(pointer)
-        assert json_text.same(_at(after, key), _at(wanted, key))
-    foreign = {name: value for name, value in before.items() if name not in wanted}
+        assert json_text.same(_at(after, key), _at(desired, key))
+    foreign = {name: value for name, value in before.items() if name not in desired}
     assert {name: after[name] for name in foreign} == foreign
 
 
 @given(OBJECTS, OBJECTS, LAYOUTS)
-def test_a_second_merge_finds_nothing(before, wanted, layout):
-    merged = json_keys.merge(json.dumps(before, **layout), wanted, {}, "/x.json")
-    again = json_keys.merge(merged.text, wanted, merged.claims, "/x.json")
+def test_a_second_merge_finds_nothing(before, desired, layout):
+    merged = json_keys.merge(json.dumps(before, **layout), desired, {}, "/x.json")
+    again = json_keys.merge(merged.text, desired, merged.records, "/x.json")
     assert again.drift == ()
     assert again.text == merged.text
-    assert again.claims == merged.claims
+    assert again.records == merged.records
 
 
 @given(OBJECTS, OBJECTS, LAYOUTS)
-def test_giving_all_back_restores_every_value(before, wanted, layout):
+def test_giving_all_back_restores_every_value(before, desired, layout):
     text = json.dumps(before, **layout)
-    merged = json_keys.merge(text, wanted, {}, "/x.json")
-    back = json_keys.merge(merged.text, {}, merged.claims, "/x.json")
+    merged = json_keys.merge(text, desired, {}, "/x.json")
+    back = json_keys.merge(merged.text, {}, merged.records, "/x.json")
     assert json_text.same(json.loads(back.text), before)
-    assert back.claims == {}
+    assert back.records == {}
 
 
 @given(OBJECTS, OBJECTS, OBJECTS, LAYOUTS)
 def test_giving_back_after_another_wish_restores_every_value(before, first, second, layout):
     merged = json_keys.merge(json.dumps(before, **layout), first, {}, "/x.json")
-    changed = json_keys.merge(merged.text, second, merged.claims, "/x.json")
-    back = json_keys.merge(changed.text, {}, changed.claims, "/x.json")
+    changed = json_keys.merge(merged.text, second, merged.records, "/x.json")
+    back = json_keys.merge(changed.text, {}, changed.records, "/x.json")
     assert json_text.same(json.loads(back.text), before)
 
 
@@ -77,19 +77,19 @@ def test_foreign_bytes_stay_where_they_were():
         '{\n  "debug":   true,\n\n  "hosts": [ "a",\n     "b" ],\n'
         '  "log-opts": {"max-file" :"3", "max-size" :"10m"},\n  "live-restore":   true\n}\n'
     )
-    assert json_keys.merge(merged.text, {}, merged.claims, "/x.json").text == before
+    assert json_keys.merge(merged.text, {}, merged.records, "/x.json").text == before
 
 
 def test_keys_added_by_somebody_else_stay_when_ours_go():
     merged = json_keys.merge("", {"log-opts": {"max-size": "10m"}}, {}, "/x.json")
     edited = merged.text.replace('"10m"', '"10m", "max-file": "3"')
-    back = json_keys.merge(edited, {}, merged.claims, "/x.json")
+    back = json_keys.merge(edited, {}, merged.records, "/x.json")
     assert json.loads(back.text) == {"log-opts": {"max-file": "3"}}
 
 
 def test_a_value_changed_by_hand_is_named_with_want_and_have():
     merged = json_keys.merge('{"a": 1}', {"a": 2}, {}, "/x.json")
-    drift = json_keys.merge('{"a": 3}', {"a": 2}, merged.claims, "/x.json").drift
+    drift = json_keys.merge('{"a": 3}', {"a": 2}, merged.records, "/x.json").drift
     assert drift == (json_keys.KeyDrift("/a", 2, 3),)
 
 
@@ -143,20 +143,20 @@ def test_members_that_an_object_may_not_have_go_and_come_back():
     merged = json_keys.merge(COMMONEST, {"log-driver": "journald"}, {}, "/x.json", JOURNALD)
     assert json.loads(merged.text) == {"log-driver": "journald", "log-opts": {"tag": "x"}}
     assert {item.pointer for item in merged.drift} == {"/log-driver", "/log-opts/max-size", "/log-opts/max-file"}
-    again = json_keys.merge(merged.text, {"log-driver": "journald"}, merged.claims, "/x.json", JOURNALD)
-    assert (again.text, again.claims, again.drift) == (merged.text, merged.claims, ())
-    back = json_keys.merge(again.text, {}, again.claims, "/x.json")
+    again = json_keys.merge(merged.text, {"log-driver": "journald"}, merged.records, "/x.json", JOURNALD)
+    assert (again.text, again.records, again.drift) == (merged.text, merged.records, ())
+    back = json_keys.merge(again.text, {}, again.records, "/x.json")
     assert (json.loads(back.text), back.notes) == (json.loads(COMMONEST), ())
 
 
 def test_a_member_that_was_ours_does_not_come_back_to_an_object_that_may_not_have_it():
     files = {"log-driver": "json-file", "log-opts": {"max-size": "50m"}}
     first = json_keys.merge(COMMONEST, files, {}, "/x.json", {"log-opts": ["max-file", "tag"]})
-    second = json_keys.merge(first.text, {"log-driver": "journald"}, first.claims, "/x.json", JOURNALD)
+    second = json_keys.merge(first.text, {"log-driver": "journald"}, first.records, "/x.json", JOURNALD)
     assert json.loads(second.text) == {"log-driver": "journald", "log-opts": {"tag": "x"}}
-    third = json_keys.merge(second.text, files, second.claims, "/x.json", {"log-opts": ["max-file", "tag"]})
+    third = json_keys.merge(second.text, files, second.records, "/x.json", {"log-opts": ["max-file", "tag"]})
     assert json.loads(third.text)["log-opts"] == {"max-size": "50m", "max-file": "3", "tag": "x"}
-    back = json_keys.merge(third.text, {}, third.claims, "/x.json")
+    back = json_keys.merge(third.text, {}, third.records, "/x.json")
     assert json.loads(back.text) == json.loads(COMMONEST)
 
 
@@ -164,7 +164,7 @@ def test_what_was_no_string_comes_back_as_one_and_is_told():
     text = '{"log-opts": {"max-file": 3, "compress": true}}'
     merged = json_keys.merge(text, {"log-opts": {"max-file": "5"}}, {}, "/x.json", {"log-opts": []})
     assert json.loads(merged.text) == {"log-opts": {"max-file": "5"}}
-    back = json_keys.merge(merged.text, {}, merged.claims, "/x.json")
+    back = json_keys.merge(merged.text, {}, merged.records, "/x.json")
     assert json.loads(back.text) == {"log-opts": {"max-file": "3", "compress": "true"}}
     assert [note.split(",")[0] for note in sorted(back.notes)] == [
         "/x.json had 3 as log-opts.max-file before",

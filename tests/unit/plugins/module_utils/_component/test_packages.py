@@ -7,8 +7,8 @@ import pathlib
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import packages
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import DesiredPackage, Effect
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Installed
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError, HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
@@ -51,8 +51,8 @@ def recorded_locks(locks, name):
     (locks / name).write_text((DATA / "rpm" / name).read_text())
 
 
-def wanted(version=None, *, name="tool", present=True):
-    return WantedPackage(name, present, version, False, Effect())
+def desired(version=None, *, name="tool", present=True):
+    return DesiredPackage(name, present, version, False, Effect())
 
 
 # Only the lines of os-release that are read: those of EL and Fedora stand in for hosts that were not at hand.
@@ -149,7 +149,7 @@ def _host(root, os_release, programs):
     ],
 )
 def test_matches(manager, version, pattern, match):
-    assert packages.matches(wanted(pattern), Installed(version), manager) is match
+    assert packages.matches(desired(pattern), Installed(version), manager) is match
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_matches(manager, version, pattern, match):
     ],
 )
 def test_matches_presence(present, found, match):
-    assert packages.matches(wanted(present=present), found, "dnf") is match
+    assert packages.matches(desired(present=present), found, "dnf") is match
 
 
 @pytest.mark.parametrize(
@@ -180,13 +180,13 @@ def test_matches_presence(present, found, match):
     ],
 )
 def test_install_name(manager, version, name):
-    assert packages.install_name(wanted(version), manager) == name
+    assert packages.install_name(desired(version), manager) == name
 
 
 @pytest.mark.parametrize("pattern", ["*", "12*", "1?", "[12].0", "12-*"])
 def test_a_wildcard_that_dnf_would_also_find_in_package_names_is_refused(pattern):
     with pytest.raises(HostError, match="a full stop before the first wildcard"):
-        packages.install_name(wanted(pattern, name="cuda"), "dnf")
+        packages.install_name(desired(pattern, name="cuda"), "dnf")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_exact_name(manager, version, name):
 def test_what_was_observed_is_matched_by_its_exact_version():
     found = packages.observe(["mlops-standin", "mlops-epoch"], "dnf", Recorded("rpm/installed"))
     for state in found.values():
-        assert packages.matches(wanted(state.version), state, "dnf")
+        assert packages.matches(desired(state.version), state, "dnf")
 
 
 def test_observe_rpm():
@@ -224,7 +224,7 @@ def test_observe_rpm_with_nothing_installed():
 
 
 def test_an_rpm_database_that_cannot_be_read_is_not_an_empty_one():
-    with pytest.raises(CommandError, match="the installed packages could not be read: rpm answered 1"):
+    with pytest.raises(CommandError, match="the installed packages could not be read: rpm exited with status 1"):
         packages.observe(["mlops-standin"], "dnf", Recorded("rpm/unreadable"))
 
 
@@ -266,7 +266,7 @@ def test_observe_dpkg_with_nothing_installed():
 
 
 def test_a_dpkg_database_that_cannot_be_read_is_not_an_empty_one():
-    with pytest.raises(CommandError, match="the installed packages could not be read: dpkg-query answered 2"):
+    with pytest.raises(CommandError, match="the installed packages could not be read: dpkg-query exited with status 2"):
         packages.observe(["ed"], "apt", Recorded("dpkg-query/unreadable"))
 
 
@@ -334,7 +334,7 @@ def test_what_a_package_brought_along_is_orphaned_by_its_removal_and_nothing_els
 
 
 @pytest.mark.parametrize(
-    ("names", "by_name", "claimed", "needed"),
+    ("names", "by_name", "owned", "needed"),
     [
         pytest.param(["libjq1"], ["jq"], [], ["libjq1"], id="by-what-somebody-installed"),
         pytest.param(["libjq1"], [], ["jq"], ["libjq1"], id="by-what-a-component-has"),
@@ -342,8 +342,8 @@ def test_what_a_package_brought_along_is_orphaned_by_its_removal_and_nothing_els
         pytest.param(["libjq1", "jq"], ["jq"], ["jq"], [], id="by-what-goes-too"),
     ],
 )
-def test_what_others_need_is_told(names, by_name, claimed, needed):
-    assert packages.needed_by_others(names, claimed, Simulated(by_name=by_name)) == needed
+def test_what_others_need_is_told(names, by_name, owned, needed):
+    assert packages.needed_by_others(names, owned, Simulated(by_name=by_name)) == needed
 
 
 def test_nothing_more_is_removed_where_apt_does_not_know():

@@ -10,11 +10,11 @@ import dataclasses
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import plan_units, units
 from ansible_collections.mlops.hosts.plugins.module_utils._component.changes import PathChange, Situation, UnitChanges
-from ansible_collections.mlops.hosts.plugins.module_utils._component.node import ABSENT, Node
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import Component, DesiredUnit, Effect
+from ansible_collections.mlops.hosts.plugins.module_utils._component.fs_entry import ABSENT, Entry
 from ansible_collections.mlops.hosts.plugins.module_utils._component.observe import Observed
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
 from ansible_collections.mlops.hosts.plugins.module_utils._component.units import Unit
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component, Effect, WantedUnit
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 RUNNING = Unit(
@@ -39,18 +39,18 @@ FAILED = dataclasses.replace(RUNNING, active_state="failed", sub_state="failed",
 FILE = "/etc/systemd/system/a.service"
 
 
-NEW = Node("file", content=b"2")
+NEW = Entry("file", content=b"2")
 
 
 def changed(path="/etc/a.conf", impact="restart", after=NEW, units=None):
-    return PathChange(path, Node("file", content=b"1"), after, "root", "root", Effect(impact, units))
+    return PathChange(path, Entry("file", content=b"1"), after, "root", "root", Effect(impact, units))
 
 
-def plan(wanted, have, changes=(), package_effects=(), owned=None, others=(), drop_ins=(), leaving=()):
-    component = Component("demo", True, units=(WantedUnit("a.service", *wanted),) if wanted else ())
+def plan(desired, have, changes=(), package_effects=(), owned=None, others=(), drop_ins=(), leaving=()):
+    component = Component("demo", True, units=(DesiredUnit("a.service", *desired),) if desired else ())
     seen = Observed(
         manager=None,
-        nodes={},
+        children={},
         entries={},
         originals={},
         strays={},
@@ -70,7 +70,7 @@ NAME = ("a.service",)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "have", "changes", "expected"),
+    ("desired", "have", "changes", "expected"),
     [
         pytest.param(("started", True), RUNNING, [], UnitChanges(), id="right-is-left-alone"),
         pytest.param(("started", True), LOADING, [], UnitChanges(), id="one-that-loads-for-minutes-is-left-alone"),
@@ -134,8 +134,8 @@ NAME = ("a.service",)
         pytest.param(("unmanaged", True), STOPPED, [changed()], UnitChanges(), id="unmanaged-state-is-left-alone"),
     ],
 )
-def test_what_is_done_to_a_wanted_unit(wanted, have, changes, expected):
-    assert plan(wanted, have, changes).changes == expected
+def test_what_is_done_to_a_wanted_unit(desired, have, changes, expected):
+    assert plan(desired, have, changes).changes == expected
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_a_new_package_version_restarts():
 
 def test_the_ledger_keeps_how_the_unit_was_before_us():
     first = plan(("started", True), STOPPED)
-    assert first.claims == {"a.service": {"enabled": True, "active": False, "masked": False, "drop_ins": []}}
-    later = plan(("started", True), RUNNING, owned=first.claims)
-    assert later.claims == first.claims
+    assert first.records == {"a.service": {"enabled": True, "active": False, "masked": False, "drop_ins": []}}
+    later = plan(("started", True), RUNNING, owned=first.records)
+    assert later.records == first.records
 
 
 BEFORE = {"enabled": False, "active": False, "masked": False, "drop_ins": []}

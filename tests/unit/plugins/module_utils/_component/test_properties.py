@@ -12,10 +12,10 @@ import shutil
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import steps
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import (
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import (
+    DesiredPackage,
+    DesiredUnit,
     Effect,
-    WantedPackage,
-    WantedUnit,
 )
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
@@ -138,10 +138,10 @@ def asked(machine, wish):
         content, state, enabled = wish["unit"]
         if content is not None:
             files.append(machine.file(UNIT_FILE, content, effect=Effect("restart", units)))
-            parts["units"] = (WantedUnit(UNIT, state, enabled),)
+            parts["units"] = (DesiredUnit(UNIT, state, enabled),)
         else:
-            parts["units"] = (WantedUnit(UNIT, state, enabled),)
-            parts["packages"] = (WantedPackage("served", True, None, False, Effect("restart")),)
+            parts["units"] = (DesiredUnit(UNIT, state, enabled),)
+            parts["packages"] = (DesiredPackage("served", True, None, False, Effect("restart")),)
     if wish["link"]:
         parts["links"] = (machine.link("link", wish["link"]),)
     if wish["old"]:
@@ -149,7 +149,7 @@ def asked(machine, wish):
     if wish["tool"]:
         version, hold = wish["tool"]
         files.append(machine.file("pin", str(version).encode(), early=True))
-        tool = WantedPackage("tool", True, version, hold, Effect("none"), early=hold)
+        tool = DesiredPackage("tool", True, version, hold, Effect("none"), early=hold)
         parts["packages"] = (*parts.get("packages", ()), tool)
     return component(files=tuple(files), settle_s=0, **parts)
 
@@ -166,11 +166,11 @@ def test_after_apply_the_plan_is_empty_and_everything_runs_what_is_there(fresh, 
     if wanted_lock_conflicts(there, wish):
         return
     machine = fresh(there)
-    wanted = asked(machine, wish)
-    said = machine.ensure(wanted, check=True)
-    done = machine.bring(wanted)
+    desired = asked(machine, wish)
+    said = machine.ensure(desired, check=True)
+    done = machine.bring(desired)
     assert said["drift"] == done["drift"]
-    again = machine.bring(wanted, run="run-2")
+    again = machine.bring(desired, run="run-2")
     assert again["drift"] == [] and not again["changed"]
     if wish["unit"]:
         assert machine.runs_what_is_there()
@@ -193,7 +193,7 @@ def test_absent_leaves_what_was_there_before(fresh, there, wish, later):
 def comparable(whole):
     """What was there, without what a component may leave changed, as its documentation says: modes of directories that
     others had, the version of a package that was there, and what a unit has read since."""
-    files = {name: node[:1] if node[0] == "directory" else node for name, node in whole["files"].items()}
+    files = {name: entry[:1] if entry[0] == "directory" else entry for name, entry in whole["files"].items()}
     return {**whole, "files": files, "running": set(whole["running"]), "installed": set(whole["installed"])}
 
 
@@ -329,15 +329,15 @@ def test_exactly_what_a_person_changed_by_hand_is_found_and_mended(fresh, there,
     there = {**there, "tool": None}
     edits = {edit for edit in edits if not any(edit in pair and pair <= edits for pair in HIDDEN)}
     machine = fresh(there)
-    wanted = asked(machine, EVERYTHING)
-    machine.bring(wanted)
+    desired = asked(machine, EVERYTHING)
+    machine.bring(desired)
     before = machine.whole()
     for edit in sorted(edits):
         EDITS[edit](machine)
     expected = set().union(*(FOUND[edit] for edit in edits))
-    assert keys_of(machine.ensure(wanted, check=True)["drift"]) == expected
-    machine.bring(wanted, run="run-2")
-    assert machine.bring(wanted, run="run-3")["drift"] == []
+    assert keys_of(machine.ensure(desired, check=True)["drift"]) == expected
+    machine.bring(desired, run="run-2")
+    assert machine.bring(desired, run="run-3")["drift"] == []
     assert machine.runs_what_is_there()
     after = machine.whole()
     for name in ("own/sub/deep", "own/sub", f"{UNIT_FILE}.d", "shared.json"):

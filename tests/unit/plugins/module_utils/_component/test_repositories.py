@@ -7,7 +7,7 @@ import configparser
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import repositories
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Repository
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import Repository
 
 
 def repository(**more):

@@ -6,10 +6,10 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import lists, packages, selection
-from ansible_collections.mlops.hosts.plugins.module_utils._component.lists import Offer
+from ansible_collections.mlops.hosts.plugins.module_utils._component import package_index, packages, selection
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import DesiredPackage, Effect
+from ansible_collections.mlops.hosts.plugins.module_utils._component.package_index import Offer
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Move, Work
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Effect, WantedPackage
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
@@ -31,8 +31,8 @@ class Recorded:
         return Completed(argv, int(rc.read_text()), out.read_text(), err.read_text())
 
 
-def wanted(name="ptool", version=None, present=True):
-    return WantedPackage(name, present, version, False, Effect())
+def desired(name="ptool", version=None, present=True):
+    return DesiredPackage(name, present, version, False, Effect())
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ BY = "/site.pref:1 (Package: ptool, Pin: "
 )
 def test_pins(record, pins, version, words, preferences):
     preferences.write_text(pins)
-    trouble = selection.pinned_away([wanted(version=version)], "apt", Recorded(f"apt-cache/policy-{record}"))
+    trouble = selection.pinned_away([desired(version=version)], "apt", Recorded(f"apt-cache/policy-{record}"))
     assert (trouble is None) is (words is None)
     for part in words or ():
         assert part in trouble
@@ -104,7 +104,7 @@ def test_pins(record, pins, version, words, preferences):
 )
 def test_a_pin_of_all_versions_counts_before_there_is_any(pins, refused, preferences):
     preferences.write_text(pins)
-    assert (selection.pinned_whatever_comes([wanted()], "apt") is not None) is refused
+    assert (selection.pinned_whatever_comes([desired()], "apt") is not None) is refused
 
 
 def test_files_that_apt_does_not_read_hold_no_pins(preferences):
@@ -114,8 +114,8 @@ def test_files_that_apt_does_not_read_hold_no_pins(preferences):
 
 def test_dnf_has_no_pins(preferences):
     preferences.write_text(MINUS_ONE)
-    assert selection.pinned_away([wanted()], "dnf", Recorded()) is None
-    assert selection.pinned_whatever_comes([wanted()], "dnf") is None
+    assert selection.pinned_away([desired()], "dnf", Recorded()) is None
+    assert selection.pinned_whatever_comes([desired()], "dnf") is None
 
 
 @pytest.mark.parametrize(
@@ -138,20 +138,20 @@ def test_what_hides_a_package_from_dnf_is_named(name, text, hint, tmp_path, monk
     monkeypatch.setattr(packages, "_VERSIONLOCK_LIST", str(tmp_path / "versionlock.list"))
     monkeypatch.setattr(packages, "_VERSIONLOCK_TOML", str(tmp_path / "versionlock.toml"))
     (tmp_path / name).write_text(text)
-    assert selection.hint(wanted(), "dnf") == hint.format(dir=tmp_path)
+    assert selection.hint(desired(), "dnf") == hint.format(dir=tmp_path)
 
 
 @pytest.mark.parametrize("version", [None, "1.0"])
 def test_what_was_removed_and_not_purged_is_not_pinned(version):
     run = Recorded("apt-cache/policy-removed")
-    assert selection.pinned_away([wanted(version=version)], "apt", run) is None
+    assert selection.pinned_away([desired(version=version)], "apt", run) is None
 
 
 def test_a_disabled_source_of_apt_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(selection, "_APT_PARTS", str(tmp_path / "*.sources"))
     (tmp_path / "a.sources").write_text("Types: deb\nEnabled: no\n")
     (tmp_path / "b.sources").write_text("Types: deb\nEnabled: yes\n")
-    assert selection.hint(wanted(), "apt") == f"; disabled here: {tmp_path}/a.sources:2"
+    assert selection.hint(desired(), "apt") == f"; disabled here: {tmp_path}/a.sources:2"
 
 
 @pytest.mark.parametrize(
@@ -163,15 +163,15 @@ def test_a_disabled_source_of_apt_is_named(tmp_path, monkeypatch):
 )
 def test_apt_says_what_would_change(record, work, moves):
     run = Recorded(f"apt-get/simulate-{record}")
-    found = lists.rehearse([Work("present", work)], [], OFFER, "apt", run)
-    assert found == lists.Rehearsal(moves)
+    found = package_index.rehearse([Work("present", work)], [], OFFER, "apt", run)
+    assert found == package_index.Rehearsal(moves)
     assert run.calls[0][-len(work) :] == work
 
 
 def test_apt_is_asked_with_the_epoch_that_people_leave_out():
     run = Recorded("apt-get/simulate-new")
     offer = Offer({"ptool": ["5:1.1-1"]}, 0.0)
-    found = lists.rehearse([Work("present", ("ptool=1.1-*",))], [wanted(version="1.1-*")], offer, "apt", run)
+    found = package_index.rehearse([Work("present", ("ptool=1.1-*",))], [desired(version="1.1-*")], offer, "apt", run)
     assert run.calls[0][-1] == "ptool=5:1.1-*"
     assert found.trouble is None
 
@@ -180,7 +180,7 @@ def test_holds_that_the_change_opens_are_open_when_apt_is_asked(tmp_path, monkey
     status = tmp_path / "status"
     stanzas = [f"Package: {name}\nStatus: hold ok installed\nVersion: 1.0" for name in ("ptool", "pdep")]
     status.write_text("\n\n".join(stanzas) + "\n")
-    monkeypatch.setattr(lists, "_DPKG_STATUS", str(status))
+    monkeypatch.setattr(package_index, "_DPKG_STATUS", str(status))
     seen = []
 
     def run(*argv, **_more):
@@ -188,17 +188,17 @@ def test_holds_that_the_change_opens_are_open_when_apt_is_asked(tmp_path, monkey
         seen.append(pathlib.Path(paths[0]).read_text() if paths else None)
         return Completed(argv, 0, "", "")
 
-    lists.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", run, opened=["ptool"])
+    package_index.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", run, opened=["ptool"])
     assert seen == [status.read_text().replace("hold", "install", 1)]
-    lists.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", run, opened=["plone"])
+    package_index.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", run, opened=["plone"])
     assert seen[1] is None
 
 
 def test_no_room_for_the_copy_is_said_with_its_place(tmp_path, monkeypatch):
     status = tmp_path / "status"
     status.write_text("Package: ptool\nStatus: hold ok installed\n")
-    monkeypatch.setattr(lists, "_DPKG_STATUS", str(status))
-    monkeypatch.setattr(lists.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(package_index, "_DPKG_STATUS", str(status))
+    monkeypatch.setattr(package_index.tempfile, "tempdir", str(tmp_path))
     real = open
 
     def full(path, mode="r", **more):
@@ -206,17 +206,17 @@ def test_no_room_for_the_copy_is_said_with_its_place(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device", path)
         return real(path, mode, **more)
 
-    monkeypatch.setattr(lists, "open", full, raising=False)
+    monkeypatch.setattr(package_index, "open", full, raising=False)
     with pytest.raises(
         HostError, match=rf"a copy of {status}, .* to {tmp_path}/.*: No space left on device; make room"
     ):
-        lists.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", Recorded(), opened=["ptool"])
+        package_index.rehearse([Work("present", ("ptool=1.1",))], [], OFFER, "apt", Recorded(), opened=["ptool"])
     assert not list(tmp_path.glob("mlops-hosts-*"))
 
 
 def test_apt_says_what_would_go():
     run = Recorded("apt-get/simulate-remove")
-    found = lists.rehearse([Work("absent", ("ptool",))], [], OFFER, "apt", run)
+    found = package_index.rehearse([Work("absent", ("ptool",))], [], OFFER, "apt", run)
     assert found.moves == {"ptool": Move("1.0", None)}
     assert run.calls[0][-1] == "ptool-"
 
@@ -237,23 +237,23 @@ def test_apt_says_what_would_go():
 def test_what_apt_would_refuse_is_known_before(records, name, pins, words, preferences, tmp_path):
     preferences.write_text(pins)
     run = Recorded(f"apt-get/simulate-{records[0]}", f"apt-get/{records[1]}")
-    found = lists.rehearse([Work("present", (name,))], [wanted(name)], OFFER, "apt", run)
+    found = package_index.rehearse([Work("present", (name,))], [desired(name)], OFFER, "apt", run)
     assert words.format(dir=tmp_path) in found.trouble
 
 
 @pytest.mark.parametrize("manager", ["dnf", "dnf5"])
 def test_of_dnf_the_version_is_said_that_it_would_take(manager):
-    found = lists.rehearse([], [wanted(version="1.*")], OFFER, manager, Recorded())
-    assert found == lists.Rehearsal({"ptool": Move(None, "1.1")})
+    found = package_index.rehearse([], [desired(version="1.*")], OFFER, manager, Recorded())
+    assert found == package_index.Rehearsal({"ptool": Move(None, "1.1")})
 
 
 def test_what_versionlock_excludes_is_not_offered(tmp_path, monkeypatch):
     lock = tmp_path / "versionlock.list"
     monkeypatch.setattr(packages, "_VERSIONLOCK_LIST", str(lock))
     lock.write_text("!demo-tool-0:1.1-2.*\n")
-    monkeypatch.setattr(lists, "_READ_AT", {"dnf": str(lock), "dnf5": str(lock)})
-    assert lists.known([wanted("demo-tool")], "dnf", Recorded("dnf/offer")).versions["demo-tool"] == ["1.0-1"]
-    assert lists.known([wanted("demo-tool")], "dnf5", Recorded("dnf5/offer")).versions["demo-tool"] == [
+    monkeypatch.setattr(package_index, "_READ_AT", {"dnf": str(lock), "dnf5": str(lock)})
+    assert package_index.known([desired("demo-tool")], "dnf", Recorded("dnf/offer")).versions["demo-tool"] == ["1.0-1"]
+    assert package_index.known([desired("demo-tool")], "dnf5", Recorded("dnf5/offer")).versions["demo-tool"] == [
         "1.1-2",
         "1.0-1",
     ]

@@ -9,7 +9,7 @@ import pathlib
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import sources
 from ansible_collections.mlops.hosts.plugins.module_utils._component.changes import PathChange
-from ansible_collections.mlops.hosts.plugins.module_utils._component.node import ABSENT, Node
+from ansible_collections.mlops.hosts.plugins.module_utils._component.fs_entry import ABSENT, Entry
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
@@ -41,7 +41,7 @@ class Apt:
 
 
 def change(path, content=OURS, after=None):
-    return PathChange(str(path), ABSENT, after or Node("file", content=content.encode()), "root", "root")
+    return PathChange(str(path), ABSENT, after or Entry("file", content=content.encode()), "root", "root")
 
 
 @pytest.mark.parametrize(

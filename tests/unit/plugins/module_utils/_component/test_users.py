@@ -11,13 +11,13 @@ import pwd
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import plan_users, undo, users
 from ansible_collections.mlops.hosts.plugins.module_utils._component.changes import Situation
+from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import Component, DesiredUser
 from ansible_collections.mlops.hosts.plugins.module_utils._component.observe import Observed
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
 from ansible_collections.mlops.hosts.plugins.module_utils._component.users import User
-from ansible_collections.mlops.hosts.plugins.module_utils._component.wanted import Component, WantedUser
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
-MODELS = WantedUser("models", "/nonexistent", "/usr/sbin/nologin", ())
+MODELS = DesiredUser("models", "/nonexistent", "/usr/sbin/nologin", ())
 THERE = User("/nonexistent", "/usr/sbin/nologin", frozenset())
 
 
@@ -57,10 +57,10 @@ def host(monkeypatch):
     return made
 
 
-def planned(wanted=(MODELS,), *, user=None, group=None, owned=None, others=()):
+def planned(desired=(MODELS,), *, user=None, group=None, owned=None, others=()):
     seen = Observed(
         manager=None,
-        nodes={},
+        children={},
         entries={},
         originals={},
         strays={},
@@ -72,7 +72,7 @@ def planned(wanted=(MODELS,), *, user=None, group=None, owned=None, others=()):
         repository_files=(),
         own_groups={} if group is None else {"models": group},
     )
-    component = Component("demo", True, users=wanted)
+    component = Component("demo", True, users=desired)
     return plan_users.plan(Situation(component, Ledger("demo", users=owned or {}), others, seen, None), pending=False)
 
 
@@ -108,7 +108,7 @@ def test_a_group_that_came_with_the_user_goes_with_it(host):
 
 
 @pytest.mark.parametrize(
-    ("given", "claim"),
+    ("given", "record"),
     [
         pytest.param({}, {"created": True, "groups": []}, id="neither"),
         pytest.param({"group": 555}, {"created": True, "groups": [], "group": 555}, id="a-group-that-was-left"),
@@ -139,8 +139,8 @@ def test_a_group_that_came_with_the_user_goes_with_it(host):
         ),
     ],
 )
-def test_what_the_ledger_remembers(given, claim):
-    assert planned(**given).claims == {"models": claim}
+def test_what_the_ledger_remembers(given, record):
+    assert planned(**given).records == {"models": record}
 
 
 def test_what_goes_knows_the_group_that_stays():
@@ -162,8 +162,8 @@ def test_a_change_that_is_taken_back_leaves_the_group(host, monkeypatch):
     host.groups["models"] = 555
     users.create(MODELS, host.run)
     entry = {"name": "models", "created": True, "groups": [], "before": None, "group": 555}
-    journal = SimpleNamespace(units_before={}, users=[entry], units_touched=False, begun=[], paths=[])
-    monkeypatch.setattr(undo, "_begun", lambda *_args: set())
+    journal = SimpleNamespace(units_before={}, users=[entry], units_touched=False, activated=[], paths=[])
+    monkeypatch.setattr(undo, "_activated", lambda *_args: set())
     monkeypatch.setattr(undo.units, "stop", lambda *_args: None)
     monkeypatch.setattr(undo.units, "set_enabled", lambda *_args, **_more: None)
     undo.undo_paths(journal, None, host.run)

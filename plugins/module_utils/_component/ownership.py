@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Who owns what: the claims in the ledgers, and how two components get along."""
+"""Who owns what: the records in the ledgers, and how two components get along."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ import typing as t
 
 from .._errors import HostError
 from . import json_keys
-from .node import Node
+from .desired import Effect
+from .fs_entry import Entry
 from .store import Ledger
-from .wanted import Effect
 
 PathKind = t.Literal["file", "repository", "link", "directory", "absent", "json"]
 
 _SHARED = ("directory", "repository")
 
 
-def path_claim(
+def path_record(
     kind: PathKind,
-    original: Node | t.Mapping[str, t.Any],
+    original: Entry | t.Mapping[str, t.Any],
     effect: Effect,
-    keys: json_keys.Claims | None = None,
+    keys: json_keys.KeyRecords | None = None,
     wrote: str | None = None,
     purged_by: str | None = None,
     *,
     early: bool = False,
 ) -> dict[str, t.Any]:
-    """A claim on a path as the ledger has it. A Node as ``original`` is packed when the ledger is written.
+    """A record on a path as the ledger has it. A Node as ``original`` is packed when the ledger is written.
 
     ``purged_by`` is the directory that tolerates no strangers, for what was one when the component came. What is
     ``early`` goes before the package manager works, as it came.
     """
-    claim: dict[str, t.Any] = {"kind": kind, "original": original}
+    record: dict[str, t.Any] = {"kind": kind, "original": original}
     if kind != "directory":
-        claim["effect"] = {"impact": effect.impact, "units": None if effect.units is None else list(effect.units)}
+        record["effect"] = {"impact": effect.impact, "units": None if effect.units is None else list(effect.units)}
     if kind == "json":
-        claim["keys"] = keys
+        record["keys"] = keys
     if wrote is not None:
-        claim["wrote"] = wrote
+        record["wrote"] = wrote
     if purged_by is not None:
-        claim["purged_by"] = purged_by
+        record["purged_by"] = purged_by
     if early:
-        claim["early"] = True
-    return claim
+        record["early"] = True
+    return record
 
 
-def effect_of(claim: t.Mapping[str, t.Any]) -> Effect:
+def effect_of(record: t.Mapping[str, t.Any]) -> Effect:
     """What the units need when this path is given back."""
-    stored = claim["effect"]
+    stored = record["effect"]
     return Effect(stored["impact"], None if stored["units"] is None else tuple(stored["units"]))
 
 
@@ -70,7 +70,7 @@ def refuse_foreign(
                 continue
             what = f"key {pointer} in {path}"
         raise HostError(
-            f"component {component!r} wants {what}, which component {other.component!r} owns; "
+            f"component {component!r} requests {what}, which component {other.component!r} owns; "
             "take it out of one of them",
             path=path,
             owner=other.component,
@@ -94,7 +94,7 @@ def inherited_package(name: str, others: t.Sequence[Ledger]) -> t.Mapping[str, t
     return next((other.packages[name] for other in others if name in other.packages), None)
 
 
-def claimed(path: str, others: t.Sequence[Ledger]) -> bool:
+def has_owner(path: str, others: t.Sequence[Ledger]) -> bool:
     return any(path in other.paths and "purged_by" not in other.paths[path] for other in others)
 
 
@@ -111,7 +111,7 @@ def refuse_unlike(
     for other in others:
         if path in other.paths and other.paths[path].get("wrote") not in (None, wrote):
             raise HostError(
-                f"component {component!r} wants another {path} than component {other.component!r}, which shares it; "
+                f"component {component!r} requests another {path} than component {other.component!r}, which shares it; "
                 "give both the same address, suites and key",
                 path=path,
                 owner=other.component,

@@ -17,15 +17,15 @@ import typing as t
 
 from .._errors import HostError
 
-NodeKind = t.Literal["absent", "file", "link", "directory", "other"]
+EntryKind = t.Literal["absent", "file", "link", "directory", "other"]
 STAGED_SUFFIX = ".mlops-new"
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
+class Entry:
     """The whole state of one path. ``content`` belongs to a file, ``target`` to a link."""
 
-    kind: NodeKind
+    kind: EntryKind
     uid: int = 0
     gid: int = 0
     mode: int = 0
@@ -33,10 +33,10 @@ class Node:
     target: str | None = None
 
 
-ABSENT = Node("absent")
+ABSENT = Entry("absent")
 
 
-def read(path: str) -> Node:
+def read(path: str) -> Entry:
     """Read a path without following a link at its end."""
     try:
         found = os.lstat(path)
@@ -44,13 +44,13 @@ def read(path: str) -> Node:
         return ABSENT
     mode = stat.S_IMODE(found.st_mode)
     if stat.S_ISLNK(found.st_mode):
-        return Node("link", found.st_uid, found.st_gid, target=os.readlink(path))
+        return Entry("link", found.st_uid, found.st_gid, target=os.readlink(path))
     if stat.S_ISDIR(found.st_mode):
-        return Node("directory", found.st_uid, found.st_gid, mode)
+        return Entry("directory", found.st_uid, found.st_gid, mode)
     if stat.S_ISREG(found.st_mode):
         with open(path, "rb") as source:
-            return Node("file", found.st_uid, found.st_gid, mode, source.read())
-    return Node("other", found.st_uid, found.st_gid, mode)
+            return Entry("file", found.st_uid, found.st_gid, mode, source.read())
+    return Entry("other", found.st_uid, found.st_gid, mode)
 
 
 def staged_path(path: str) -> str:
@@ -58,20 +58,20 @@ def staged_path(path: str) -> str:
     return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{STAGED_SUFFIX}")
 
 
-def stage(path: str, node: Node) -> str:
+def stage(path: str, entry: Entry) -> str:
     """Write a file or link next to its place and return where. Data is on disk when this returns."""
     waiting = staged_path(path)
     discard(waiting)
-    if node.kind == "link":
-        os.symlink(t.cast(str, node.target), waiting)
-        os.lchown(waiting, node.uid, node.gid)
+    if entry.kind == "link":
+        os.symlink(t.cast(str, entry.target), waiting)
+        os.lchown(waiting, entry.uid, entry.gid)
         return waiting
     try:
         handle = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(handle, "wb") as out:
-            out.write(node.content or b"")
-            os.fchown(out.fileno(), node.uid, node.gid)
-            os.fchmod(out.fileno(), node.mode)
+            out.write(entry.content or b"")
+            os.fchown(out.fileno(), entry.uid, entry.gid)
+            os.fchmod(out.fileno(), entry.mode)
             out.flush()
             os.fsync(out.fileno())
     except OSError as exc:
@@ -82,29 +82,29 @@ def stage(path: str, node: Node) -> str:
     return waiting
 
 
-def swap_in(path: str, node: Node) -> None:
-    """Make a path be ``node``; doing it again changes nothing. Files and links must be staged."""
-    if node.kind == "absent":
+def swap_in(path: str, entry: Entry) -> None:
+    """Make a path be ``entry``; doing it again changes nothing. Files and links must be staged."""
+    if entry.kind == "absent":
         discard(path)
-    elif node.kind == "directory":
-        make_directory(path, node)
+    elif entry.kind == "directory":
+        make_directory(path, entry)
     else:
         os.replace(staged_path(path), path)
     sync_directory(os.path.dirname(path))
 
 
-def put(path: str, node: Node) -> None:
+def put(path: str, entry: Entry) -> None:
     """Stage and swap in one go."""
-    if node.kind in ("file", "link"):
-        stage(path, node)
-    swap_in(path, node)
+    if entry.kind in ("file", "link"):
+        stage(path, entry)
+    swap_in(path, entry)
 
 
-def make_directory(path: str, node: Node) -> None:
+def make_directory(path: str, entry: Entry) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
-    os.chown(path, node.uid, node.gid)
-    os.chmod(path, node.mode)
+    os.chown(path, entry.uid, entry.gid)
+    os.chmod(path, entry.mode)
 
 
 def discard(path: str) -> None:

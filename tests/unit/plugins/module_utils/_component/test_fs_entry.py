@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks that are full or read-only: nothing more is left behind, and nothing is claimed that is not so."""
+"""Disks that are full or read-only: nothing more is left behind, and nothing is recorded that is not so."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import errno
 import os
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._component import node
-from ansible_collections.mlops.hosts.plugins.module_utils._component.node import Node
+from ansible_collections.mlops.hosts.plugins.module_utils._component import fs_entry
+from ansible_collections.mlops.hosts.plugins.module_utils._component.fs_entry import Entry
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Store
 
 
@@ -24,12 +24,12 @@ def refuse(number):
 def test_a_full_disk_is_not_left_fuller(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", refuse(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left on device") as caught:
-        node.stage(str(tmp_path / "a"), Node("file", os.getuid(), os.getgid(), 0o600, b"x"))
+        fs_entry.stage(str(tmp_path / "a"), Entry("file", os.getuid(), os.getgid(), 0o600, b"x"))
     assert caught.value.filename == str(tmp_path / "a")
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("call", "remove"), [("unlink", node.discard), ("rmdir", node.remove_if_empty)])
+@pytest.mark.parametrize(("call", "remove"), [("unlink", fs_entry.discard), ("rmdir", fs_entry.remove_if_empty)])
 def test_what_is_not_there_need_not_be_removed_from_a_read_only_disk(tmp_path, monkeypatch, call, remove):
     monkeypatch.setattr(os, call, refuse(errno.EROFS))
     remove(str(tmp_path / "nothing"))

@@ -30,7 +30,7 @@ class Effect:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedFile:
+class DesiredFile:
     """Exactly one of ``content`` and ``json_keys`` is not None. ``kind`` is the word that drift uses. With ``early`` it
     is in place before the package manager works."""
 
@@ -51,7 +51,7 @@ class WantedFile:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedDirectory:
+class DesiredDirectory:
     """With ``purge``, what nobody owns in it goes, and ``effect`` is what that asks of the running system."""
 
     path: str
@@ -63,14 +63,14 @@ class WantedDirectory:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedLink:
+class DesiredLink:
     path: str
     target: str
     effect: Effect
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedPackage:
+class DesiredPackage:
     name: str
     present: bool
     version: str | None
@@ -81,7 +81,7 @@ class WantedPackage:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedUser:
+class DesiredUser:
     name: str
     home: str
     shell: str
@@ -89,7 +89,7 @@ class WantedUser:
 
 
 @dataclasses.dataclass(frozen=True)
-class WantedUnit:
+class DesiredUnit:
     name: str
     state: t.Literal["started", "stopped", "unmanaged"]
     enabled: bool
@@ -114,13 +114,13 @@ class Component:
     name: str
     present: bool
     repositories: tuple[Repository, ...] = ()
-    packages: tuple[WantedPackage, ...] = ()
-    users: tuple[WantedUser, ...] = ()
-    directories: tuple[WantedDirectory, ...] = ()
-    files: tuple[WantedFile, ...] = ()
-    links: tuple[WantedLink, ...] = ()
+    packages: tuple[DesiredPackage, ...] = ()
+    users: tuple[DesiredUser, ...] = ()
+    directories: tuple[DesiredDirectory, ...] = ()
+    files: tuple[DesiredFile, ...] = ()
+    links: tuple[DesiredLink, ...] = ()
     absent_paths: tuple[str, ...] = ()
-    units: tuple[WantedUnit, ...] = ()
+    units: tuple[DesiredUnit, ...] = ()
     ready: tuple[t.Mapping[str, t.Any], ...] = ()
     settle_s: int = 5
 
@@ -168,36 +168,38 @@ def _repository(item: t.Mapping[str, t.Any]) -> Repository:
     )
 
 
-def _package(item: t.Mapping[str, t.Any]) -> WantedPackage:
+def _package(item: t.Mapping[str, t.Any]) -> DesiredPackage:
     present = item["state"] == "present"
     if not present and (item["version"] or item["hold"]):
         raise HostError(f"package {item['name']!r} is to be absent, so it cannot have a version or a hold")
     if item["hold"] and not item["own"]:
         raise HostError(f"package {item['name']!r} is not the component's own, so it cannot have a hold")
     effect = Effect(item["on_change"])
-    return WantedPackage(item["name"], present, item["version"], item["hold"], effect, item["early"], item["own"])
+    return DesiredPackage(item["name"], present, item["version"], item["hold"], effect, item["early"], item["own"])
 
 
-def _user(item: t.Mapping[str, t.Any]) -> WantedUser:
-    return WantedUser(item["name"], item["home"], item["shell"], tuple(item["groups"]))
+def _user(item: t.Mapping[str, t.Any]) -> DesiredUser:
+    return DesiredUser(item["name"], item["home"], item["shell"], tuple(item["groups"]))
 
 
-def _directory(item: t.Mapping[str, t.Any]) -> WantedDirectory:
-    return WantedDirectory(_path(item["path"]), item["owner"], item["group"], _mode(item), item["purge"], _effect(item))
+def _directory(item: t.Mapping[str, t.Any]) -> DesiredDirectory:
+    return DesiredDirectory(
+        _path(item["path"]), item["owner"], item["group"], _mode(item), item["purge"], _effect(item)
+    )
 
 
-def _unit(item: t.Mapping[str, t.Any]) -> WantedUnit:
-    return WantedUnit(item["name"], item["state"], item["enabled"], item["drop_ins"] == "keep")
+def _unit(item: t.Mapping[str, t.Any]) -> DesiredUnit:
+    return DesiredUnit(item["name"], item["state"], item["enabled"], item["drop_ins"] == "keep")
 
 
-def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
+def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:
     path = _path(item["path"])
     content, json_keys = item["content"], item["json_keys"]
     if (content is None) == (json_keys is None):
         raise HostError(f"file {path} needs exactly one of content, template, src and json_keys")
     if item["early"] and (item["apply"] or item["on_change"] != "none"):
         raise HostError(f"file {path} is early, for the package manager to read: it takes on_change: none and no apply")
-    return WantedFile(
+    return DesiredFile(
         path=path,
         content=None if content is None else content.encode("utf-8", "surrogateescape"),
         json_keys=json_keys,
@@ -214,8 +216,8 @@ def _file(item: t.Mapping[str, t.Any]) -> WantedFile:
     )
 
 
-def _link(item: t.Mapping[str, t.Any]) -> WantedLink:
-    return WantedLink(_path(item["path"]), item["target"], _effect(item))
+def _link(item: t.Mapping[str, t.Any]) -> DesiredLink:
+    return DesiredLink(_path(item["path"]), item["target"], _effect(item))
 
 
 def _ready(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -263,7 +265,7 @@ def _refuse_contradictions(component: Component) -> None:
     for kind, names in named:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise HostError(f"component {component.name!r} asks twice for {kind} {', '.join(twice)}")
+            raise HostError(f"component {component.name!r} lists {kind} {', '.join(twice)} twice")
     files = {item.path for item in component.files}
     for file in component.files:
         unknown = sorted(set(file.validate_with) - files)

@@ -20,9 +20,9 @@ import typing as t
 from .._errors import HostError
 from .._runner import Completed, Runner
 from . import packages, selection
+from .desired import DesiredPackage, Repository
 from .packages import Installed, Move, Work
 from .repositories import Manager
-from .wanted import Repository, WantedPackage
 
 # Lists of this age are read again before packages are installed.
 _FRESH_S = 3600
@@ -49,12 +49,12 @@ class Offer:
     age_s: float | None
     complaints: tuple[str, ...] = ()
 
-    def has(self, wanted: WantedPackage, manager: Manager) -> bool:
-        return any(self.fits(version, wanted, manager) for version in self.versions.get(wanted.name, ()))
+    def has(self, desired: DesiredPackage, manager: Manager) -> bool:
+        return any(self.fits(version, desired, manager) for version in self.versions.get(desired.name, ()))
 
     @staticmethod
-    def fits(version: str, wanted: WantedPackage, manager: Manager) -> bool:
-        return packages.matches(dataclasses.replace(wanted, present=True), Installed(version), manager)
+    def fits(version: str, desired: DesiredPackage, manager: Manager) -> bool:
+        return packages.matches(dataclasses.replace(desired, present=True), Installed(version), manager)
 
     @property
     def fresh(self) -> bool:
@@ -62,9 +62,9 @@ class Offer:
         return self.age_s is not None and 0 <= self.age_s < _FRESH_S
 
 
-def known(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner) -> Offer:
+def known(to_install: t.Sequence[DesiredPackage], manager: Manager, run: Runner) -> Offer:
     """What the lists on this host say, by one process. No repository is reached."""
-    names = [wanted.name for wanted in asked]
+    names = [desired.name for desired in to_install]
     if not names:
         return Offer({}, _age_s(manager))
     if manager == "apt":
@@ -89,12 +89,12 @@ def _allowed(name: str, versions: list[str], manager: Manager) -> list[str]:
     return [version for version, long in full if not any(fnmatch.fnmatchcase(long, pattern) for pattern in patterns)]
 
 
-def refreshed(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner, *, changed: bool) -> Offer:
+def refreshed(to_install: t.Sequence[DesiredPackage], manager: Manager, run: Runner, *, changed: bool) -> Offer:
     """The same, after the lists were read again where that can make a difference: ``changed`` says that repositories
     did."""
     if manager == "apt":
-        offer = known(asked, manager, run)
-        if offer.fresh and not changed and all(offer.has(wanted, manager) for wanted in asked):
+        offer = known(to_install, manager, run)
+        if offer.fresh and not changed and all(offer.has(desired, manager) for desired in to_install):
             return offer
         # It answers 0 when a repository cannot be reached, and goes on with what it had.
         said = run("apt-get", "-q", "update", timeout_s=_READ_TIMEOUT_S)
@@ -102,43 +102,43 @@ def refreshed(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner, *
     else:
         # Yes, to the key of a repository whose index is signed: it is the one that its file names.
         options = ["-y", "--refresh", "--setopt=skip_if_unavailable=False"]
-        said = _repoquery(manager, options, [wanted.name for wanted in asked], run)
+        said = _repoquery(manager, options, [desired.name for desired in to_install], run)
         complaints = re.findall(r"^(?:Error: )?(Failed to .+)$", said.stderr, re.MULTILINE)
     if said.timed_out:
         complaints.append(f"{said.argv[0]} did not end in {_READ_TIMEOUT_S} s")
     elif said.rc != 0 and not complaints:
         complaints.append(said.last_words)
-    offer = known(asked, manager, run)
+    offer = known(to_install, manager, run)
     return dataclasses.replace(offer, complaints=tuple(dict.fromkeys([*map(str.strip, complaints), *offer.complaints])))
 
 
-def bring(asked: t.Sequence[WantedPackage], manager: Manager, run: Runner) -> None:
+def ensure(to_install: t.Sequence[DesiredPackage], manager: Manager, run: Runner) -> None:
     """Read the lists again if they do not have all of it: they may be those of other repositories."""
-    if asked and judge(asked, known(asked, manager, run), manager) is not None:
-        refreshed(asked, manager, run, changed=True)
+    if to_install and diagnose(to_install, known(to_install, manager, run), manager) is not None:
+        refreshed(to_install, manager, run, changed=True)
 
 
-def judge(asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager) -> str | None:
+def diagnose(to_install: t.Sequence[DesiredPackage], offer: Offer, manager: Manager) -> str | None:
     """Why the packages cannot be installed, in one sentence, or None."""
-    for wanted in asked:
-        if not offer.has(wanted, manager):
-            have = offer.versions.get(wanted.name, ())
+    for desired in to_install:
+        if not offer.has(desired, manager):
+            have = offer.versions.get(desired.name, ())
             if not have:
-                return f"package {wanted.name} is wanted, and no repository has it ({_when(offer)})"
+                return f"package {desired.name} is desired, and no repository has it ({_when(offer)})"
             return (
-                f"package {wanted.name} is wanted at {wanted.version}, but the repositories have {_words(have)} "
+                f"package {desired.name} is desired at {desired.version}, but the repositories have {_words(have)} "
                 f"({_when(offer)}); correct the version, or bring it back into the repository"
             )
     return None
 
 
-def explained(asked: t.Sequence[WantedPackage], offer: Offer, manager: Manager, run: Runner) -> str | None:
+def explained(to_install: t.Sequence[DesiredPackage], offer: Offer, manager: Manager, run: Runner) -> str | None:
     """The same, with what there is instead and what on this host hides it."""
-    trouble = judge(asked, offer, manager)
+    trouble = diagnose(to_install, offer, manager)
     if trouble is None:
         return None
-    first = next(wanted for wanted in asked if not offer.has(wanted, manager))
-    return trouble + selection.hint(first, manager) + instead(asked, offer, manager, run)
+    first = next(desired for desired in to_install if not offer.has(desired, manager))
+    return trouble + selection.hint(first, manager) + instead(to_install, offer, manager, run)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,19 +149,19 @@ class Rehearsal:
     trouble: str | None = None
 
 
-def chosen(asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager) -> dict[str, Move]:
+def chosen(to_install: t.Iterable[DesiredPackage], offer: Offer, manager: Manager) -> dict[str, Move]:
     """The versions that the package manager would take of what is offered."""
     moves = {}
-    for wanted in asked:
-        fitting = [version for version in offer.versions.get(wanted.name, ()) if offer.fits(version, wanted, manager)]
+    for desired in to_install:
+        fitting = [version for version in offer.versions.get(desired.name, ()) if offer.fits(version, desired, manager)]
         if fitting:
-            moves[wanted.name] = Move(None, fitting[0])
+            moves[desired.name] = Move(None, fitting[0])
     return moves
 
 
 def rehearse(
     work: t.Sequence[Work],
-    asked: t.Sequence[WantedPackage],
+    to_install: t.Sequence[DesiredPackage],
     offer: Offer,
     manager: Manager,
     run: Runner,
@@ -172,17 +172,17 @@ def rehearse(
 
     ``opened``: packages whose holds the change opens first.
     """
-    moves = chosen(asked, offer, manager)
+    moves = chosen(to_install, offer, manager)
     if manager != "apt":
         return Rehearsal(moves)
-    spelt = spelled(work, asked, offer, manager)
+    spelt = spelled(work, to_install, offer, manager)
     names = [name if part.state == "present" else f"{name}-" for part in spelt for name in part.names]
     with _without_holds(opened) as options:
         argv = ("apt-get", "-q", "-y", "--simulate", *options, "--no-install-recommends", "--allow-downgrades")
         said = run(*argv, "install", *names, timeout_s=_READ_TIMEOUT_S)
     if said.rc != 0:
         words = reason(f"{said.stdout}\n{said.stderr}")
-        changed = ", ".join(wanted.name for wanted in asked) or ", ".join(name.rstrip("-") for name in names)
+        changed = ", ".join(desired.name for desired in to_install) or ", ".join(name.rstrip("-") for name in names)
         return Rehearsal(moves, f"{changed} could not be changed: {words}{selection.behind(words, run)}")
     for line in said.stdout.splitlines():
         found = re.match(r"Inst (\S+) (?:\[(\S+)\] )?\((\S+) ", line)
@@ -232,16 +232,16 @@ def _package(stanza: str) -> str:
 
 
 def spelled(
-    work: t.Iterable[Work], asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager
+    work: t.Iterable[Work], to_install: t.Iterable[DesiredPackage], offer: Offer, manager: Manager
 ) -> tuple[Work, ...]:
     """The same work as apt takes it, which finds no version without its epoch."""
     names = {}
-    for wanted in asked if manager == "apt" else ():
-        found = next((have for have in offer.versions.get(wanted.name, ()) if offer.fits(have, wanted, manager)), "")
+    for desired in to_install if manager == "apt" else ():
+        found = next((have for have in offer.versions.get(desired.name, ()) if offer.fits(have, desired, manager)), "")
         epoch, colon, _rest = found.partition(":")
-        if wanted.version and colon and not fnmatch.fnmatchcase(found, wanted.version):
-            with_epoch = dataclasses.replace(wanted, version=f"{epoch}:{wanted.version}")
-            names[packages.install_name(wanted, manager)] = packages.install_name(with_epoch, manager)
+        if desired.version and colon and not fnmatch.fnmatchcase(found, desired.version):
+            with_epoch = dataclasses.replace(desired, version=f"{epoch}:{desired.version}")
+            names[packages.install_name(desired, manager)] = packages.install_name(with_epoch, manager)
     return tuple(dataclasses.replace(part, names=tuple(names.get(name, name) for name in part.names)) for part in work)
 
 
@@ -255,10 +255,10 @@ def require_new(repositories: t.Iterable[Repository], offer: Offer) -> None:
             raise HostError(f"repository {repository.name!r} cannot be used: {'; '.join(told)}")
 
 
-def instead(asked: t.Iterable[WantedPackage], offer: Offer, manager: Manager, run: Runner) -> str:
+def instead(to_install: t.Iterable[DesiredPackage], offer: Offer, manager: Manager, run: Runner) -> str:
     """What there is in place of packages that no repository has: other names, where theirs hold a version, or versions
     that an enabled module stream hides."""
-    missing = [wanted.name for wanted in asked if not offer.versions.get(wanted.name)]
+    missing = [desired.name for desired in to_install if not offer.versions.get(desired.name)]
     if manager != "apt" and missing:
         shown = _repoquery(manager, ["-C", "--setopt=*.module_hotfixes=true"], missing[:1], run).stdout
         versions = sorted({line.partition(" ")[2] for line in shown.splitlines() if line.strip()}, reverse=True)

@@ -12,14 +12,14 @@ import typing as t
 from .._runner import Runner
 from . import diff, observe
 from .changes import Situation
+from .desired import Component
 from .journal import Journal
 from .packages import Move
 from .plan import Plan, make
 from .store import Ledger, Store
-from .wanted import Component
 
 
-def look(component: Component, store: Store, run: Runner, journal: Journal | None = None) -> Plan:
+def compare(component: Component, store: Store, run: Runner, journal: Journal | None = None) -> Plan:
     """Read the host, and plan."""
     ledgers = store.read_ledgers()
     owned = ledgers.pop(component.name, Ledger(component.name))
@@ -42,7 +42,7 @@ def returned(
     return {
         "changed": not planned.empty,
         "component": planned.ledger.component,
-        "drift": [dataclasses.asdict(item) for item in planned.drift],
+        "drift": [item.as_row() for item in planned.drift],
         "diff": diff.entries(planned, moves or {}),
         "stopped": list(planned.units.stop),
         "started": list(planned.units.start),
