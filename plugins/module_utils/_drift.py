@@ -21,4 +21,4 @@ class Drift:
     have: t.Any
 
     def as_row(self) -> dict[str, t.Any]:
-        return dataclasses.asdict(self)
+        return {name: getattr(self, name) for name in ("kind", "item", "attribute", "want", "have")}

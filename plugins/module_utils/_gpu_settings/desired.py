@@ -36,6 +36,7 @@ CORE = (
     "_driver/files.py",
     "_driver/types.py",
     "_driver/device_holders.py",
+    "_drift.py",
     "_errors.py",
     "_privileges.py",
     "_gpu/__init__.py",

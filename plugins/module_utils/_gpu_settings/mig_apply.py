@@ -14,7 +14,7 @@ from .._gpu.types import Gpu
 from . import locked_clocks, mig_plan, services
 from .mig_plan import Change
 from .mig_tables import Instance, Profile, instances, profiles
-from .result import Blocker, Drift, Options, Pending, Result, View, blocker, ends_with, in_the_way, nothing
+from .result import Blocker, GpuDrift, Options, Pending, Result, View, blocker, ends_with, in_the_way, nothing
 from .select import Entry, named, resolve
 from .smi import Smi, said
 
@@ -327,10 +327,10 @@ class _Run:
             elif state.gpu.mig_pending not in (None, state.gpu.mig_mode):
                 yield from (blocker(state.gpu, process) for process in state.gpu.processes)
 
-    def _drift(self) -> t.Iterator[Drift]:
+    def _drift(self) -> t.Iterator[GpuDrift]:
         for uuid, state in self.states.items():
             if not mig_plan.is_right(state.instances, self.desired[uuid]) or state.is_on != bool(self.desired[uuid]):
-                yield Drift(state.gpu, "mig", list(self.desired[uuid]), mig_plan.layout(state.instances))
+                yield GpuDrift.of(state.gpu, "mig", list(self.desired[uuid]), mig_plan.layout(state.instances))
 
 
 def _change(state: State, desired: t.Sequence[str]) -> Change:

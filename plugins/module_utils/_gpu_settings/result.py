@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from .._drift import Drift
 from .._errors import HostError
 from .._gpu.types import Gpu, Process
 from .select import named
@@ -48,26 +49,18 @@ class Blocker:
 
 
 @dataclasses.dataclass(frozen=True)
-class Drift:
-    """One difference between what is desired and the host, in the shape that audits read."""
+class GpuDrift(Drift):
+    """``gpu`` as messages call it."""
 
-    gpu: Gpu
-    attribute: str
-    want: t.Any
-    have: t.Any
+    gpu: str
+
+    @classmethod
+    def of(cls, gpu: Gpu, attribute: str, want: t.Any, have: t.Any) -> GpuDrift:
+        return cls("gpu", str(gpu.uuid), attribute, want, have, named(gpu))
 
     @property
     def sentence(self) -> str:
-        return f"{named(self.gpu)}: {self.attribute} is {_text(self.have)}, and should be {_text(self.want)}."
-
-    def as_row(self) -> dict[str, t.Any]:
-        return {
-            "kind": "gpu",
-            "item": str(self.gpu.uuid),
-            "attribute": self.attribute,
-            "want": self.want,
-            "have": self.have,
-        }
+        return f"{self.gpu}: {self.attribute} is {_text(self.have)}, and should be {_text(self.want)}."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +73,7 @@ class Result:
     commands: tuple[tuple[str, ...], ...] = ()
     pending: tuple[Pending, ...] = ()
     blockers: tuple[Blocker, ...] = ()
-    drift: tuple[Drift, ...] = ()
+    drift: tuple[GpuDrift, ...] = ()
     services: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     disruptive: bool = False

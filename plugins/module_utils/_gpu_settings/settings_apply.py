@@ -11,7 +11,7 @@ import typing as t
 from .._errors import HostError
 from .._gpu.types import Gpu
 from . import locked_clocks, services, settings
-from .result import Drift, Options, Pending, Result, View, blocker, ends_with, nothing
+from .result import GpuDrift, Options, Pending, Result, View, blocker, ends_with, nothing
 from .select import Entry, named, resolve
 from .settings import Step
 from .smi import Smi
@@ -179,12 +179,12 @@ class _Run:
         gpus = [self.gpus[one.gpu] for one in pending if one.ends_with == "reset"]
         return [gpu for gpu in gpus if not gpu.mig_devices]
 
-    def _drift(self) -> t.Iterator[Drift]:
+    def _drift(self) -> t.Iterator[GpuDrift]:
         for view in self.before:
             gpu, desired = self.first[view["uuid"]], self.desired[view["uuid"]]
             for setting in settings.ORDER:
                 if setting in desired and not settings.is_right(view[setting], desired[setting]):
-                    yield Drift(gpu, setting, desired[setting], view[setting])
+                    yield GpuDrift.of(gpu, setting, desired[setting], view[setting])
 
 
 def _reset_argv(gpu: Gpu) -> tuple[str, ...]:

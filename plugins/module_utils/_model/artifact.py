@@ -68,7 +68,7 @@ class Result:
     @property
     def result(self) -> dict[str, t.Any]:
         """The return values of the module: the same keys whatever happened."""
-        drift = [dict(row) for row in self.plan.drift]
+        drift = [row.as_row() for row in self.plan.drift]
         return {
             "changed": self.changed,
             "artifacts": list(self.artifacts),

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import os
 import typing as t
 
+from .._drift import Drift
 from .._errors import HostError
 from .desired import DesiredArtifact
 from .sources import DesiredFile, Sources
@@ -78,7 +80,7 @@ class Plan:
     collect: tuple[str, ...] = ()
     dismantle: bool = False
     actions: tuple[Action, ...] = ()
-    drift: tuple[t.Mapping[str, t.Any], ...] = ()
+    drift: tuple[Drift, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -296,11 +298,10 @@ def _actions(made: Plan, contents: Contents) -> tuple[Action, ...]:
     return tuple(found)
 
 
-def _drift(made: Plan, observed: Observed) -> tuple[t.Mapping[str, t.Any], ...]:
+def _drift(made: Plan, observed: Observed) -> tuple[Drift, ...]:
     contents = observed.contents
 
-    def row(item: str, attribute: str, want: t.Any, have: t.Any) -> dict[str, t.Any]:
-        return {"kind": "artifact", "item": item, "attribute": attribute, "want": want, "have": have}
+    row = functools.partial(Drift, "artifact")
 
     found = []
     for item in observed.items:
