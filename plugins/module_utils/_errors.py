@@ -13,7 +13,7 @@ if t.TYPE_CHECKING:
 
 
 class HostError(Exception):
-    """Something on the host stands against the request.
+    """Something on the host conflicts with what is desired.
 
     The message says what was wanted, what was found and what to do. ``details`` are JSON-native
     and become return values of the module.

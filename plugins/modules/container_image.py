@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_image
-short_description: Have container images on a host before they are needed
+short_description: Pull container images before they are needed
 description:
-  - Pulls images that are named by digest and are not there yet. Images that are there cost no word with a registry.
-  - When a registry does not give one, the message says what stands against it, such as an authority that the host does
+  - Pulls images that are named by digest and are not there yet. The registry is not asked for images that are there.
+  - When a registry does not give one, the message says why, such as an authority that the host does
     not know.
 version_added: 0.1.0
 author:
@@ -40,13 +40,13 @@ extends_documentation_fragment:
   - mlops.hosts._attributes
   - mlops.hosts._container_engine
 notes:
-  - Logins and certificates are the engine's own. The role P(mlops.hosts.container_runtime#role) lays them down.
+  - Logins and certificates are the engine's own. The role P(mlops.hosts.container_runtime#role) writes them.
 seealso:
   - module: mlops.hosts.component
 """
 
 EXAMPLES = r"""
-- name: Have the image there before the change
+- name: Pull the image before the change
   mlops.hosts.container_image:
     images:
       - registry.example.org/vllm@sha256:0ffdcbd0c2ad9e2ea1bf4a4bb1bd2a7b8a1f4f8e6b1f7c9e6a3a5f0e4c2d1b90

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: container_runtime_info
-short_description: Look at a container engine before it is changed
+short_description: Read the state of a container engine
 description:
   - Tells how many containers run, whether they would outlive a restart of the engine, and which options its unit gives
     to the engine, which must not be in its configuration file as well.
@@ -40,12 +40,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Do containers outlive a restart of Docker
+- name: Read whether containers outlive a restart of Docker
   mlops.hosts.container_runtime_info:
   become: true
   register: engine
 
-- name: Look at the disk for images
+- name: Check that the disk for images is mounted
   mlops.hosts.container_runtime_info:
     provider: podman
     mounts: [/srv/containers]

@@ -46,7 +46,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the driver
+- name: Read the state of the driver
   mlops.hosts.driver_info:
   become: true
   register: driver_info

@@ -33,7 +33,7 @@ notes:
 """
 
 EXAMPLES = r"""
-- name: Look at the GPUs
+- name: Read the GPUs
   mlops.hosts.gpu_info:
   register: gpu_info
 

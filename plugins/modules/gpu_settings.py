@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gpu_settings
-short_description: Bring NVIDIA GPUs to the settings that are desired, and believe the device only
+short_description: Apply settings to NVIDIA GPUs, and read each back
 description:
-  - Sets persistence mode, power limit, compute mode, ECC and locked clocks of GPUs that are named by what does not
-    change.
+  - Sets persistence mode, power limit, compute mode, ECC and locked clocks of GPUs that are selected by what does
+    not change.
   - What the device cannot have, such as a power limit out of its bounds, is refused for all GPUs before anything
     changes.
-  - Each change is read back. C(nvidia-smi) answers 0 when a device does not support a setting, prints a warning and
-    changes nothing. That is an error here, and quotes it.
+  - Each change is read back. C(nvidia-smi) exits with status 0 when a device does not support a setting, prints a
+    warning and changes nothing. That is an error here, and quotes it.
   - No driver keeps these settings over a reboot, except ECC. The role P(mlops.hosts.gpu_settings#role) replays them.
 version_added: 0.1.0
 author:
@@ -28,7 +28,7 @@ options:
       persistence:
         description:
           - Whether the driver keeps the GPU initialised while nobody uses it.
-          - Without it, the GPU forgets power limit and clocks when its last user goes. So they need it.
+          - Without it, the GPU loses power limit and clocks when its last user goes. So they need it.
         type: bool
       power_limit_w:
         description: Power limit in watts, within the bounds that the device tells.

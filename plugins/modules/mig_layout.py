@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: mig_layout
-short_description: Give NVIDIA GPUs the MIG geometry that is desired, and destroy only what differs
+short_description: Apply a MIG geometry to NVIDIA GPUs, and destroy only what differs
 description:
   - Partitions GPUs by the names of profiles, which are looked up on the device itself. Their numbers and sizes
     differ by model.
@@ -14,7 +14,7 @@ description:
     that are still desired stay, with the programs on them; as few as can be are destroyed to make room.
   - A profile that the device does not have, or a geometry that does not fit on it, is refused before anything
     changes, and says what there is and what fits. Drivers that list profiles only with MIG mode on are asked after
-    it was switched on, and it is switched off again if the desired cannot be met.
+    it was switched on, and it is switched off again if the geometry is not possible.
   - Processes on what has to go are named by pid and program, and nothing changes.
   - Instances do not survive a reboot or a reset. The role P(mlops.hosts.gpu_settings#role) replays them.
 version_added: 0.1.0

@@ -309,7 +309,7 @@ actions:
     action:
       description:
         - V(clean) removes what a killed run left. V(fetch) brings a content. V(link) gives a content its name in
-          C(blobs) back. V(mend) links a file of a version anew. V(record) notes that a touched file was found right.
+          C(blobs) back. V(repair) links a file of a version anew. V(record) notes that a touched file was found right.
           V(publish) makes a version. V(switch) moves C(current). V(own) sets owner, group and mode. V(remove) takes
           versions away. V(drop) removes a part of a download. V(collect) removes a content that nothing uses.
           V(dismantle) removes the empty folders.

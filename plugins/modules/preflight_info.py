@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_info
-short_description: Look at paths and TCP ports of a host before it is changed
+short_description: Read the state of paths and TCP ports
 description:
   - Tells whether paths exist, with owner and mode, and which process and unit listens on which TCP port.
   - Roles ask it once, for everything that they need to know, before the first change.
@@ -15,7 +15,7 @@ author:
   - The mlops.hosts founders (@mlops-hosts)
 options:
   paths:
-    description: Paths to look at. Links are followed. The content of files is not read.
+    description: Paths to inspect. Links are followed. The content of files is not read.
     type: list
     elements: path
     default: []
@@ -43,7 +43,7 @@ EXAMPLES = r"""
   become: true
   register: preflight
 
-- name: Look at a model and a key
+- name: Read the modes of a model and a key
   mlops.hosts.preflight_info:
     paths:
       - /var/lib/mlops-models/chat.gguf
@@ -131,7 +131,7 @@ def main() -> None:
     except PermissionError as exc:
         module.fail_json(msg=str(denied(str(exc.filename))))
     except OSError as exc:
-        module.fail_json(msg=f"the host could not be looked at: {exc}")
+        module.fail_json(msg=f"the host could not be read: {exc}")
     module.exit_json(changed=False, paths=paths, listeners=found)
 
 

@@ -61,7 +61,9 @@ def configuration(
     else:
         return found
     if dump.rc != 0:
-        found["problem"] = f"containerd cannot use the files of the role beside those of others: {dump.last_words}"
+        found["problem"] = (
+            f"containerd cannot use the files of the role together with those of others: {dump.last_words}"
+        )
     else:
         found["effective"] = dump.stdout
     return found

@@ -82,7 +82,7 @@ def _names(text: str) -> t.Iterator[tuple[str, str]]:
 
 
 def arguments(command: t.Sequence[Word], environment: t.Mapping[str, Word]) -> list[Word]:
-    """What dockerd is given, be it begun by the unit, by a program such as env, or by a shell."""
+    """What dockerd is given, be it started by the unit, by a program such as env, or by a shell."""
     words = _unit_file.expanded(command, environment)
     script = _script(command)
     if script:

@@ -57,7 +57,7 @@ def read(root: str, vendor: Vendor, chosen: str) -> Known:
         for name in files.names(root, _TREE)
         if _NAMES[vendor].match(name)
         for version in files.names(root, _TREE, name)
-        # Beside the versions lie links to what is installed, and modules that were there before.
+        # Next to the versions are links to what is installed, and modules that were there before.
         if os.path.lexists(os.path.join(root, _TREE, name, version, "source"))
     ]
     if not found:

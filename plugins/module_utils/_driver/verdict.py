@@ -12,7 +12,7 @@ import typing as t
 from . import generations, packages, versions
 from .types import Desired, Kernel, Module, State, Vendor, Verdict, Word
 
-# The most urgent first: a package that is half installed is mended before anything is built, and what is not built is
+# The most urgent first: a package that is half installed is repaired before anything is built, and what is not built is
 # not booted.
 _ORDER: tuple[Word, ...] = ("broken", "absent", "rebuild", "reboot", "reload", "ok")
 _NAMES: dict[Vendor | None, str] = {"nvidia": "NVIDIA", "amd": "AMD", None: "GPU"}
@@ -142,7 +142,7 @@ def _failed_builds(state: State) -> t.Iterator[Finding]:
                 "broken" if kernel.running or kernel.next_boot or stuck else "rebuild",
                 f"DKMS could not build driver {kernel.dkms.version} for kernel {_told(kernel)}: "
                 f"{kernel.dkms.last_words}.",
-                "Mend what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, "
+                "Fix what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, "
                 "or remove the kernel; then run "
                 + ("dpkg --configure -a." if stuck else f"dkms autoinstall -k {kernel.release}."),
             )

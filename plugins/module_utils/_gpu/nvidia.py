@@ -128,7 +128,7 @@ def _parse(asked: Completed) -> nvidia_xml.Log:
     if asked.rc in _ERRORS and not asked.timed_out:
         what = f"{_FAILED}: {_ERRORS[asked.rc]}"
     must(asked, what)
-    raise CommandError(f"{what}: nvidia-smi answered 0, but printed: {asked.last_words}", asked)
+    raise CommandError(f"{what}: nvidia-smi exited with status 0, but printed: {asked.last_words}", asked)
 
 
 def _with_notes(gpu: Gpu, notes: t.Mapping[str, str]) -> Gpu:

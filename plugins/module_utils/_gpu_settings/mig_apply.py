@@ -231,7 +231,7 @@ class _Run:
         waits = now.gpu.mig_mode != now.gpu.mig_pending
         if not waits and not mig_plan.is_right(now.instances, one.desired):
             raise HostError(
-                f"nvidia-smi took every command for {named(gpu)} and answered 0, and the geometry is another"
+                f"nvidia-smi took every command for {named(gpu)} and exited with status 0, and the geometry is another"
             )
 
     def _resolve(self, one: Plan) -> Change:
@@ -258,7 +258,7 @@ class _Run:
         if now.mig_mode == mode and now.mig_pending in (None, mode):
             return True
         if now.mig_pending != mode:
-            raise HostError(f"{what}: nvidia-smi answered 0, and said: {said(done)}")
+            raise HostError(f"{what}: nvidia-smi exited with status 0, and said: {said(done)}")
         if "not supported" in (done.stdout + done.stderr).lower():
             self.warned_reboot.add(str(gpu.uuid))
         return self._reset(now)

@@ -122,8 +122,8 @@ class _Run:
             if not settings.is_right(have, step.want):
                 self._fail(
                     uuid,
-                    f"{named(step.gpu)}: nvidia-smi took {step.setting} {step.want} and answered 0, and the device "
-                    f"still has {have}.",
+                    f"{named(step.gpu)}: nvidia-smi took {step.setting} {step.want} and exited with status 0, and the "
+                    f"device still has {have}.",
                 )
 
     def _reset(self) -> None:

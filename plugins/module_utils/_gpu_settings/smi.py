@@ -72,7 +72,7 @@ class Smi:
         if done.rc != 0:
             raise CommandError(f"{what}: nvidia-smi answered {done.rc}: {said(done)}{self._holders(done)}", done)
         if not may_warn and _WARNED.search(done.stdout + "\n" + done.stderr):
-            raise CommandError(f"{what}: nvidia-smi answered 0, and said: {said(done)}", done)
+            raise CommandError(f"{what}: nvidia-smi exited with status 0, and said: {said(done)}", done)
         return done
 
     def holders(self) -> str:

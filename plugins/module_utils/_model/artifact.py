@@ -209,8 +209,8 @@ def _apply(
     fetched = transfer.all(decided.fetch)
     for record, kept in decided.link_blobs:
         store.relink_blob(record, kept)
-    for record, relink, seen in decided.mend:
-        store.mend(record, relink, seen)
+    for record, relink, seen in decided.repair:
+        store.repair(record, relink, seen)
     for item in decided.publish:
         store.publish(_record(item, fetched, store, environment))
     for item in decided.switch:

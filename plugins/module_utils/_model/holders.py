@@ -46,9 +46,9 @@ def holders(directories: t.Sequence[str], proc: str = "/proc") -> dict[str, tupl
         opened = [*_mapped(folder), *_opened(folder)]
         named = _named(folder) if unit else []
         for directory in directories:
-            beside = f"{os.path.dirname(os.path.realpath(directory))}/"
+            versions = f"{os.path.dirname(os.path.realpath(directory))}/"
             if any(
-                path.startswith(below[directory]) or (inode in inodes[directory] and not path.startswith(beside))
+                path.startswith(below[directory]) or (inode in inodes[directory] and not path.startswith(versions))
                 for path, inode in opened
             ) or any(start in word for word in named for start in below[directory]):
                 found.setdefault(directory, []).append(Holder(pid, _text(folder, "comm").strip() or "?", unit))

@@ -71,7 +71,7 @@ class Plan:
     clean: tuple[str, ...] = ()
     fetch: tuple[tuple[str, DesiredFile], ...] = ()
     link_blobs: tuple[tuple[Record, Kept], ...] = ()
-    mend: tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...] = ()  # record, files to link, files to record
+    repair: tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...] = ()  # record, files to link, files to record
     publish: tuple[Item, ...] = ()
     switch: tuple[Item, ...] = ()
     own: tuple[str, ...] = ()
@@ -191,7 +191,7 @@ def plan(
         for desired in item.fetch:
             fetch.setdefault(desired.key, (item.name, desired))
     link_blobs = {one.sha256: (item.record, one) for item in items if item.record for one in item.unnamed}
-    mend = _mend(contents, items)
+    repair = _repair(contents, items)
     publish = tuple(item for item in items if item.record is None)
     switch = tuple(item for item in items if contents.current.get(item.name) != item.version)
     remove: list[tuple[str, str | None]] = [(name, None) for name in observed.absent if name in contents.versions]
@@ -210,7 +210,7 @@ def plan(
         clean=contents.leftovers,
         fetch=tuple(fetch.values()),
         link_blobs=tuple(link_blobs.values()),
-        mend=mend,
+        repair=repair,
         publish=publish,
         switch=switch,
         own=observed.misowned,
@@ -234,7 +234,7 @@ def plan_purge(observed: Observed, store: Store) -> Plan:
     return dataclasses.replace(made, actions=_actions(made, contents), drift=_drift(made, observed))
 
 
-def _mend(contents: Contents, items: tuple[Item, ...]) -> tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...]:
+def _repair(contents: Contents, items: tuple[Item, ...]) -> tuple[tuple[Record, tuple[str, ...], tuple[str, ...]], ...]:
     """What to link anew. A damaged content is damaged in every version that shares it."""
     found: dict[tuple[str, str], tuple[Record, tuple[str, ...], tuple[str, ...]]] = {}
     damaged: set[tuple[str, int]] = set()
@@ -284,8 +284,8 @@ def _actions(made: Plan, contents: Contents) -> tuple[Action, ...]:
         Action("fetch", name, f"{desired.path} from {desired.shown}", desired.size) for name, desired in made.fetch
     ]
     found += [Action("link", record.name, f"blob of {one.path}", one.size) for record, one in made.link_blobs]
-    for record, relink, seen in made.mend:
-        found += [Action("mend", record.name, f"{record.version}/{path}") for path in relink]
+    for record, relink, seen in made.repair:
+        found += [Action("repair", record.name, f"{record.version}/{path}") for path in relink]
         found += [Action("record", record.name, f"{record.version}/{path}") for path in seen]
     found += [Action("publish", item.name, item.version) for item in made.publish]
     found += [Action("switch", item.name, f"current -> {item.version}") for item in made.switch]

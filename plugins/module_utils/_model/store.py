@@ -249,7 +249,7 @@ class Store:
         _sync(os.path.dirname(target))
         _remove_tree(old)
 
-    def mend(self, record: Record, relink: t.Collection[str] = (), seen: t.Collection[str] = ()) -> None:
+    def repair(self, record: Record, relink: t.Collection[str] = (), seen: t.Collection[str] = ()) -> None:
         """Link files to their blobs anew, and record how these and the ``seen`` ones, which are right, look now."""
         top = self.version_path(record.name, record.version)
         for kept in record.files:

@@ -18,7 +18,7 @@ _FOREIGN = {"x86_64": r"/(sbsa|aarch64|arm64)(/|$)", "aarch64": r"/(x86_64|amd64
 @dataclasses.dataclass(frozen=True)
 class Repository:
     """``role`` is whose variables say it, ``url`` without the directory of the distribution, ``key_name`` that of the
-    key's file beside the packages."""
+    key's file next to the packages."""
 
     role: str
     url: str
@@ -58,7 +58,7 @@ class Repository:
             if not given:
                 yield (
                     f"{self.role}_repository_{name} is not set, and the repository {self.uri} is to be trusted by it; "
-                    f"its key lies there as {self.key_name}: look at it, and keep it with the inventory."
+                    f"its key is there as {self.key_name}: check it, and keep it with the inventory."
                 )
 
     def data(self, name: str, *, flat: bool) -> dict[str, t.Any]:

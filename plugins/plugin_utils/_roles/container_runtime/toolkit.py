@@ -38,7 +38,7 @@ def vendor_key(desired: t.Mapping[str, t.Any], prefix: str, known: t.Mapping[str
         missing = "key" if not key else "fingerprint"
         raise Refused(
             f"container_runtime_{prefix}{missing} is not set, and the repository {uri} is to be trusted by it; its key "
-            f"lies at {known['key_url']}: look at it, and keep it with the inventory."
+            f"is at {known['key_url']}: check it, and keep it with the inventory."
         )
     return {"key": key, "fingerprint": fingerprint}
 

@@ -30,7 +30,7 @@ _WITH_DRIVER = ("cuda", "runtime", "demo-suite", "drivers", "driver", "driver-de
 _CUDNN = re.compile(r"(\d+)\.\d+\.\d+[\w.+~-]*")
 _NCCL = re.compile(r"\d+\.\d+\.\d+-\d+\+cuda(\d+)\.\d+")
 _PROFILE_TEXT = """\
-# Laid down by mlops.hosts: the programs of the CUDA toolkit that /usr/local/cuda points to.
+# Managed by mlops.hosts: the programs of the CUDA toolkit that /usr/local/cuda points to.
 case ":$PATH:" in
 *:/usr/local/cuda/bin:*) ;;
 *) PATH="/usr/local/cuda/bin:$PATH" ;;
@@ -170,7 +170,7 @@ class _Desired:
             stanzas = [
                 f"Package: {globs}\nPin: version {version}\nPin-Priority: 1001\n" for globs, version, _n in pinned
             ]
-            text = "# Laid down by mlops.hosts: versions that cuda_toolkit pins.\n" + "\n".join(stanzas)
+            text = "# Managed by mlops.hosts: versions that cuda_toolkit pins.\n" + "\n".join(stanzas)
             files.append({"path": PREFERENCES, "content": text, "early": True, "on_change": "none"})
         if self.options.get("profile") and self.versions:
             files.append({"path": PROFILE, "content": _PROFILE_TEXT, "on_change": "none"})

@@ -38,15 +38,13 @@ def problems(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], se
     if "amd" not in release:
         found.append(f"AMD has no packages for {platform['name']} {platform['release']}.")
     if not _DRIVER.fullmatch(str(desired["version"])):
-        found.append(
-            f"gpu_driver_version must be a version of amdgpu such as 31.50, and is {desired['version'] or 'not set'!r}."
-        )
+        found.append(f"gpu_driver_version must be a version of amdgpu such as 31.50, not {desired['version']!r}.")
     elif platform["manager"] != "apt" and _order(desired["version"]) < _EL_SINCE:
         found.append(f"gpu_driver_version {desired['version']} is too old for {platform['name']}: 30.10 is the first.")
     if not desired["repository_key"] or not desired["repository_fingerprint"]:
         found.append(
             "gpu_driver_repository_key and gpu_driver_repository_fingerprint are not set, and AMD's repositories are "
-            f"to be trusted by them; the key lies at {_HOSTS['rocm']}/rocm/rocm.gpg.key: look at it, and keep it with "
+            f"to be trusted by them; the key is at {_HOSTS['rocm']}/rocm/rocm.gpg.key: check it, and keep it with "
             "the inventory."
         )
     if bool(desired["rocm_repository_key"]) != bool(desired["rocm_repository_fingerprint"]):
@@ -55,7 +53,9 @@ def problems(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any], se
     if odd:
         found.append(f"gpu_driver_rocm_architectures has {', '.join(odd)}, which is no GPU target such as gfx942.")
     if desired["rocm_version"] and not _DRIVER.fullmatch(str(desired["rocm_version"])):
-        found.append(f"gpu_driver_rocm_version must be such as 10.1 or 7.2.4, and is {desired['rocm_version']!r}.")
+        found.append(
+            f"gpu_driver_rocm_version must be a version such as 10.1 or 7.2.4, not {desired['rocm_version']!r}."
+        )
     if desired["rocm_architectures"] and desired["rocm_version"] and _order(desired["rocm_version"]) < _BY_GPU_SINCE:
         found.append(
             f"ROCm {desired['rocm_version']} has one package for all GPUs; leave gpu_driver_rocm_architectures empty."

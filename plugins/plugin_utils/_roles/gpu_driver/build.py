@@ -97,9 +97,9 @@ def _has_one(options: Data, driver: Data) -> bool:
 def _rest(options: Data, found: Data, driver: Data, changed: bool, dry_run: bool) -> dict[str, t.Any] | None:
     """None for a host where the driver that is desired is the one that runs."""
     users = options["users"] if driver["vendor"] == "amd" else []
-    beside = leftovers(found, driver, options["source"])
+    conflicting = leftovers(found, driver, options["source"])
     waits = not dry_run and (driver["verdict"] != "ok" or driver["disruption"] or options["verify"] == "always")
-    if not (changed or waits or users or beside or found["unsigned"] or driver["mismatches"]):
+    if not (changed or waits or users or conflicting or found["unsigned"] or driver["mismatches"]):
         return None
     # The component travels back with its units only: the key of a repository is no news.
     desired = {**found, "component": {"units": found["component"]["units"]}}
@@ -138,7 +138,7 @@ def resources(
 
 
 def leftovers(desired: t.Mapping[str, t.Any], seen: t.Mapping[str, t.Any], source: str) -> list[str]:
-    """Packages of a driver beside the one that is desired: of the other source, of another flavour or branch."""
+    """Packages of a driver other than the one that is desired: of the other source, of another flavour or branch."""
     mismatched = {item["name"] for item in seen["mismatches"]}
     return sorted(
         package["name"]
@@ -262,8 +262,8 @@ class _Desired:
         version = str(self.desired["version"] or self.release["default_version"][self.source] or "")
         if not _VERSION.fullmatch(version):
             raise _Refused(
-                f"gpu_driver_version must be a branch such as 580 or an exact version such as 580.178.04, and is "
-                f"{version or 'not set'!r}."
+                f"gpu_driver_version must be a branch such as 580 or an exact version such as 580.178.04, not "
+                f"{version!r}."
             )
         if self.scheme == "rhel" and "." not in version and not self._is_there(version):
             raise _Refused(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""The files that role gpu_driver lays down for NVIDIA's driver, as the module component takes them. Pure."""
+"""The files that role gpu_driver writes for NVIDIA's driver, as the module component takes them. Pure."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def _wrong_places(pipeline: Pipeline) -> t.Iterator[Finding]:
     lost = [receiver.path for receiver in pipeline.receivers if receiver.path.startswith(_HIDDEN)]
     patterns = [receiver.path for receiver in pipeline.receivers if _bad_pattern(receiver.path)]
     ports = sorted(receiver.port for receiver in pipeline.receivers)
-    yield [w for w in words if not _WORD.match(w)], "These hosts, addresses, groups or peers cannot be meant: {}."
+    yield [w for w in words if not _WORD.match(w)], "These hosts, addresses, groups or peers are invalid: {}."
     yield bad, "These paths cannot be used: {}; give absolute paths without blanks."
     yield hidden, "The shipper cannot read below /root, /home, /tmp, /var/tmp and /run/user: {}; move them to /etc."
     yield lost, "The shipper cannot write below /root, /home, /tmp, /var/tmp and /run/user: {}; use /var/log or /srv."

@@ -140,7 +140,7 @@ def merged(below: Tree, above: Tree) -> dict[str, t.Any]:
 
 
 def _refuse(ours: Tree, site: Site) -> None:
-    """What cannot be beside what the site has."""
+    """What conflicts with what the site has."""
     problems = list(site.problems)
     cri = ours.get("plugins", {}).get(CRI, {})
     if cri and not site.cri_enabled:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""CRI-O as component data: a drop-in of its own beside the package's; registries and logins as podman has them."""
+"""CRI-O as component data: a drop-in of its own next to the package's; registries and logins as podman has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DROP_INS = f"{_CONF}/crio.conf.d"
 SETTINGS = f"{_DROP_INS}/50-mlops-hosts.conf"
 _PROXY = f"{_CONF}/mlops-hosts-proxy.env"
 _UNIT_DROP_INS = f"/etc/systemd/system/{UNIT}.d"
-# CRI-O has no option for one file more: it judges a copy of its drop-ins with ours among them, and does not start.
+# CRI-O has no option for one file more: it checks a copy of its drop-ins with ours among them, and does not start.
 _VALIDATE = [
     "sh",
     "-c",
@@ -72,8 +72,8 @@ def _repository(desired: t.Mapping[str, t.Any], known: t.Mapping[str, t.Any]) ->
     minor = re.match(r"\d+\.\d+(?=\.)", str(desired["version"]))
     if minor is None:
         raise Refused(
-            f"container_runtime_version is {str(desired['version'])!r}, and CRI-O has a repository for each minor "
-            "version of Kubernetes; set it to one such as 1.34.*."
+            f"container_runtime_version must be a minor version such as 1.34.*, not {str(desired['version'])!r}: CRI-O "
+            "has a repository for each minor version of Kubernetes."
         )
     path = f"{known['path']}/v{minor.group()}/deb/"
     uri = f"{(desired['mirror'] or known['host']).rstrip('/')}/{path}"

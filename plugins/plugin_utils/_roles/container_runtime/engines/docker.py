@@ -36,7 +36,7 @@ _DROP_IN = f"/etc/systemd/system/{UNIT}.d"
 _PROXY = "/etc/docker/mlops-hosts-proxy.env"
 _LIMITED = ("json-file", "local")
 # What the log drivers take, in Docker 20.10 and 26.1: it does not start with an option that its driver does not know.
-# Drivers that are not here are those of daemon_config, whose options are not judged.
+# Drivers that are not here are those of daemon_config, whose options are not checked.
 _COMMON = ("mode", "max-buffer-size", "cache-disabled", "cache-max-size", "cache-max-file", "cache-compress")
 _NAMED = ("labels", "labels-regex", "env", "env-regex", "tag")
 _FILES = ("max-size", "max-file", "compress")

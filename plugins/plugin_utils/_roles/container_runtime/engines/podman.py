@@ -14,7 +14,7 @@ from . import docker
 
 _CONF = "/etc/containers"
 _QUADLETS = f"{_CONF}/systemd"
-# A folder of its own for the staged file, so that no other unit is judged with it.
+# A folder of its own for the staged file, so that no other unit is checked with it.
 _VALIDATE = [
     "sh",
     "-c",

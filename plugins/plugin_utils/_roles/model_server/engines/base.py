@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What the role ``model_server`` needs to know of a server program. A new program is one file beside this one."""
+"""What the role ``model_server`` needs to know of a server program. A new program is one file next to this one."""
 
 from __future__ import annotations
 

@@ -78,4 +78,7 @@ def test_why_containerd_refuses_is_told(root: pathlib.Path, monkeypatch: pytest.
     monkeypatch.setattr(paths, "CONFIG", str(root / "none.toml"))
     found = containerd_host.configuration(runner(dump_rc=1), read, "root = \n", str(root))
     assert found["effective"] is None
-    assert found["problem"] == "containerd cannot use the files of the role beside those of others: line 3: no value"
+    assert (
+        found["problem"]
+        == "containerd cannot use the files of the role together with those of others: line 3: no value"
+    )

@@ -235,7 +235,7 @@ ROWS = [
     pytest.param(
         state(kernels=(kernel("6.8.0-49-generic", module=None, state="failed", words="error: no such call"), RUNNING)),
         "DKMS could not build driver 580.178.04 for kernel 6.8.0-49-generic: error: no such call.",
-        "Mend what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, or "
+        "Fix what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, or "
         "remove the kernel; then run dkms autoinstall -k 6.8.0-49-generic.",
         id="rebuild-dkms-fails-for-an-older-kernel",
     ),
@@ -389,7 +389,7 @@ ROWS = [
     pytest.param(
         state(**two_kernels(module=None, state="failed", words="error: too few arguments")),
         "DKMS could not build driver 580.178.04 for kernel 6.8.0-51-generic (boots next): error: too few arguments.",
-        "Mend what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, or "
+        "Fix what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, or "
         "remove the kernel; then run dkms autoinstall -k 6.8.0-51-generic.",
         id="broken-dkms-fails-for-the-next-kernel",
     ),
@@ -404,7 +404,7 @@ ROWS = [
             kernels=(kernel("6.8.0-49-generic", module=None, state="failed", words="error: no such call"), RUNNING),
         ),
         "DKMS could not build driver 580.178.04 for kernel 6.8.0-49-generic: error: no such call.",
-        "Mend what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, or "
+        "Fix what the build log below /var/lib/dkms complains of, install a driver that this kernel can have, or "
         "remove the kernel; then run dpkg --configure -a.",
         id="broken-dkms-fails-for-any-kernel-and-its-package-is-stuck",
     ),

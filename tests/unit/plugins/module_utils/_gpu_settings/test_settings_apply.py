@@ -129,14 +129,18 @@ def test_exit_0_with_a_warning_is_an_error_that_quotes_it(root):
     host = PlayedHost(Played())
     refused = "Changing power management limit is not supported for GPU: 00000000:07:00.0."
     host.faults["-pl"] = Completed((), 0, f"{refused}\nTreating as warning and moving on.\nAll done.\n", "")
-    with pytest.raises(HostError, match="answered 0, and said: Changing power.*Treating as warning and moving on"):
+    with pytest.raises(
+        HostError, match="exited with status 0, and said: Changing power.*Treating as warning and moving on"
+    ):
         go(host, root, {"select": "all", "power_limit_w": 250.0}).must()
 
 
 def test_exit_0_without_a_word_and_without_effect_is_an_error(root):
     host = PlayedHost(Played())
     host.faults["-pl"] = "ignored"
-    with pytest.raises(HostError, match="took power_limit_w 250.0 and answered 0, and the device still has 400.0"):
+    with pytest.raises(
+        HostError, match="took power_limit_w 250.0 and exited with status 0, and the device still has 400.0"
+    ):
         go(host, root, {"select": "all", "power_limit_w": 250.0}).must()
 
 

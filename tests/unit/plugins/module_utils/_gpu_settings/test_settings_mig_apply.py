@@ -179,7 +179,7 @@ def test_a_mode_that_is_not_taken_is_an_error_that_quotes(tmp_path):
     host.faults["-mig"] = Completed(
         (), 0, "Unable to enable MIG Mode: Not Supported\nTreating as warning and moving on.\n", ""
     )
-    with pytest.raises(HostError, match="answered 0, and said: Unable to enable MIG Mode.*There are now"):
+    with pytest.raises(HostError, match="exited with status 0, and said: Unable to enable MIG Mode.*There are now"):
         go(host, tmp_path, "7g.40gb").must()
 
 
@@ -197,7 +197,7 @@ def test_what_is_not_there_after_exit_0_is_an_error(tmp_path):
     host = PlayedHost(Played(mig=list(ON)))
     host.faults["-cgi"] = "ignored"
     with pytest.raises(
-        HostError, match="answered 0, and the geometry is another. There are now: MIG mode enabled, no inst"
+        HostError, match="exited with status 0, and the geometry is another. There are now: MIG mode enabled, no inst"
     ):
         go(host, tmp_path, "7g.40gb").must()
 

@@ -94,7 +94,7 @@ def test_what_waits_is_told_and_is_a_difference(path, tmp_path, capsys):
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"version": 1}', json.dumps({"version": 99, "devices": [], "timeout_s": 1})]
 )
-def test_a_wish_that_is_none(tmp_path, capsys, text):
+def test_a_file_that_is_none(tmp_path, capsys, text):
     path = tmp_path / "path.json"
     path.write_text(text)
     assert replay.main(["--desired", str(path)], run=PlayedHost()) == 2

@@ -467,7 +467,7 @@ def test_verify_finds_and_repairs_what_is_damaged_in_every_version_that_shares_i
     planned = bench(bench.chat(), verify=True, dry_run=True)
     result = bench(bench.chat(), verify=True)
     assert planned["actions"] == result["actions"]
-    assert actions(result) == ["fetch", "fetch", "mend", "mend", "mend"]
+    assert actions(result) == ["fetch", "fetch", "repair", "repair", "repair"]
     for file in first["files"]:
         assert sha256(bench.current() / file["path"]) == file["sha256"]
     for branch in ("main", "next"):
@@ -481,7 +481,7 @@ def test_a_file_that_was_removed_is_linked_again_without_network(bench, hub):
     (bench.current() / "model.gguf").unlink()
     (bench.current() / "tokenizer" / "vocab.txt").unlink()
     (bench.current() / "tokenizer").rmdir()
-    assert actions(bench(bench.chat())) == ["mend", "mend"]
+    assert actions(bench(bench.chat())) == ["repair", "repair"]
     (bench.path / "blobs" / f"sha256-{sha256(bench.current() / 'model.gguf')}").unlink()
     assert actions(bench(bench.chat())) == ["link"]
     assert not bench(bench.chat(), verify=True)["changed"]
@@ -499,7 +499,7 @@ def test_a_touched_file_with_other_content_is_replaced(bench):
     bench(bench.chat())
     want = sha256(bench.current() / "model.gguf")
     (bench.current() / "model.gguf").write_bytes(b"something else")
-    assert actions(bench(bench.chat())) == ["fetch", "mend"]
+    assert actions(bench(bench.chat())) == ["fetch", "repair"]
     assert sha256(bench.current() / "model.gguf") == want
 
 

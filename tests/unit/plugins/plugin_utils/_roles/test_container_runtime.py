@@ -294,7 +294,7 @@ def test_crio_looks_again_at_mirrors_without_a_restart() -> None:
         ({"provider": "podman", "default_runtime": "crun"}, "container_runtime_default_runtime is for docker and crio"),
         ({**CRIO, "source": "distribution"}, "Debian trixie has no package of CRI-O"),
         ({**CRIO, "version": ""}, "a repository for each minor version"),
-        ({**CRIO, "version": "1.33"}, "set it to one such as 1.34.*"),
+        ({**CRIO, "version": "1.33"}, "must be a minor version such as 1.34.*, not '1.33': CRI-O"),
         ({**CRIO, "repository_fingerprint": ""}, "container_runtime_repository_fingerprint is not set"),
         ({**CRIO, "log_driver": "json-file"}, "CRI-O writes the log files of Kubernetes in any case"),
         ({**CRIO, "log_max_size": "much"}, "container_runtime_log_max_size must be a size such as 50m, not 'much'"),

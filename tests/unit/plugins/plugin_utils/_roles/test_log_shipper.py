@@ -122,7 +122,7 @@ REFUSED = {
             sink("b", cert=CERT, private_key_content="-----BEGIN ENCRYPTED PRIVATE KEY-----\nc2VjcmV0"),
         ]
     },
-    'These hosts, addresses, groups or peers cannot be meant: a b, x"y, 1,2, c d.': {
+    'These hosts, addresses, groups or peers are invalid: a b, x"y, 1,2, c d.': {
         "sinks": [sink(host="a b", permitted_peers=['x"y', "*.example.org"])],
         "receivers": [receiver(address="1,2", group="c d")],
     },
