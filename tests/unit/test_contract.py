@@ -92,6 +92,20 @@ def every_variable_says_whose_it_is(root: pathlib.Path) -> t.Iterator[str]:
                 yield f"{role.name}: {name} in {file} must begin with {role.name}_ or __{role.name}_"
 
 
+def every_private_variable_that_is_read_is_set(root: pathlib.Path) -> t.Iterator[str]:
+    by_code = "\n".join(path.read_text() for path in sorted(root.glob("plugins/**/*.py")))
+    for role in roles(root):
+        names = {name for path in role.glob("vars/**/*.yml") for name in load(path) or {}}
+        names |= {name for path in role.glob("tasks/**/*.yml") for name in task_variables(load(path) or [])}
+        for path in sorted(path for folder in READ_IN for path in role.glob(f"{folder}/**/*") if path.is_file()):
+            read = {*re.findall(rf"\b__{re.escape(role.name)}_\w+", path.read_text(errors="replace"))}
+            yield from (
+                f"{role.name}: nothing sets {name} of {path.name}"
+                for name in sorted(read - names)
+                if name not in by_code
+            )
+
+
 def task_variables(tasks: t.Any) -> t.Iterator[str]:
     """Names that tasks give to variables."""
     for task in tasks if isinstance(tasks, list) else []:
@@ -253,6 +267,7 @@ PROMISES = [
     every_default_is_read,
     every_role_has_a_scenario,
     every_variable_says_whose_it_is,
+    every_private_variable_that_is_read_is_set,
     an_audit_changes_nothing,
     the_audit_has_every_role_of_the_site,
     a_site_compares_what_it_runs,
@@ -354,6 +369,7 @@ BROKEN = {
                 for name in ("port", "b", "result", "fact", "local", "thing")
             ],
         ),
+        (every_private_variable_that_is_read_is_set, ["web: nothing sets __web_dry_run of more.yml"]),
         (
             an_audit_changes_nothing,
             [
