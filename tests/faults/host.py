@@ -339,7 +339,7 @@ def _repository() -> Path:
 
 
 def make_repository() -> None:
-    """Signed stand-in packages, made once on a host of their own and kept for the next time."""
+    """Signed fake packages, made once on a host of their own and kept for the next time."""
     folder, recipe = _repository(), json.dumps([packages(), "libfaketime"])
     if (folder / "recipe").exists() and (folder / "recipe").read_text() == recipe:
         return
@@ -349,7 +349,7 @@ def make_repository() -> None:
     try:
         group.up([Host("repository", SUITE, volumes=(f"{folder}:{REPOSITORY}",))])
         container = group.client.containers.get(f"{group.network}-repository")
-        program = (ROOT / "tools/fakes/standin_repository.py").read_text()
+        program = (ROOT / "tools/fakes/fake_repository.py").read_text()
         container.put_archive("/", archive({"srv/make.py": program, "srv/packages.json": json.dumps(packages())}))
         script = (
             f"apt-get install -y -qq --no-install-recommends {' '.join(_PACKAGES_FOR_REPOSITORY)}"

@@ -54,7 +54,7 @@ _TAIL = """
 ## What is simulated, and how
 
 - A host is a container with systemd, sshd, apt and dpkg of Debian {suite}; packages come from a signed repository of
-  stand-in packages.
+  simulated packages.
 - A run of Ansible is a copy of a process that has imported Ansible and run nothing, with a process group of its own
   (`tools/warm_ansible.py`); the modules that it sends were packed when that process began.
 - A run is stopped by a file in the test host's Python, which wraps the module's own functions when it is loaded

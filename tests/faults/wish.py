@@ -59,7 +59,7 @@ _SIDE_UNIT = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=mult
 
 
 def packages() -> list[dict[str, t.Any]]:
-    """For standin_repository.py. Their scripts can be stopped at, so that dpkg is in the middle of its work."""
+    """For fake_repository.py. Their scripts can be stopped at, so that dpkg is in the middle of its work."""
     made: list[dict[str, t.Any]] = []
     for version in ("1", "2"):
         made.append(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The virtual host that the tests use, NVIDIA's stand-in repository in it, and runs of Ansible on it."""
+"""The virtual host that the tests use, NVIDIA's fake repository in it, and runs of Ansible on it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Machine:
         self.guest.down()
         self.guest.up()
         self.guest.run("sudo tar -x -C /srv", packed.read_bytes())
-        self.sh("modprobe standin_gpu && echo standin_gpu >/etc/modules-load.d/standin-gpu.conf && udevadm settle")
+        self.sh("modprobe fake_gpu && echo fake_gpu >/etc/modules-load.d/fake-gpu.conf && udevadm settle")
         self.guest.keep(FRESH)
 
     def back(self, state: str) -> None:
@@ -190,12 +190,12 @@ class Run:
 
 
 def make_repository() -> Path:
-    """The stand-in of NVIDIA's repository, packed; made once in a container, which is quicker than an emulated host."""
+    """The fake repository of NVIDIA, packed; made once in a container, which is quicker than an emulated host."""
     folder = BUILD / "vm-repository"
     packed = folder / "repository.tar"
-    argv = [sys.executable, str(ROOT / "tools/fakes/standin_driver.py"), "debian", *BUILDS]
+    argv = [sys.executable, str(ROOT / "tools/fakes/fake_driver.py"), "debian", *BUILDS]
     recipe = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    program = (ROOT / "tools/fakes/standin_repository.py").read_text()
+    program = (ROOT / "tools/fakes/fake_repository.py").read_text()
     if packed.exists() and (folder / "recipe").read_text() == recipe + program:
         return packed
     shutil.rmtree(folder, ignore_errors=True)

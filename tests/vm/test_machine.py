@@ -24,7 +24,7 @@ def test_it_has_two_kernels_and_boots_the_one_that_grub_is_told(fresh):
     assert fresh.sh("cat /sys/bus/pci/devices/0001:00:00.0/device") == "0x2330"
 
 
-def test_the_standin_driver_is_built_loads_and_is_held(installed):
+def test_the_fake_driver_is_built_loads_and_is_held(installed):
     kernel = installed.sh("uname -r")
     assert f"nvidia/580.95.05, {kernel}, x86_64: installed" in installed.sh("dkms status")
     assert "couldn't communicate with the NVIDIA driver" in installed.refuses("nvidia-smi")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role gpu_settings on a host that really boots. The GPUs are stand-ins, with their state on the disk."""
+"""The role gpu_settings on a host that really boots. The GPUs are fakes, with their state on the disk."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import json
 
 from tools.hosts.docker_engine import ROOT
 
-TOOLS = ROOT / "tools/fakes/standin_gpu_tools"
-INSTALL = ROOT / "molecule/shared/files/standin_gpu_install.py"
-SEEN = "/var/lib/standin-gpu-seen"
+TOOLS = ROOT / "tools/fakes/fake_gpu_tools"
+INSTALL = ROOT / "molecule/shared/files/fake_gpu_install.py"
+SEEN = "/var/lib/fake-gpu-seen"
 # What a boot does to real GPUs, and a look at them before and after the unit of the role.
 UNITS = {
-    "standin-gpu-boot.service": f"""[Unit]
+    "fake-gpu-boot.service": f"""[Unit]
 Before=mlops-gpu-settings.service
 [Service]
 Type=oneshot
-ExecStart=/usr/local/bin/standin-gpu boot
+ExecStart=/usr/local/bin/fake-gpu boot
 ExecStartPost=sh -c 'nvidia-smi -L >{SEEN}/after-boot'
 [Install]
 WantedBy=multi-user.target
@@ -30,11 +30,11 @@ ExecStart=sh -c 'nvidia-smi -L >{SEEN}/by-docker'
 WantedBy=multi-user.target
 """,
     # The real nvidia-smi has its state in the kernel, where the unit may write.
-    "mlops-gpu-settings.service.d/standin.conf": "[Service]\nReadWritePaths=/var/lib/standin-gpu\n",
+    "mlops-gpu-settings.service.d/fake.conf": "[Service]\nReadWritePaths=/var/lib/fake-gpu\n",
 }
 
 
-def _play_gpus(machine):
+def _fake_gpus(machine):
     files = {path.name: path.read_text() for pattern in ("*.py", "*.tree") for path in TOOLS.glob(pattern)}
     machine.write("/root/install.py", INSTALL.read_text())
     machine.write("/root/wish.json", json.dumps({"files": files, "machine": "a100x2", "driver": "580.95.05"}))
@@ -42,7 +42,7 @@ def _play_gpus(machine):
     machine.sh(f"mkdir -p {SEEN} /etc/systemd/system/mlops-gpu-settings.service.d")
     for name, text in UNITS.items():
         machine.write(f"/etc/systemd/system/{name}", text)
-    machine.sh("systemctl daemon-reload && systemctl enable --quiet standin-gpu-boot.service docker.service")
+    machine.sh("systemctl daemon-reload && systemctl enable --quiet fake-gpu-boot.service docker.service")
 
 
 def _settings(machine):
@@ -53,7 +53,7 @@ def _settings(machine):
 
 
 def test_a_boot_gives_back_what_it_takes_before_anything_uses_a_gpu(fresh):
-    _play_gpus(fresh)
+    _fake_gpus(fresh)
     _settings(fresh)
     wished = fresh.sh("nvidia-smi -L")
     assert wished.count("MIG 3g.20gb") == wished.count("MIG 2g.10gb") == 2

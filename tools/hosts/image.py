@@ -89,9 +89,9 @@ RUN export DEBIAN_FRONTEND=noninteractive \\
  && grub-mkimage -O i386-pc -o /boot/grub/core.img -p '(hd0,msdos1)/boot/grub' \\
     biosdisk part_msdos ext2 normal configfile linux search test echo
 RUN for kernel in $(ls /lib/modules); do \\
-    make -C /lib/modules/$kernel/build M=/usr/src/standin-gpu modules \\
- && install -D -m 0644 /usr/src/standin-gpu/standin_gpu.ko /lib/modules/$kernel/standin/standin_gpu.ko \\
- && depmod $kernel && make -C /lib/modules/$kernel/build M=/usr/src/standin-gpu clean || exit 1; done
+    make -C /lib/modules/$kernel/build M=/usr/src/fake-gpu modules \\
+ && install -D -m 0644 /usr/src/fake-gpu/fake_gpu.ko /lib/modules/$kernel/fake/fake_gpu.ko \\
+ && depmod $kernel && make -C /lib/modules/$kernel/build M=/usr/src/fake-gpu clean || exit 1; done
 """
 )
 _HOST_PACKAGES = [
@@ -172,9 +172,9 @@ def ensure_cache(client: docker.DockerClient) -> str:
 def ensure_guest(client: docker.DockerClient, suite: str) -> str:
     """The image whose files a virtual host of the suite has."""
     mirror = machine_mirror()
-    sources = ROOT / "tools/fakes/standin_gpu"
-    standin = {f"usr/src/standin-gpu/{path.name}": path.read_text() for path in sources.iterdir()}
-    files = {**_host_files(), **standin}
+    sources = ROOT / "tools/fakes/fake_gpu"
+    fake = {f"usr/src/fake-gpu/{path.name}": path.read_text() for path in sources.iterdir()}
+    files = {**_host_files(), **fake}
     return _image(client, f"mlops-hosts-{suite}-guest", suite, _GUEST, _HOST_PACKAGES, files, mirror)
 
 

@@ -27,7 +27,7 @@ KEY = 'sk-"secret\\key'
 CHAT, COMPLETIONS, MODELS = "/v1/chat/completions", "/v1/completions", "/v1/models"
 
 
-class StandInHandler(http.server.BaseHTTPRequestHandler):
+class FakeHandler(http.server.BaseHTTPRequestHandler):
     """Plays what the test wrote for the route; the last reply of a route is repeated."""
 
     protocol_version = "HTTP/1.1"
@@ -48,11 +48,11 @@ class StandInHandler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class StandIn(http.server.ThreadingHTTPServer):
-    """A stand-in for a model server, on loopback."""
+class Fake(http.server.ThreadingHTTPServer):
+    """A fake of a model server, on loopback."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), StandInHandler)
+        super().__init__(("127.0.0.1", 0), FakeHandler)
         self.routes = {MODELS: [status(200, {"object": "list", "data": [{"id": "tiny"}]})]}
         self.requests = []
         self.released = threading.Event()
@@ -133,7 +133,7 @@ def _both_ways(request, monkeypatch):
 
 @pytest.fixture
 def server():
-    with StandIn() as server:
+    with Fake() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield server

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules of containers as Ansible runs them, with stand-ins of the programs that they ask."""
+"""The modules of containers as Ansible runs them, with fakes of the programs that they ask."""
 
 from __future__ import annotations
 

@@ -22,16 +22,16 @@ from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.suppor
 
 @pytest.fixture
 def run_module(tmp_path, monkeypatch, capsys):
-    """Runs main() with the real AnsibleModule; nvidia-smi is a stand-in, a script with this body."""
+    """Runs main() with the real AnsibleModule; nvidia-smi is a fake, a script with this body."""
 
-    def run(stand_in: str | None, *, check_mode: bool = False, **options: object) -> dict:
+    def run(fake_smi: str | None, *, check_mode: bool = False, **options: object) -> dict:
         programs = tmp_path / "bin"
         programs.mkdir()
-        if stand_in is not None:
-            standin = programs / "nvidia-smi-standin"
-            standin.write_text(f"#!/bin/sh\n{stand_in}\n")
-            standin.chmod(0o755)
-            (programs / "nvidia-smi").symlink_to(standin)
+        if fake_smi is not None:
+            fake = programs / "nvidia-smi-fake"
+            fake.write_text(f"#!/bin/sh\n{fake_smi}\n")
+            fake.chmod(0o755)
+            (programs / "nvidia-smi").symlink_to(fake)
         monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
         arguments = {"sysfs_root": str(tmp_path / "sys"), "_ansible_check_mode": check_mode, **options}
         with patch_module_args(arguments), pytest.raises(SystemExit):
@@ -45,7 +45,7 @@ def run_module(tmp_path, monkeypatch, capsys):
 def test_a_gpu(run_module, tmp_path, check_mode):
     pci_device(tmp_path / "sys", "0000:1a:00.0", "10de", "2330", "030200", driver="nvidia")
     (tmp_path / "answer.xml").write_text(synthetic_log(synthetic_gpu(body="<product_name>NVIDIA H100</product_name>")))
-    # The stand-in answers only when the language is one that we can read.
+    # The fake answers only when the language is one that we can read.
     result = run_module(f'[ "$LC_ALL" = C ] && exec cat {tmp_path}/answer.xml', check_mode=check_mode)
     assert (result["changed"], result["count"], result["expected_from_pci"]) == (False, 1, 1)
     assert (result["gpus"][0]["name"], result["gpus"][0]["health"]) == ("NVIDIA H100", "ok")

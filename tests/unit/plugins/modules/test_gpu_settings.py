@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Both modules from end to end: the real AnsibleModule, and a stand-in for nvidia-smi on PATH."""
+"""Both modules from end to end: the real AnsibleModule, and a fake of nvidia-smi on PATH."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = {
     "disruptive", "diff",
 }  # fmt: skip
 # Answers -q -x from a file, and does -pl on that file.
-STANDIN = """#!/bin/sh
+FAKE = """#!/bin/sh
 answer={folder}/answer.xml
 case "$*" in
 *-x*) cat "$answer" ;;
@@ -33,11 +33,11 @@ esac
 def run_module(tmp_path, monkeypatch, capsys):
     gpu = Played()
     (tmp_path / "answer.xml").write_text(f"<nvidia_smi_log><attached_gpus>1</attached_gpus>{gpu.xml}</nvidia_smi_log>")
-    standin = tmp_path / "nvidia-smi-standin"
-    standin.write_text(STANDIN.format(folder=tmp_path))
-    standin.chmod(0o755)
+    fake = tmp_path / "nvidia-smi-fake"
+    fake.write_text(FAKE.format(folder=tmp_path))
+    fake.chmod(0o755)
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/nvidia-smi").symlink_to(standin)
+    (tmp_path / "bin/nvidia-smi").symlink_to(fake)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(locked_clocks, "RECORD", str(tmp_path / "gpu_clocks.json"))
 

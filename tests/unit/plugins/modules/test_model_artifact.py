@@ -18,8 +18,8 @@ CONTENT = b"GGUF" * 1000
 TOKEN = "hf_a-token-that-must-not-be-seen"
 
 
-class StandIn(http.server.BaseHTTPRequestHandler):
-    """A stand-in for a web server that wants a token."""
+class Fake(http.server.BaseHTTPRequestHandler):
+    """A fake of a web server that wants a token."""
 
     busy: list[int] = []
 
@@ -44,7 +44,7 @@ class StandIn(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def url():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), StandIn) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -103,12 +103,12 @@ def test_a_token_as_argument(module, tiny):
 def test_a_wait_that_a_server_asks_for_is_a_warning(module, tiny, url, monkeypatch):
     told = []
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text, **_more: told.append(text))
-    monkeypatch.setattr(StandIn, "busy", [1])
+    monkeypatch.setattr(Fake, "busy", [1])
     done = module(artifacts=[{**tiny, "token": TOKEN}])
     assert done["changed"]
     said = f"{url} asked to wait 1 s before the next artifact: the answer was 429 (Retry-After: 1)"
     assert [text for text in told if "wait" in text] == [said]
-    monkeypatch.setattr(StandIn, "busy", [700])
+    monkeypatch.setattr(Fake, "busy", [700])
     refused = module(artifacts=[{**tiny, "name": "other", "sha256": "0" * 64, "token": TOKEN}])
     assert "tiny.gguf" not in refused["msg"] and "asks to wait 700 s" in refused["msg"]
 

@@ -15,8 +15,8 @@ from ansible_collections.mlops.hosts.plugins.modules import model_probe
 KEY = "sk-secret"
 
 
-class StandIn(http.server.BaseHTTPRequestHandler):
-    """A stand-in for a model server that wants a key."""
+class Fake(http.server.BaseHTTPRequestHandler):
+    """A fake of a model server that wants a key."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -41,7 +41,7 @@ class StandIn(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def url():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), StandIn) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -263,20 +263,20 @@ OLD_ID = "gnulinux-6.1.0-55-amd64-advanced-11111111-2222-3333-4444-555555555555"
 @pytest.mark.parametrize(
     ("config", "environment", "release"),
     [
-        ("bookworm-probe-standin.cfg", "", DEBIAN_12),
-        ("bookworm-saved-probe-standin.cfg", "", DEBIAN_12),
-        ("bookworm-saved-probe-standin.cfg", f"saved_entry={ADVANCED}>{OLD_ID}\n", OLDER),
-        ("bookworm-probe-standin.cfg", f"saved_entry={ADVANCED}>{OLD_ID}\n", DEBIAN_12),
-        ("bookworm-probe-standin.cfg", f"next_entry={ADVANCED}>{OLD_ID}\n", OLDER),
-        ("bookworm-probe-standin.cfg", "next_entry=1>2\n", OLDER),
+        ("bookworm-probe-fake.cfg", "", DEBIAN_12),
+        ("bookworm-saved-probe-fake.cfg", "", DEBIAN_12),
+        ("bookworm-saved-probe-fake.cfg", f"saved_entry={ADVANCED}>{OLD_ID}\n", OLDER),
+        ("bookworm-probe-fake.cfg", f"saved_entry={ADVANCED}>{OLD_ID}\n", DEBIAN_12),
+        ("bookworm-probe-fake.cfg", f"next_entry={ADVANCED}>{OLD_ID}\n", OLDER),
+        ("bookworm-probe-fake.cfg", "next_entry=1>2\n", OLDER),
         (
-            "bookworm-probe-standin.cfg",
+            "bookworm-probe-fake.cfg",
             "next_entry=Advanced options for Debian GNU/Linux>Debian GNU/Linux, with Linux 6.1.0-55-amd64\n",
             OLDER,
         ),
         # GRUB falls back to the first entry, too.
-        ("bookworm-probe-standin.cfg", "next_entry=gone\n", DEBIAN_12),
-        ("bookworm-probe-standin.cfg", "next_entry=1\n", DEBIAN_12),
+        ("bookworm-probe-fake.cfg", "next_entry=gone\n", DEBIAN_12),
+        ("bookworm-probe-fake.cfg", "next_entry=1\n", DEBIAN_12),
     ],
 )
 def test_grub(tmp_path, config, environment, release):
@@ -286,7 +286,7 @@ def test_grub(tmp_path, config, environment, release):
 
 
 def test_grub_s_environment_as_it_is_written(tmp_path):
-    write(tmp_path, "boot/grub/grub.cfg", recorded("grub/bookworm-saved-probe-standin.cfg"))
+    write(tmp_path, "boot/grub/grub.cfg", recorded("grub/bookworm-saved-probe-fake.cfg"))
     write(tmp_path, "boot/grub/grubenv", recorded("grub/grubenv-saved"))
     assert boot.next_kernel(str(tmp_path), (OLDER, DEBIAN_12)) == (OLDER, "grub")
 

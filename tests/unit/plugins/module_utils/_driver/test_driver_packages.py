@@ -238,8 +238,8 @@ def test_el(el, path, text, held):
     assert found["nvidia-driver-cuda"].held is held
 
 
-def test_el_by_rpm_itself_with_stand_in_packages(el):
-    installed, mismatches = read(el, Recorded(rpm="driver-el9-standin"), "nvidia")
+def test_el_by_rpm_itself_with_fake_packages(el):
+    installed, mismatches = read(el, Recorded(rpm="driver-el9-fake"), "nvidia")
     assert (installed.version, installed.flavour, installed.source) == ("580.178.04", "open", "vendor")
     assert (len(installed.packages), mismatches) == (5, ())
 

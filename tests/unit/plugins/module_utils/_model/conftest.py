@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in hub on loopback, and a bench to run the core against it with the collection's own HTTP client."""
+"""A fake hub on loopback, and a bench to run the core against it with the collection's own HTTP client."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[5]
 REPO = "acme/chat"
 
 
-def _load_standin():
-    name = "mlops_hosts_hub_standin"
+def _load_fake():
+    name = "mlops_hosts_fake_hub"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / "fakes" / "hub_standin.py")
+        spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / "fakes" / "fake_hub.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
 
 
-standin = _load_standin()
+fake = _load_fake()
 
 
 @functools.cache
@@ -48,7 +48,7 @@ def write(root, files):
 
 @pytest.fixture
 def served(tmp_path):
-    """What the stand-in serves: two branches that share files, and plain files."""
+    """What the fake serves: two branches that share files, and plain files."""
     root = tmp_path / "served"
     shared = {"config.json": b'{"layers": 2}', "tokenizer/vocab.txt": content(9, 900)}
     write(root / "models" / REPO / "main", {**shared, "model.gguf": content(1, 700_000), "README.md": b"# chat\n"})
@@ -62,7 +62,7 @@ def served(tmp_path):
 
 @pytest.fixture
 def hub(served):
-    with standin.Hub(served) as running:
+    with fake.Hub(served) as running:
         yield running
 
 

@@ -241,7 +241,7 @@ def test_an_unreachable_source(bench, hub):
     assert bench.slept == [1.0, 2.0], "it was asked three times"
     said = refused(bench, {**bench.chat(), "endpoint": "http://127.0.0.1:1", "revision": "main"})
     assert "cannot be looked up" in said
-    assert "does not answer as a model hub" in refused(bench, {**bench.chat(), "endpoint": f"{url}/standin/commits?"})
+    assert "does not answer as a model hub" in refused(bench, {**bench.chat(), "endpoint": f"{url}/fake/commits?"})
 
 
 # Downloads that go wrong
