@@ -27,7 +27,7 @@ def missing(text: str, root: pathlib.Path) -> list[str]:
             if not path.exists() or f"def {test}(" not in path.read_text():
                 found.append(f"row {number}: {file}::{test} is not there")
         for scenario, step in _STEP.findall(shown):
-            files = [*root.glob(f"molecule/{scenario}/*.yml"), *root.glob("molecule/shared/tasks/*.yml")]
+            files = [*root.glob(f"molecule/{scenario}/*.yml"), *root.glob("molecule/shared/*/**/*.yml")]
             if not any(step in path.read_text() for path in files):
                 found.append(f"row {number}: no step {step!r} in scenario {scenario}")
     return found

@@ -10,7 +10,7 @@ import json
 from tools.hosts.docker_engine import ROOT
 
 TOOLS = ROOT / "tools/fakes/fake_gpu_tools"
-INSTALL = ROOT / "molecule/shared/files/fake_gpu_install.py"
+INSTALL = ROOT / "molecule/shared/fakes/fake_gpu_install.py"
 SEEN = "/var/lib/fake-gpu-seen"
 # What a boot does to real GPUs, and a look at them before and after the unit of the role.
 UNITS = {

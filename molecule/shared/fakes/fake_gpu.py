@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulate GPUs, a loaded driver, Secure Boot and the running kernel on a test host that has none of them.
 
-    simulated_gpu.py < wish.json
+    fake_gpu.py < wish.json
 
 The kernel's files are laid out below ROOT and bind-mounted over the real ones; what is simulated can be changed as
 often as wanted. wish.json has, each of them optional:
