@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+from ansible_collections.mlops.hosts.tests.unit.fakes import not_installed
 
 TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools" / "fakes"
 if str(TOOLS) not in sys.path:
@@ -34,7 +35,7 @@ class FakeGpuHost:
 
     def __call__(self, *argv, timeout_s=None, stdin=None):
         if argv[0] not in PROGRAMS:
-            return Completed(argv, 127, "", f"{argv[0]}: command not found")
+            return not_installed(argv)
         if self.apart:
             return self._apart(argv, timeout_s)
         stdout, stderr = io.StringIO(), io.StringIO()

@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import locked_clocks
 from ansible_collections.mlops.hosts.plugins.modules import gpu_settings, mig_layout
-from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import Played
+from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import FakeGpu
 
 KEYS = {
     "changed", "gpus", "commands", "pending", "reset_required", "reboot_required", "blockers", "drift", "services",
@@ -31,7 +31,7 @@ esac
 
 @pytest.fixture
 def run_module(tmp_path, monkeypatch, capsys):
-    gpu = Played()
+    gpu = FakeGpu()
     (tmp_path / "answer.xml").write_text(f"<nvidia_smi_log><attached_gpus>1</attached_gpus>{gpu.xml}</nvidia_smi_log>")
     fake = tmp_path / "nvidia-smi-fake"
     fake.write_text(FAKE.format(folder=tmp_path))

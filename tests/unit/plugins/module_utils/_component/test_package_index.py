@@ -14,23 +14,10 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component.package_ind
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Work
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+from ansible_collections.mlops.hosts.tests.unit.fakes import Recorded
 
 DATA = pathlib.Path(__file__).parents[3] / "data"
 MANAGERS = ["apt", "dnf", "dnf5"]
-
-
-class Recorded:
-    """Answers each call with what a real program once said."""
-
-    def __init__(self, *names):
-        self.names = list(names)
-        self.calls = []
-
-    def __call__(self, *argv, timeout_s=None, stdin=None):
-        self.calls.append(argv)
-        name = self.names.pop(0)
-        rc, out, err = (DATA / f"{name}.{end}" for end in ("rc", "stdout", "stderr"))
-        return Completed(argv, int(rc.read_text()), out.read_text(), err.read_text())
 
 
 @pytest.fixture(autouse=True)

@@ -11,21 +11,9 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component.desired imp
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Installed
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError, HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+from ansible_collections.mlops.hosts.tests.unit.fakes import Replay
 
 DATA = pathlib.Path(__file__).parents[3] / "data"
-
-
-class Recorded:
-    """Answers with what a real program once said, and remembers how it was called."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.calls: list[tuple[str, ...]] = []
-
-    def __call__(self, *argv, timeout_s=None, stdin=None):
-        self.calls.append(argv)
-        rc, out, err = (DATA / f"{self.name}.{end}" for end in ("rc", "stdout", "stderr"))
-        return Completed(argv, int(rc.read_text()), out.read_text(), err.read_text())
 
 
 class Silent:
@@ -203,13 +191,13 @@ def test_exact_name(manager, version, name):
 
 
 def test_what_was_observed_is_matched_by_its_exact_version():
-    found = packages.observe(["mlops-standin", "mlops-epoch"], "dnf", Recorded("rpm/installed"))
+    found = packages.observe(["mlops-standin", "mlops-epoch"], "dnf", Replay("rpm/installed"))
     for state in found.values():
         assert packages.matches(desired(state.version), state, "dnf")
 
 
 def test_observe_rpm():
-    run = Recorded("rpm/installed")
+    run = Replay("rpm/installed")
     assert packages.observe(["mlops-standin", "mlops-epoch", "mlops-nothere"], "dnf", run) == {
         "mlops-standin": Installed("1.0-1"),
         "mlops-epoch": Installed("3:1.5-2.sim"),
@@ -219,20 +207,20 @@ def test_observe_rpm():
 
 
 def test_observe_rpm_with_nothing_installed():
-    found = packages.observe(["mlops-nothere", "mlops-neither"], "dnf", Recorded("rpm/none"))
+    found = packages.observe(["mlops-nothere", "mlops-neither"], "dnf", Replay("rpm/none"))
     assert set(found.values()) == {Installed(None)}
 
 
 def test_an_rpm_database_that_cannot_be_read_is_not_an_empty_one():
     with pytest.raises(CommandError, match="the installed packages could not be read: rpm exited with status 1"):
-        packages.observe(["mlops-standin"], "dnf", Recorded("rpm/unreadable"))
+        packages.observe(["mlops-standin"], "dnf", Replay("rpm/unreadable"))
 
 
 @pytest.mark.parametrize("name", ["versionlock.list", "versionlock.toml"])
 def test_locks_are_read_and_exclusions_are_not_locks(locks, name):
     recorded_locks(locks, name)
     names = ["mlops-standin", "mlops-epoch", "mlops-foreign"]
-    found = packages.observe(names, "dnf", Recorded("rpm/installed"))
+    found = packages.observe(names, "dnf", Replay("rpm/installed"))
     assert {name: state.held for name, state in found.items()} == {
         "mlops-standin": True,
         "mlops-epoch": True,
@@ -242,12 +230,12 @@ def test_locks_are_read_and_exclusions_are_not_locks(locks, name):
 
 def test_a_lock_outlives_its_package(locks):
     recorded_locks(locks, "versionlock.list")
-    found = packages.observe(["mlops-standin", "mlops-neither"], "dnf", Recorded("rpm/none"))
+    found = packages.observe(["mlops-standin", "mlops-neither"], "dnf", Replay("rpm/none"))
     assert found["mlops-standin"] == Installed(None, held=True)
 
 
 def test_observe_dpkg():
-    run = Recorded("dpkg-query/states")
+    run = Replay("dpkg-query/states")
     names = ["openssh-server", "ed", "logrotate", "hello", "mlops-nothere"]
     found = packages.observe(names, "apt", run)
     assert {name: (state.held, state.whole) for name, state in found.items() if state.version} == {
@@ -262,12 +250,12 @@ def test_observe_dpkg():
 
 
 def test_observe_dpkg_with_nothing_installed():
-    assert packages.observe(["mlops-nothere"], "apt", Recorded("dpkg-query/none")) == {"mlops-nothere": Installed(None)}
+    assert packages.observe(["mlops-nothere"], "apt", Replay("dpkg-query/none")) == {"mlops-nothere": Installed(None)}
 
 
 def test_a_dpkg_database_that_cannot_be_read_is_not_an_empty_one():
     with pytest.raises(CommandError, match="the installed packages could not be read: dpkg-query exited with status 2"):
-        packages.observe(["ed"], "apt", Recorded("dpkg-query/unreadable"))
+        packages.observe(["ed"], "apt", Replay("dpkg-query/unreadable"))
 
 
 def test_no_process_without_names():
@@ -300,7 +288,7 @@ def test_a_lock_that_is_there_afterwards_is_enough(locks, manager, name):
 @pytest.mark.parametrize(("manager", "record"), [("dnf", "rpm/lock-unknown"), ("dnf5", "rpm/lock-unknown-dnf5")])
 def test_a_lock_that_dnf_only_claims_to_have_set_is_an_error(manager, record):
     with pytest.raises(HostError, match=f"{manager} reported success, but said: No package found for.*mlops-nothere"):
-        packages.set_hold("mlops-nothere", held=True, manager=manager, run=Recorded(record))
+        packages.set_hold("mlops-nothere", held=True, manager=manager, run=Replay(record))
 
 
 def test_a_lock_that_stays_is_an_error(locks):
@@ -311,7 +299,7 @@ def test_a_lock_that_stays_is_an_error(locks):
 
 def test_a_missing_versionlock_plugin_is_named():
     with pytest.raises(HostError, match="add python3-dnf-plugin-versionlock to the packages"):
-        packages.set_hold("mlops-standin", held=True, manager="dnf", run=Recorded("rpm/lock-no-plugin"))
+        packages.set_hold("mlops-standin", held=True, manager="dnf", run=Replay("rpm/lock-no-plugin"))
 
 
 class Simulated:

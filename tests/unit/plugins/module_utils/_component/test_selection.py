@@ -12,23 +12,10 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component.package_ind
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Move, Work
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+from ansible_collections.mlops.hosts.tests.unit.fakes import Recorded
 
 DATA = pathlib.Path(__file__).parents[3] / "data"
 OFFER = Offer({"ptool": ["1.1", "1.0"], "pdep": ["1.0"], "plone": ["1.0"]}, 0)
-
-
-class Recorded:
-    """Answers each call with what a real program once said."""
-
-    def __init__(self, *names):
-        self.names = list(names)
-        self.calls = []
-
-    def __call__(self, *argv, timeout_s=None, stdin=None):
-        self.calls.append(argv)
-        rc, out, err = (DATA / f"{self.names[0]}.{end}" for end in ("rc", "stdout", "stderr"))
-        del self.names[0]
-        return Completed(argv, int(rc.read_text()), out.read_text(), err.read_text())
 
 
 def desired(name="ptool", version=None, present=True):

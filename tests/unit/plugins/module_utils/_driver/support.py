@@ -17,7 +17,6 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import (
     Package,
     State,
 )
-from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 DATA = pathlib.Path(__file__).parents[3] / "data"
 DEBIAN_12, DEBIAN_13 = "6.1.0-56-amd64", "6.12.118+deb13-amd64"
@@ -26,36 +25,6 @@ VERSION = "580.178.04"
 
 def recorded(name: str) -> str:
     return (DATA / name).read_text()
-
-
-class Recorded:
-    """Answers with what real programs once said: a name below the data by program. The others are not installed."""
-
-    def __init__(self, **names: str) -> None:
-        self.names = {program.replace("_", "-"): name for program, name in names.items()}
-        self.calls: list[tuple[str, ...]] = []
-
-    def __call__(self, *argv, timeout_s=None, stdin=None):
-        assert timeout_s, "every command is bounded"
-        self.calls.append(argv)
-        name = self.names.get(argv[0])
-        if name is None:
-            return Completed(argv, 127, "", f"{argv[0]}: command not found")
-        rc, out, err = (DATA / argv[0] / f"{name}.{end}" for end in ("rc", "stdout", "stderr"))
-        return Completed(argv, int(rc.read_text()), out.read_text(), err.read_text())
-
-
-class Said:
-    """Answers as told: for what could not be recorded here. Only the lines that are read."""
-
-    def __init__(self, **texts: str) -> None:
-        self.texts = {program.replace("_", "-"): text for program, text in texts.items()}
-        self.calls: list[tuple[str, ...]] = []
-
-    def __call__(self, *argv, timeout_s=None, stdin=None):
-        assert timeout_s, "every command is bounded"
-        self.calls.append(argv)
-        return Completed(argv, 0 if argv[0] in self.texts else 127, self.texts.get(argv[0], ""), "")
 
 
 def write(root: pathlib.Path, path: str, content: str | bytes = "") -> None:

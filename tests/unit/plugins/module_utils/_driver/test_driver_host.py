@@ -31,9 +31,10 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import (
 )
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.verdict import diagnose
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.tests.unit.fakes import RecordedHost, Told
 
 from .._gpu.support import pci_device
-from .support import DEBIAN_12, Recorded, Said, dkms_has, kernel_on_disk, recorded, write
+from .support import DEBIAN_12, dkms_has, kernel_on_disk, recorded, write
 
 VARIABLE = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 KEY = "/var/lib/dkms/mok.pub"
@@ -42,7 +43,7 @@ KEY = "/var/lib/dkms/mok.pub"
 @pytest.mark.parametrize(("last", "word"), [(1, "enabled"), (0, "disabled")])
 def test_secure_boot_by_its_variable(tmp_path, last, word):
     write(tmp_path, VARIABLE, bytes((6, 0, 0, 0, last)))
-    run = Recorded()
+    run = RecordedHost()
     assert secure_boot.read(str(tmp_path), run, 30) == word
     assert run.calls == []
 
@@ -50,11 +51,11 @@ def test_secure_boot_by_its_variable(tmp_path, last, word):
 @pytest.mark.parametrize(("name", "word"), [("enabled", "enabled"), ("disabled", "disabled"), (None, None)])
 def test_secure_boot_by_mokutil(tmp_path, name, word):
     write(tmp_path, "sys/firmware/efi/fw_platform_size", "64\n")
-    assert secure_boot.read(str(tmp_path), Recorded(**({"mokutil": name} if name else {})), 30) == word
+    assert secure_boot.read(str(tmp_path), RecordedHost(**({"mokutil": name} if name else {})), 30) == word
 
 
 def test_secure_boot_without_uefi(tmp_path):
-    run = Recorded(mokutil="no-efi")
+    run = RecordedHost(mokutil="no-efi")
     assert secure_boot.read(str(tmp_path), run, 30) == "unsupported"
     assert run.calls == []
 
@@ -65,26 +66,26 @@ def test_secure_boot_without_uefi(tmp_path):
 )
 def test_the_key(tmp_path, name, enrolled, pending):
     write(tmp_path, KEY)
-    run = Recorded(mokutil=name)
+    run = RecordedHost(mokutil=name)
     assert secure_boot.mok(str(tmp_path), run, 30, has_uefi=True) == Mok(enrolled, pending, KEY)
     assert run.calls == [("mokutil", "--test-key", KEY)]
 
 
 def test_the_key_where_it_does_not_matter_or_nobody_can_tell(tmp_path):
-    run = Recorded(mokutil="enrolled")
+    run = RecordedHost(mokutil="enrolled")
     assert secure_boot.mok(str(tmp_path), run, 30, has_uefi=True) == Mok()
     write(tmp_path, KEY)
     assert secure_boot.mok(str(tmp_path), run, 30, has_uefi=False) == Mok(key=KEY)
     assert run.calls == []
-    assert secure_boot.mok(str(tmp_path), Recorded(), 30, has_uefi=True) == Mok(key=KEY)
+    assert secure_boot.mok(str(tmp_path), RecordedHost(), 30, has_uefi=True) == Mok(key=KEY)
 
 
 def test_ubuntu_s_key_and_one_that_dkms_was_told_of(tmp_path):
     for path in (KEY, "/var/lib/shim-signed/mok/MOK.der", "/etc/keys/own.der"):
         write(tmp_path, path)
-    assert secure_boot.mok(str(tmp_path), Recorded(), 30, has_uefi=False).key == "/var/lib/shim-signed/mok/MOK.der"
+    assert secure_boot.mok(str(tmp_path), RecordedHost(), 30, has_uefi=False).key == "/var/lib/shim-signed/mok/MOK.der"
     write(tmp_path, "etc/dkms/framework.conf.d/own.conf", 'mok_certificate="/etc/keys/own.der"\n')
-    assert secure_boot.mok(str(tmp_path), Recorded(), 30, has_uefi=False).key == "/etc/keys/own.der"
+    assert secure_boot.mok(str(tmp_path), RecordedHost(), 30, has_uefi=False).key == "/etc/keys/own.der"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_the_key_that_dkms_was_told_of_is_read_as_a_shell_does(tmp_path, text, k
     for path in (KEY, "etc/my keys/own.der", "own.der"):
         write(tmp_path, path)
     write(tmp_path, "etc/dkms/framework.conf", text)
-    assert secure_boot.mok(str(tmp_path), Recorded(), 30, has_uefi=False).key == key
+    assert secure_boot.mok(str(tmp_path), RecordedHost(), 30, has_uefi=False).key == key
 
 
 # The first line of the file; where it was read is said in upstream's sources, for no GPU was at hand.
@@ -219,7 +220,7 @@ def test_what_only_root_may_read_is_not_taken_for_missing(host, deny, path):
     deny(path)
     says = f"{path}.* can be read by root only, and this task runs as user 12345; set become: true"
     with pytest.raises(HostError, match=says):
-        info.collect(Recorded(**programs()), root=str(host))
+        info.collect(RecordedHost(**programs()), root=str(host))
 
 
 def test_users_are_not_known_where_processes_are_hidden(tmp_path, deny):
@@ -247,13 +248,13 @@ FABRIC_MANAGER = Package("nvidia-fabricmanager", "580.178.04-1")
     ],
 )
 def test_fabric_manager(tmp_path, switches, packages, said, seen):
-    run = Said(**({"systemctl": f"{said}\n"} if said else {}))
+    run = Told(**({"systemctl": f"{said}\n"} if said else {}))
     assert fabric.read(str(tmp_path), switches, packages, run, 30) == seen
 
 
 def test_switches_behind_infiniband(tmp_path):
     write(tmp_path, "sys/class/infiniband/mlx5_0/device/vpd", b"\x82\x20\x00Nvidia SW_MNG\xff\x00")
-    assert fabric.read(str(tmp_path), 0, (), Recorded(), 30).needed is True
+    assert fabric.read(str(tmp_path), 0, (), RecordedHost(), 30).needed is True
 
 
 def test_gpus_and_switches(tmp_path):
@@ -287,7 +288,7 @@ def programs(**others):
 
 
 def test_all_of_it(host):
-    run = Recorded(**programs(mokutil="not-enrolled"))
+    run = RecordedHost(**programs(mokutil="not-enrolled"))
     state = info.collect(run, root=str(host))
     result = as_result(state, Desired(), diagnose(state, Desired()))
     assert json.loads(json.dumps(result)) == result
@@ -298,7 +299,7 @@ def test_all_of_it(host):
 
 
 def test_nothing_at_all(tmp_path):
-    run = Recorded()
+    run = RecordedHost()
     state = info.collect(run, root=str(tmp_path))
     assert (state.vendor, state.gpus, state.kernels, run.calls) == (None, (), (), [])
     assert diagnose(state, Desired()).verdict == "absent"
@@ -306,16 +307,16 @@ def test_nothing_at_all(tmp_path):
 
 def test_the_vendor_is_that_of_the_packages_where_there_is_no_gpu(host):
     os.remove(host / "sys/bus/pci/devices/0000:1a:00.0")
-    assert info.collect(Recorded(**programs()), root=str(host)).vendor == "nvidia"
-    assert info.collect(Recorded(**programs()), root=str(host), vendor="amd").vendor == "amd"
+    assert info.collect(RecordedHost(**programs()), root=str(host)).vendor == "nvidia"
+    assert info.collect(RecordedHost(**programs()), root=str(host), vendor="amd").vendor == "amd"
 
 
 def test_nvidia_s_is_asked_about_on_a_host_with_both(host):
     pci_device(host / "sys", "0000:00:02.0", "1002", "1636", "030000", driver="amdgpu")
-    state = info.collect(Recorded(**programs()), root=str(host))
+    state = info.collect(RecordedHost(**programs()), root=str(host))
     assert (state.vendor, [gpu.pci_address for gpu in state.gpus]) == ("nvidia", ["0000:1a:00.0"])
 
 
 def test_a_time_limit_of_nothing_is_refused(tmp_path):
     with pytest.raises(HostError, match="timeout_s must be more than 0"):
-        info.collect(Recorded(), root=str(tmp_path), timeout_s=0)
+        info.collect(RecordedHost(), root=str(tmp_path), timeout_s=0)

@@ -13,14 +13,15 @@ from ansible_collections.mlops.hosts.plugins.module_utils._driver.modules import
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import Dkms
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+from ansible_collections.mlops.hosts.tests.unit.fakes import RecordedHost, Told
 
-from .support import DEBIAN_12, DEBIAN_13, Recorded, Said, dkms_has, kernel_on_disk, recorded, recorded_tree, write
+from .support import DEBIAN_12, DEBIAN_13, dkms_has, kernel_on_disk, recorded, recorded_tree, write
 
 OLDER = "6.1.0-55-amd64"
 BUILT_12, BUILT_13 = "updates/dkms/nvidia-current.ko", "updates/dkms/nvidia-current.ko.xz"
 
 
-class At(Recorded):
+class At(RecordedHost):
     """modinfo says the path that it was given; what is recorded has that of the host."""
 
     def __init__(self, root, **names):
@@ -66,7 +67,7 @@ def test_one_process_however_many_kernels_there_are(tmp_path):
 
 def test_nothing_is_asked_where_there_is_nothing(tmp_path):
     kernel_on_disk(tmp_path, DEBIAN_12, headers=False)
-    run = Recorded()
+    run = RecordedHost()
     (found,) = read(tmp_path, run)
     assert (found.module, found.dkms, found.headers, run.calls) == (None, None, False, [])
 
@@ -89,7 +90,7 @@ def test_el_has_the_image_beside_the_modules(tmp_path):
 def test_headers_are_a_link_that_leads_somewhere(tmp_path):
     kernel_on_disk(tmp_path, DEBIAN_12)
     os.remove(tmp_path / f"usr/src/linux-headers-{DEBIAN_12}/Makefile")
-    assert [kernel.headers for kernel in read(tmp_path, Recorded())] == [False]
+    assert [kernel.headers for kernel in read(tmp_path, RecordedHost())] == [False]
 
 
 def test_usr_merge(tmp_path):
@@ -97,7 +98,7 @@ def test_usr_merge(tmp_path):
     (tmp_path / "lib").symlink_to("usr/lib")
     (tmp_path / f"usr/lib/modules/{DEBIAN_13}/build").symlink_to(f"../../../src/linux-headers-{DEBIAN_13}")
     write(tmp_path, f"usr/src/linux-headers-{DEBIAN_13}/Makefile")
-    assert [kernel.headers for kernel in read(tmp_path, Recorded())] == [True]
+    assert [kernel.headers for kernel in read(tmp_path, RecordedHost())] == [True]
 
 
 def test_a_folder_of_modules_without_a_list_is_searched(tmp_path):
@@ -108,7 +109,7 @@ def test_a_folder_of_modules_without_a_list_is_searched(tmp_path):
 
 def modinfo(root, release, path, **fields):
     lines = "".join(f"{name}:        {value}\n" for name, value in fields.items())
-    return Said(modinfo=f"filename:       {root}/lib/modules/{release}/{path}\n{lines}")
+    return Told(modinfo=f"filename:       {root}/lib/modules/{release}/{path}\n{lines}")
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_modules(tmp_path, path, fields, seen):
 )
 def test_modules_that_are_not_the_driver(tmp_path, name):
     kernel_on_disk(tmp_path, DEBIAN_12, f"updates/dkms/{name}")
-    assert read(tmp_path, Recorded())[0].module is None
+    assert read(tmp_path, RecordedHost())[0].module is None
 
 
 def test_modules_that_could_not_be_asked_about_are_not_absent(tmp_path):
@@ -160,13 +161,13 @@ def test_modules_that_could_not_be_asked_about_are_not_absent(tmp_path):
     with pytest.raises(CommandError, match="the driver's modules could not be read: modinfo did not end in time"):
         read(tmp_path, lambda *argv, timeout_s=None, stdin=None: Completed(argv, 124, "", "", timed_out=True))
     with pytest.raises(CommandError, match="the driver's modules could not be read"):
-        read(tmp_path, Recorded())
+        read(tmp_path, RecordedHost())
 
 
 def test_a_list_that_is_older_than_the_removal(tmp_path):
     kernel_on_disk(tmp_path, DEBIAN_12, BUILT_12)
     os.remove(tmp_path / f"lib/modules/{DEBIAN_12}/{BUILT_12}")
-    assert read(tmp_path, Recorded())[0].module is None
+    assert read(tmp_path, RecordedHost())[0].module is None
 
 
 @pytest.mark.parametrize("name", ["nvidia-current", "nvidia-current-open"])
@@ -179,7 +180,7 @@ def test_of_two_modules_the_one_that_modprobe_would_load(tmp_path, name):
         write(tmp_path, f"lib/modules/{DEBIAN_13}/{path}")
     write(tmp_path, f"lib/modules/{DEBIAN_13}/modules.dep", "".join(f"{path}:\n" for path in both))
     write(tmp_path, "etc/modprobe.d/nvidia.conf", f"install nvidia modprobe -i {name} $CMDLINE_OPTS\n")
-    run = Recorded(modinfo="trixie")
+    run = RecordedHost(modinfo="trixie")
     read(tmp_path, run)
     assert [os.path.basename(path) for path in run.calls[0][1:]] == [f"{name}.ko.xz"]
 

@@ -9,8 +9,9 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._driver import packages, unattended
 from ansible_collections.mlops.hosts.plugins.module_utils._driver.types import Mismatch, Package
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError
+from ansible_collections.mlops.hosts.tests.unit.fakes import RecordedHost, Told
 
-from .support import Recorded, Said, recorded, write
+from .support import recorded, write
 
 EL = 'ID="rocky"\nID_LIKE="rhel centos fedora"\n'
 PARTS = ["firmware-nvidia-gsp", "libnvidia-ml1", "nvidia-alternative", "nvidia-kernel-dkms", "nvidia-kernel-support"]
@@ -38,7 +39,7 @@ def read(root, run, chosen="nvidia-current"):
 
 @pytest.mark.parametrize(("name", "version"), [("driver-bookworm", "535.309.01"), ("driver-trixie", "550.163.01")])
 def test_debian(debian, name, version):
-    installed, mismatches = read(debian, Recorded(dpkg_query=name))
+    installed, mismatches = read(debian, RecordedHost(dpkg_query=name))
     assert (installed.version, installed.flavour, installed.source) == (version, "proprietary", "distribution")
     assert mismatches == ()
     parts = [package.name for package in installed.packages if packages.is_part(package)]
@@ -48,18 +49,18 @@ def test_debian(debian, name, version):
 
 
 def test_a_failed_build_leaves_its_package_half_configured(debian):
-    installed, _mismatches = read(debian, Recorded(dpkg_query="driver-half-configured"))
+    installed, _mismatches = read(debian, RecordedHost(dpkg_query="driver-half-configured"))
     half = [package for package in installed.packages if not packages.is_whole(package)]
     assert [(package.name, package.state) for package in half] == [("nvidia-kernel-dkms", "half_configured")]
 
 
 def test_a_hold(debian):
-    installed, _mismatches = read(debian, Recorded(dpkg_query="driver-held"))
+    installed, _mismatches = read(debian, RecordedHost(dpkg_query="driver-held"))
     assert [package.name for package in installed.packages if package.held] == ["nvidia-smi"]
 
 
 def test_another_version_and_a_removed_package(debian):
-    installed, mismatches = read(debian, Recorded(dpkg_query="driver-mismatch"))
+    installed, mismatches = read(debian, RecordedHost(dpkg_query="driver-mismatch"))
     assert installed.version == "535.261.03"
     assert Mismatch("nvidia-smi", "535.309.01") in mismatches
     # Only its configuration is there, so that it does not count.
@@ -71,28 +72,28 @@ def test_another_version_and_a_removed_package(debian):
     ("chosen", "flavour"), [("nvidia-current", "proprietary"), ("nvidia-current-open", "open"), ("nvidia", None)]
 )
 def test_both_flavours_side_by_side_are_told_apart_by_what_modprobe_would_load(debian, chosen, flavour):
-    installed, _mismatches = read(debian, Recorded(dpkg_query="driver-both-flavours"), chosen)
+    installed, _mismatches = read(debian, RecordedHost(dpkg_query="driver-both-flavours"), chosen)
     assert installed.flavour == flavour
 
 
 def test_no_driver(debian):
-    installed, mismatches = read(debian, Recorded(dpkg_query="none"))
+    installed, mismatches = read(debian, RecordedHost(dpkg_query="none"))
     assert (installed.version, installed.packages, mismatches) == (None, (), ())
 
 
 def test_a_database_that_cannot_be_read_is_not_an_empty_one(debian):
     with pytest.raises(CommandError, match="the installed packages could not be read"):
-        packages.read(str(debian), Recorded(dpkg_query="unreadable"), 30)
+        packages.read(str(debian), RecordedHost(dpkg_query="unreadable"), 30)
 
 
 def test_a_host_without_a_package_manager(tmp_path):
-    assert packages.read(str(tmp_path), Recorded(), 30) == packages.Found()
+    assert packages.read(str(tmp_path), RecordedHost(), 30) == packages.Found()
 
 
 def dpkg(*lines):
     """As dpkg-query prints it: (name, version, maintainer)."""
     text = "".join(f"{name}\t{version}\tinstall\tinstalled\tok\t{maker}\n" for name, version, maker in lines)
-    return Said(dpkg_query=text)
+    return Told(dpkg_query=text)
 
 
 NVIDIA, CANONICAL = "cudatools <cudatools@nvidia.com>", "Ubuntu Developers <ubuntu-devel-discuss@lists.ubuntu.com>"
@@ -230,7 +231,7 @@ nvidia-persistenced\t3:580.178.04-1.el9.x86_64\tNVIDIA Corporation\t(none)\t(non
 )
 def test_el(el, path, text, held):
     write(el, path, text)
-    installed, mismatches = read(el, Said(rpm=RPM), "nvidia")
+    installed, mismatches = read(el, Told(rpm=RPM), "nvidia")
     assert (installed.version, installed.flavour, installed.source) == ("580.178.04", "open", "vendor")
     assert mismatches == ()
     found = {package.name: package for package in installed.packages}
@@ -239,13 +240,13 @@ def test_el(el, path, text, held):
 
 
 def test_el_by_rpm_itself_with_fake_packages(el):
-    installed, mismatches = read(el, Recorded(rpm="driver-el9-fake"), "nvidia")
+    installed, mismatches = read(el, RecordedHost(rpm="driver-el9-fake"), "nvidia")
     assert (installed.version, installed.flavour, installed.source) == ("580.178.04", "open", "vendor")
     assert (len(installed.packages), mismatches) == (5, ())
 
 
 def test_red_hat_s_own_packages_are_the_distribution_s(el):
-    run = Said(
+    run = Told(
         rpm="kmod-nvidia-open\t0:595.71.05-1.el10.x86_64\tRed Hat, Inc.\tRed Hat, Inc. <http://bugzilla>\t(none)\n"
     )
     installed, _mismatches = read(el, run, "nvidia")
@@ -260,25 +261,25 @@ DRIVER = (Package("nvidia-smi", "535.309.01-1"), Package("libnvidia-ml1", "535.3
 )
 def test_unattended_upgrades(tmp_path, name, excluded):
     write(tmp_path, "usr/bin/unattended-upgrade")
-    assert unattended.read(str(tmp_path), DRIVER, Recorded(apt_config=name), 30) is excluded
+    assert unattended.read(str(tmp_path), DRIVER, RecordedHost(apt_config=name), 30) is excluded
 
 
 def test_unattended_upgrades_leave_alone_what_is_held(tmp_path):
     write(tmp_path, "usr/bin/unattended-upgrade")
     held = [Package(package.name, package.version, held=True) for package in DRIVER]
-    assert unattended.read(str(tmp_path), held, Recorded(apt_config="unattended-bookworm"), 30) is True
+    assert unattended.read(str(tmp_path), held, RecordedHost(apt_config="unattended-bookworm"), 30) is True
 
 
 def test_unattended_upgrades_that_are_switched_off(tmp_path):
     write(tmp_path, "usr/bin/unattended-upgrade")
     said = recorded("apt-config/unattended-bookworm.stdout").replace('Upgrade "1"', 'Upgrade "0"')
-    assert unattended.read(str(tmp_path), DRIVER, Said(apt_config=said), 30) is True
+    assert unattended.read(str(tmp_path), DRIVER, Told(apt_config=said), 30) is True
 
 
 def test_nothing_unattended(tmp_path):
-    assert unattended.read(str(tmp_path), DRIVER, Recorded(), 30) is None
+    assert unattended.read(str(tmp_path), DRIVER, RecordedHost(), 30) is None
     write(tmp_path, "usr/bin/unattended-upgrade")
-    assert unattended.read(str(tmp_path), (), Recorded(), 30) is None
+    assert unattended.read(str(tmp_path), (), RecordedHost(), 30) is None
 
 
 @pytest.mark.parametrize(
@@ -298,13 +299,13 @@ def test_dnf_automatic(tmp_path, path, line, excluded):
     write(tmp_path, "usr/bin/dnf-automatic")
     section = {"etc/dnf/dnf.conf": "main", "etc/dnf/automatic.conf": "base"}[path]
     write(tmp_path, path, f"[{section}]\n{line}\n")
-    assert unattended.read(str(tmp_path), DRIVER, Recorded(), 30) is excluded
+    assert unattended.read(str(tmp_path), DRIVER, RecordedHost(), 30) is excluded
 
 
 def test_a_configuration_of_dnf_that_is_none_excludes_nothing(tmp_path):
     write(tmp_path, "usr/bin/dnf-automatic")
     write(tmp_path, "etc/dnf/dnf.conf", "excludepkgs=*nvidia*\n")
-    assert unattended.read(str(tmp_path), DRIVER, Recorded(), 30) is False
+    assert unattended.read(str(tmp_path), DRIVER, RecordedHost(), 30) is False
 
 
 @pytest.mark.parametrize(

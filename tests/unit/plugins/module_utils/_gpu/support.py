@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the GPU tests share: captures of real hosts, synthetic output, a PCI tree, and a runner that plays answers."""
+"""What the GPU tests share: captures of real hosts, synthetic output, and a PCI tree."""
 
 from __future__ import annotations
 
@@ -29,22 +29,6 @@ def section(name: str, title: str) -> str:
     found = re.search(rf"{heading}(.*?)(?=^{rule}$|\Z)", capture(name), re.MULTILINE | re.DOTALL)
     assert found, f"no section {title!r} in {name}"
     return found.group(1).rstrip("\n") + "\n"
-
-
-class PlayedRunner:
-    """Answers as told, by argv or by program; one that it was told nothing about is not installed."""
-
-    def __init__(self, answers: dict[tuple[str, ...], str | Completed]) -> None:
-        self.answers = answers
-        self.calls: list[tuple[str, ...]] = []
-
-    def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
-        assert timeout_s, "every command is bounded"
-        self.calls.append(argv)
-        answer = self.answers.get(argv, self.answers.get(argv[:1]))
-        if answer is None:
-            return Completed(argv, 127, "", f"{argv[0]}: command not found")
-        return Completed(argv, 0, answer, "") if isinstance(answer, str) else answer
 
 
 def ended(argv: tuple[str, ...], rc: int, stdout: str = "", stderr: str = "", *, timed_out: bool = False) -> Completed:

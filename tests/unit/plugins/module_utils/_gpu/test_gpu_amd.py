@@ -13,8 +13,8 @@ from ansible_collections.mlops.hosts.plugins.module_utils._gpu import amd
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import check_health
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.tool import Answer
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Driver, Gpu, PciDevice, Process
+from ansible_collections.mlops.hosts.tests.unit.fakes import Told
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
-    PlayedRunner,
     capture,
     ended,
     needs_captures,
@@ -94,7 +94,7 @@ DOCUMENTED_ROCM_7 = {
 
 def read(answers, devices=(BOUND,)):
     texts = {argv: answer if isinstance(answer, str) else json.dumps(answer) for argv, answer in answers.items()}
-    return amd.read(PlayedRunner(texts), devices, timeout_s=60)
+    return amd.read(Told(texts), devices, timeout_s=60)
 
 
 def test_documented_sample_of_rocm_6():
@@ -163,7 +163,7 @@ def test_no_part_of_an_answer_is_read_as_an_answer(data):
 @pytest.mark.parametrize("rc", [0, 255])
 def test_without_its_driver_a_tool_answers_no_json_and_any_code(tool, rc):
     said = ended((tool,), rc, "", "ERROR:root:Driver not initialized (amdgpu not found in modules)")
-    run = PlayedRunner({(tool,): said})
+    run = Told({(tool,): said})
     answer = amd.read(run, [UNBOUND], timeout_s=60)
     assert answer.gpus == ()
     assert "amdgpu not found in modules" in answer.why_unlisted
@@ -175,7 +175,7 @@ def test_without_its_driver_a_tool_answers_no_json_and_any_code(tool, rc):
 @pytest.mark.parametrize("device", [BOUND, UNBOUND])
 @pytest.mark.parametrize("printed", ["", "[]", "{}"])
 def test_a_tool_that_hangs_is_an_error(tool, device, printed):
-    run = PlayedRunner({(tool,): ended((tool,), 124, printed, timed_out=True)})
+    run = Told({(tool,): ended((tool,), 124, printed, timed_out=True)})
     with pytest.raises(CommandError, match="did not end in time"):
         amd.read(run, [device], timeout_s=60)
 
@@ -187,7 +187,7 @@ def test_json_of_another_shape_is_an_error(printed):
 
 
 def test_no_tool_is_asked_without_an_amd_gpu():
-    run = PlayedRunner({("amd-smi",): ended(("amd-smi",), 255, "", "Unable to detect any GPU devices")})
+    run = Told({("amd-smi",): ended(("amd-smi",), 255, "", "Unable to detect any GPU devices")})
     assert amd.read(run, [], timeout_s=60).gpus == ()
     assert run.calls == []
 

@@ -8,9 +8,9 @@ import json
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError, HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.info import collect
+from ansible_collections.mlops.hosts.tests.unit.fakes import Told
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     QUERY,
-    PlayedRunner,
     ended,
     pci_device,
     synthetic_gpu,
@@ -32,7 +32,7 @@ GPU_KEYS = {
 
 
 def report(root, answers=()):
-    return collect(PlayedRunner(dict(answers)), sysfs_root=str(root), timeout_s=60).as_result()
+    return collect(Told(dict(answers)), sysfs_root=str(root), timeout_s=60).as_result()
 
 
 def h100(root, address="0000:1a:00.0", driver="", physfn=""):
@@ -193,4 +193,4 @@ def test_the_amd_driver_is_reported_on_a_host_with_amd_gpus_only(tmp_path):
 @pytest.mark.parametrize("limit", [0, -1])
 def test_no_time_is_refused(tmp_path, limit):
     with pytest.raises(HostError, match="more than 0"):
-        collect(PlayedRunner({}), sysfs_root=str(tmp_path), timeout_s=limit)
+        collect(Told({}), sysfs_root=str(tmp_path), timeout_s=limit)

@@ -10,10 +10,10 @@ from ansible_collections.mlops.hosts.plugins.module_utils._errors import Command
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu import nvidia
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.health import check_health
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import MigDevice
+from ansible_collections.mlops.hosts.tests.unit.fakes import Told
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu.support import (
     LIST,
     QUERY,
-    PlayedRunner,
     capture,
     ended,
     needs_captures,
@@ -39,7 +39,7 @@ LOST = (
 
 
 def read(answers, addresses=(ONE, TWO)):
-    return nvidia.read(PlayedRunner(answers), addresses, timeout_s=60)
+    return nvidia.read(Told(answers), addresses, timeout_s=60)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +183,6 @@ def test_a_list_that_leaves_out_mig_devices_is_an_error(listed, message):
 
 
 def test_without_mig_devices_one_command_is_enough():
-    run = PlayedRunner({QUERY: TWO_GPUS})
+    run = Told({QUERY: TWO_GPUS})
     nvidia.read(run, [ONE, TWO], timeout_s=60)
     assert run.calls == [QUERY]

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Runner that plays nvidia-smi and systemctl with state. Synthetic: the tables have the shape that NVIDIA documents,
-and no GPU of it exists."""
+"""A Runner that simulates nvidia-smi and systemctl with state. Synthetic: the tables have the shape that NVIDIA
+documents, and no GPU of it exists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SWITCH = {"0": "Disabled", "1": "Enabled"}
 
 
 @dataclasses.dataclass
-class Played:
+class FakeGpu:
     """One GPU. ``processes`` are (pid, name, GPU instance or None)."""
 
     uuid: str = "GPU-1"
@@ -70,11 +70,11 @@ class Played:
         )
 
 
-class PlayedHost:
+class FakeSmiHost:
     """Answers nvidia-smi and systemctl. ``faults``: by the flag of a command, what becomes of it in place of its work:
     a Completed, or "ignored" for exit 0 and nothing done. ``tells_profiles``: also with MIG mode off."""
 
-    def __init__(self, *gpus: Played, tells_profiles: bool = True, units: dict[str, bool] | None = None) -> None:
+    def __init__(self, *gpus: FakeGpu, tells_profiles: bool = True, units: dict[str, bool] | None = None) -> None:
         self.gpus = list(gpus)
         self.tells_profiles = tells_profiles
         self.units = dict(units or {})
@@ -120,7 +120,7 @@ class PlayedHost:
             return self._mig(gpus[0], argv[4:])
         return self._set(gpus[0], argv)
 
-    def _set(self, gpu: Played, argv: tuple[str, ...]) -> tuple[int, str]:
+    def _set(self, gpu: FakeGpu, argv: tuple[str, ...]) -> tuple[int, str]:
         flag, value = (argv[1], "") if argv[1] == "--gpu-reset" else (argv[3], argv[4] if len(argv) > 4 else "")
         if flag == "--gpu-reset":
             if gpu.processes:
@@ -144,7 +144,7 @@ class PlayedHost:
             gpu.mig[0] = gpu.mig[1]
         return 0, "All done.\n"
 
-    def _mig(self, gpu: Played, argv: tuple[str, ...]) -> tuple[int, str]:
+    def _mig(self, gpu: FakeGpu, argv: tuple[str, ...]) -> tuple[int, str]:
         what, on = argv[0], gpu.mig[0] == "Enabled"
         if not on and not (self.tells_profiles and what in ("-lgip", "-lgipp")):
             return 6, "No MIG-enabled devices found.\n"
@@ -174,7 +174,7 @@ class PlayedHost:
             return (0, "".join(rows)) if rows else (6, "No compute instances found: Not Found\n")
         return self._change(gpu, argv)
 
-    def _change(self, gpu: Played, argv: tuple[str, ...]) -> tuple[int, str]:
+    def _change(self, gpu: FakeGpu, argv: tuple[str, ...]) -> tuple[int, str]:
         if argv[0] == "-cgi":
             for tuple_ in argv[1].split(","):
                 number, _colon, start = tuple_.partition(":")

@@ -10,7 +10,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.result i
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.settings_apply import converge
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings.smi import Smi
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
-from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import Played, PlayedHost
+from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import FakeGpu, FakeSmiHost
 
 DESIRED = {
     "select": "all",
@@ -37,7 +37,7 @@ def go(host, root, *entries, dry_run=False, strict=True, **options):
 
 
 def test_a_wish_is_planned_applied_and_then_right(root):
-    host = PlayedHost(Played(persistence="Disabled"))
+    host = FakeSmiHost(FakeGpu(persistence="Disabled"))
     planned = go(host, root, DESIRED, dry_run=True)
     assert host.changes() == []
     done = go(host, root, DESIRED).must()
@@ -65,7 +65,7 @@ def test_a_wish_is_planned_applied_and_then_right(root):
 
 @pytest.mark.parametrize("lost", ["boot", "reload", "persistence"])
 def test_locked_clocks_are_locked_again_when_the_driver_has_forgotten_them(root, lost):
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     desired = {"select": "all", "persistence": True, "locked_clocks_mhz": [900, 1200]}
     go(host, root, desired)
     if lost == "boot":
@@ -81,7 +81,7 @@ def test_locked_clocks_are_locked_again_when_the_driver_has_forgotten_them(root,
 
 
 def test_clocks_are_let_go(root):
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     go(host, root, {"select": "all", "locked_clocks_mhz": [900, 1200]})
     free = go(host, root, {"select": "all", "locked_clocks_mhz": []})
     assert free.commands == (("nvidia-smi", "-i", "GPU-1", "-rgc"),)
@@ -112,7 +112,7 @@ def test_a_damaged_record_is_no_record(root):
     ],
 )
 def test_what_the_device_cannot_have_is_refused_before_anything_changes(root, desired, why):
-    host = PlayedHost(Played(), Played("GPU-2", "00000000:08:00.0"))
+    host = FakeSmiHost(FakeGpu(), FakeGpu("GPU-2", "00000000:08:00.0"))
     with pytest.raises(HostError, match=why) as refused:
         go(host, root, {"select": "GPU-1", **desired}, {"select": "GPU-2", "power_limit_w": 300.0}).must()
     assert host.changes() == []
@@ -120,13 +120,13 @@ def test_what_the_device_cannot_have_is_refused_before_anything_changes(root, de
 
 
 def test_a_device_without_ecc_cannot_have_it(root):
-    host = PlayedHost(Played(ecc=["N/A", "N/A"], power="N/A"))
+    host = FakeSmiHost(FakeGpu(ecc=["N/A", "N/A"], power="N/A"))
     with pytest.raises(HostError, match="no ECC that can be set.*no power limit that can be set"):
         go(host, root, {"select": "all", "ecc": True, "power_limit_w": 200.0}).must()
 
 
 def test_exit_0_with_a_warning_is_an_error_that_quotes_it(root):
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     refused = "Changing power management limit is not supported for GPU: 00000000:07:00.0."
     host.faults["-pl"] = Completed((), 0, f"{refused}\nTreating as warning and moving on.\nAll done.\n", "")
     with pytest.raises(
@@ -136,7 +136,7 @@ def test_exit_0_with_a_warning_is_an_error_that_quotes_it(root):
 
 
 def test_exit_0_without_a_word_and_without_effect_is_an_error(root):
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     host.faults["-pl"] = "ignored"
     with pytest.raises(
         HostError, match="took power_limit_w 250.0 and exited with status 0, and the device still has 400.0"
@@ -154,7 +154,7 @@ def test_exit_0_without_a_word_and_without_effect_is_an_error(root):
     ],
 )
 def test_a_command_that_fails_is_an_error_and_the_other_gpus_are_set(root, fault, why):
-    host = PlayedHost(Played(), Played("GPU-2", "00000000:08:00.0"))
+    host = FakeSmiHost(FakeGpu(), FakeGpu("GPU-2", "00000000:08:00.0"))
     host.faults["GPU-1"] = fault
     with pytest.raises(HostError, match=why) as failed:
         go(host, root, {"select": "all", "power_limit_w": 250.0}).must()
@@ -172,7 +172,7 @@ def test_a_command_that_fails_is_an_error_and_the_other_gpus_are_set(root, fault
     ids=["crash", "cut-short", "hang"],
 )
 def test_a_state_that_cannot_be_read_changes_nothing(root, answer):
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     host.faults["-q"] = answer
     with pytest.raises(HostError, match="could not be read"):
         go(host, root, DESIRED)
@@ -180,7 +180,7 @@ def test_a_state_that_cannot_be_read_changes_nothing(root, answer):
 
 
 def test_ecc_waits_for_a_reset_and_says_so_each_time(root):
-    host = PlayedHost(Played(ecc=["Disabled", "Disabled"]))
+    host = FakeSmiHost(FakeGpu(ecc=["Disabled", "Disabled"]))
     for changed in (True, False):
         result = go(host, root, {"select": "all", "ecc": True})
         assert result.changed is changed
@@ -193,13 +193,13 @@ def test_ecc_waits_for_a_reset_and_says_so_each_time(root):
 
 
 def test_in_a_virtual_machine_it_waits_for_a_reboot(root):
-    host = PlayedHost(Played(ecc=["Disabled", "Enabled"], virtual="Pass-Through"))
+    host = FakeSmiHost(FakeGpu(ecc=["Disabled", "Enabled"], virtual="Pass-Through"))
     result = go(host, root, {"select": "all", "ecc": True}, reset=True).as_result()
     assert (result["reset_required"], result["reboot_required"], host.changes()) == (False, True, [])
 
 
 def test_with_consent_an_idle_gpu_is_reset_and_set_again(root):
-    host = PlayedHost(Played(ecc=["Disabled", "Disabled"]), units={"dcgm.service": True, "off.service": False})
+    host = FakeSmiHost(FakeGpu(ecc=["Disabled", "Disabled"]), units={"dcgm.service": True, "off.service": False})
     desired = {**DESIRED, "ecc": True}
     result = go(host, root, desired, reset=True, services=("dcgm.service", "off.service")).must()
     assert host.changes()[:4] == [
@@ -214,15 +214,15 @@ def test_with_consent_an_idle_gpu_is_reset_and_set_again(root):
 
 
 def test_a_busy_gpu_is_not_reset_and_its_processes_are_named(root):
-    host = PlayedHost(Played(ecc=["Disabled", "Enabled"], processes=[(4711, "python3", None)]))
+    host = FakeSmiHost(FakeGpu(ecc=["Disabled", "Enabled"], processes=[(4711, "python3", None)]))
     result = go(host, root, {"select": "all", "ecc": True}, reset=True)
     assert result.as_result()["blockers"] == [{"gpu": "GPU-1", "pid": 4711, "command": "python3"}]
     assert (host.changes(), len(result.pending)) == ([], 1)
 
 
 def test_a_gpu_with_mig_instances_is_not_reset(root):
-    gpu = Played(ecc=["Disabled", "Enabled"], mig=["Enabled", "Enabled"])
-    host = PlayedHost(gpu)
+    gpu = FakeGpu(ecc=["Disabled", "Enabled"], mig=["Enabled", "Enabled"])
+    host = FakeSmiHost(gpu)
     xml = gpu.xml.replace(
         "<processes>",
         "<mig_devices><mig_device><index>0</index><gpu_instance_id>1</gpu_instance_id></mig_device></mig_devices><processes>",
@@ -234,7 +234,7 @@ def test_a_gpu_with_mig_instances_is_not_reset(root):
 
 
 def test_a_refused_reset_is_an_error_and_what_was_stopped_runs_again(root):
-    host = PlayedHost(Played(ecc=["Disabled", "Disabled"]), units={"a.service": True, "b.service": True})
+    host = FakeSmiHost(FakeGpu(ecc=["Disabled", "Disabled"]), units={"a.service": True, "b.service": True})
     host.faults["--gpu-reset"] = Completed((), 255, "GPU Reset couldn't run: In use by another client\n", "")
     with pytest.raises(HostError, match="was not reset: nvidia-smi answered 255: GPU Reset couldn't run"):
         go(host, root, {"select": "all", "ecc": True}, reset=True, services=("a.service", "b.service")).must()
@@ -251,13 +251,13 @@ def test_a_lost_gpu_is_not_passed_over(root):
     device.mkdir(parents=True)
     for name, value in {"vendor": "0x10de", "device": "0x20b0", "class": "0x030200"}.items():
         (device / name).write_text(value)
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     with pytest.raises(HostError, match="does not list the one at 0000:09:00.0"):
         go(host, root, {"select": "all", "power_limit_w": 250.0}).must()
     assert go(host, root, {"select": "GPU-1", "power_limit_w": 250.0}).must().changed
 
 
 def test_no_entry_asks_nothing(root):
-    host = PlayedHost()
+    host = FakeSmiHost()
     assert not go(host, root).changed
     assert host.calls == []

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import desired, replay
-from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import Played, PlayedHost
+from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import FakeGpu, FakeSmiHost
 
 MODULE_UTILS = pathlib.Path(desired.__file__).resolve().parents[1]
 DEVICES = [
@@ -51,7 +51,7 @@ def test_the_resources_are_what_the_role_needs():
 
 
 def test_check_says_what_differs_and_replay_ends_it(path, tmp_path, capsys):
-    host, path = PlayedHost(Played(persistence="Disabled")), path(DEVICES)
+    host, path = FakeSmiHost(FakeGpu(persistence="Disabled")), path(DEVICES)
     assert replay.main(["--check", "--desired", path], run=host, root=str(tmp_path)) == 1
     assert host.changes() == []
     told = capsys.readouterr().out
@@ -70,7 +70,7 @@ def test_check_says_what_differs_and_replay_ends_it(path, tmp_path, capsys):
 
 
 def test_a_gpu_that_is_gone_does_not_keep_the_others_from_their_settings(path, tmp_path, capsys):
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     path = path([{"select": "GPU-lost", "power_limit_w": 200.0}, {"select": "GPU-1", "power_limit_w": 250.0}])
     assert replay.main(["--desired", path], run=host, root=str(tmp_path)) == 1
     assert host.gpus[0].power == "250.00 W"
@@ -78,14 +78,14 @@ def test_a_gpu_that_is_gone_does_not_keep_the_others_from_their_settings(path, t
 
 
 def test_a_geometry_that_fails_does_not_keep_the_settings_away(path, tmp_path):
-    host = PlayedHost(Played())
+    host = FakeSmiHost(FakeGpu())
     path = path([{"select": "all", "power_limit_w": 250.0, "mig": ["9g.99gb"]}])
     assert replay.main(["--desired", path], run=host, root=str(tmp_path)) == 1
     assert host.gpus[0].power == "250.00 W"
 
 
 def test_what_waits_is_told_and_is_a_difference(path, tmp_path, capsys):
-    host, path = PlayedHost(Played(ecc=["Disabled", "Enabled"])), path([{"select": "all", "ecc": True}])
+    host, path = FakeSmiHost(FakeGpu(ecc=["Disabled", "Enabled"])), path([{"select": "all", "ecc": True}])
     assert replay.main(["--desired", path], run=host, root=str(tmp_path)) == 0
     assert replay.main(["--check", "--desired", path], run=host, root=str(tmp_path)) == 1
     assert "GPU-1: ecc is disabled; enabled waits for a reset." in capsys.readouterr().out
@@ -97,7 +97,7 @@ def test_what_waits_is_told_and_is_a_difference(path, tmp_path, capsys):
 def test_a_file_that_is_none(tmp_path, capsys, text):
     path = tmp_path / "path.json"
     path.write_text(text)
-    assert replay.main(["--desired", str(path)], run=PlayedHost()) == 2
+    assert replay.main(["--desired", str(path)], run=FakeSmiHost()) == 2
     assert "run the role again" in capsys.readouterr().err
 
 
