@@ -72,12 +72,12 @@ options:
         description: Fingerprint that the key must have, 40 or 64 hexadecimal digits; blanks are ignored.
         type: str
         required: true
-      signed:
+      gpg_check:
         description:
-          - What the key signs, dnf only. V(index) is for repositories that sign no packages, but the index with their
-            checksums. For apt it is always the index.
+          - What is checked with the key, dnf only. V(metadata) is for repositories that sign no packages, but the
+            metadata with their checksums. For apt it is always the metadata.
         type: str
-        choices: [packages, index]
+        choices: [packages, metadata]
         default: packages
   packages:
     description: Packages of the distribution's package manager. It starts no service while it installs.
@@ -112,11 +112,11 @@ options:
         type: str
         choices: [restart, none, reboot]
         default: restart
-      early:
+      before_packages:
         description: Install it before the other packages, which it has a say in, as a package of version pins has.
         type: bool
         default: false
-      own:
+      owned:
         description:
           - Whether the package belongs to the component. With V(false) it has to be as the other options say, and stays
             when the component goes.
@@ -258,7 +258,7 @@ options:
         type: list
         elements: str
         default: []
-      apply:
+      apply_command:
         description: Command that makes the running system read the file, such as V([udevadm, control, --reload]).
         type: list
         elements: str
@@ -276,7 +276,7 @@ options:
         description: Keep the content out of diff, drift and logs.
         type: bool
         default: false
-      early:
+      before_packages:
         description:
           - Put it in place before packages are installed, for the package manager to read, such as C(apt) preferences.
           - It takes O(files[].on_change=none).

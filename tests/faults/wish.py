@@ -125,7 +125,7 @@ def wish(state: State, key: dict[str, str], *, settle_s: int = 1, ready_s: int =
             {
                 "path": APPLIED,
                 "content": f"{letter}\n",
-                "apply": ["cp", APPLIED, "/var/lib/faults/applied"],
+                "apply_command": ["cp", APPLIED, "/var/lib/faults/applied"],
                 "on_change": "none",
             },
             {"path": SHARED, "json_keys": {"faults": {"letter": letter}}},

@@ -28,24 +28,24 @@ from .validators import validate
 APPLY_TIMEOUT_S = 900
 
 
-def swap_early(plan: Plan, journal: Journal, store: Store, run: Runner) -> None:
+def swap_before_packages(plan: Plan, journal: Journal, store: Store, run: Runner) -> None:
     """Put in place what the package manager reads, before it is asked. It is undone with the rest."""
-    _remember_paths(plan.early, journal, store)
+    _remember_paths(plan.before_packages, journal, store)
     journal.save(store)
-    for change in plan.early:
+    for change in plan.before_packages:
         _ensure_parent(change.path)
         if change.after.kind != "absent":
             _stage(change)
-    for change in plan.early:
-        validate(change, plan.early, run)
-    for change in plan.early:
+    for change in plan.before_packages:
+        validate(change, plan.before_packages, run)
+    for change in plan.before_packages:
         fs_entry.swap_in(change.path, change.after)
 
 
 def apply(plan: Plan, journal: Journal, store: Store, env: RunEnvironment, reach: Reach) -> list[dict[str, t.Any]]:
     """Everything after the packages, up to the commit. Returns how each readiness condition was met.
 
-    What is early is among it when no package had to be asked for.
+    What comes before packages is among it when no package had to be asked for.
 
     Whatever is raised here leaves the host half changed: the caller undoes the journal.
     """
@@ -59,11 +59,11 @@ def apply(plan: Plan, journal: Journal, store: Store, env: RunEnvironment, reach
     for user in plan.users:
         _change_user(user, run)
     directories = [change for change in plan.paths if change.after.kind == "directory"]
-    others = [*plan.early, *(change for change in plan.paths if change.after.kind != "directory")]
+    others = [*plan.before_packages, *(change for change in plan.paths if change.after.kind != "directory")]
     reach("directories")
     for change in directories:
         fs_entry.make_directory(change.path, _resolved(change))
-    for change in plan.early:
+    for change in plan.before_packages:
         _ensure_parent(change.path)
     reach("stage")
     for change in others:
@@ -152,7 +152,7 @@ def close(store: Store) -> None:
 
 def _remember(plan: Plan, journal: Journal, store: Store) -> None:
     journal.stage = "changing"
-    _remember_paths((*plan.early, *plan.paths), journal, store)
+    _remember_paths((*plan.before_packages, *plan.paths), journal, store)
     journal.commands += [
         list(change.effect.command) for change in plan.paths if change.effect.command and change.before.kind == "file"
     ]

@@ -31,8 +31,8 @@ class Effect:
 
 @dataclasses.dataclass(frozen=True)
 class DesiredFile:
-    """Exactly one of ``content`` and ``json_keys`` is not None. ``kind`` is the word that drift uses. With ``early`` it
-    is in place before the package manager works."""
+    """Exactly one of ``content`` and ``json_keys`` is not None. ``kind`` is the word that drift uses. With
+    ``before_packages`` it is in place before the package manager works."""
 
     path: str
     content: bytes | None
@@ -47,7 +47,7 @@ class DesiredFile:
     effect: Effect = Effect()
     secret: bool = False
     kind: str = "file"
-    early: bool = False
+    before_packages: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +76,8 @@ class DesiredPackage:
     version: str | None
     hold: bool
     effect: Effect
-    early: bool = False
-    own: bool = True
+    before_packages: bool = False
+    owned: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Repository:
     components: tuple[str, ...]
     architectures: tuple[str, ...]
     key: str
-    signed: t.Literal["packages", "index"] = "packages"
+    gpg_check: t.Literal["packages", "metadata"] = "packages"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _repository(item: t.Mapping[str, t.Any]) -> Repository:
         tuple(item["components"]),
         tuple(item["architectures"]),
         item["key"],
-        item["signed"],
+        item["gpg_check"],
     )
 
 
@@ -172,10 +172,17 @@ def _package(item: t.Mapping[str, t.Any]) -> DesiredPackage:
     present = item["state"] == "present"
     if not present and (item["version"] or item["hold"]):
         raise HostError(f"package {item['name']!r} is to be absent, so it cannot have a version or a hold")
-    if item["hold"] and not item["own"]:
+    if item["hold"] and not item["owned"]:
         raise HostError(f"package {item['name']!r} is not the component's own, so it cannot have a hold")
-    effect = Effect(item["on_change"])
-    return DesiredPackage(item["name"], present, item["version"], item["hold"], effect, item["early"], item["own"])
+    return DesiredPackage(
+        item["name"],
+        present,
+        item["version"],
+        item["hold"],
+        Effect(item["on_change"]),
+        item["before_packages"],
+        item["owned"],
+    )
 
 
 def _user(item: t.Mapping[str, t.Any]) -> DesiredUser:
@@ -197,8 +204,8 @@ def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:
     content, json_keys = item["content"], item["json_keys"]
     if (content is None) == (json_keys is None):
         raise HostError(f"file {path} needs exactly one of content, template, src and json_keys")
-    if item["early"] and (item["apply"] or item["on_change"] != "none"):
-        raise HostError(f"file {path} is early, for the package manager to read: it takes on_change: none and no apply")
+    if item["before_packages"] and (item["apply_command"] or item["on_change"] != "none"):
+        raise HostError(f"file {path} is before_packages, so it must have on_change: none and no apply_command")
     return DesiredFile(
         path=path,
         content=None if content is None else content.encode("utf-8", "surrogateescape"),
@@ -210,9 +217,9 @@ def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:
         validate=tuple(item["validate"]),
         validate_as=item["validate_as"],
         validate_with=tuple(item["validate_with"]),
-        effect=_effect(item, tuple(item["apply"])),
+        effect=_effect(item, tuple(item["apply_command"])),
         secret=item["secret"],
-        early=item["early"],
+        before_packages=item["before_packages"],
     )
 
 

@@ -23,7 +23,7 @@ _ATTRIBUTES = ("mode", "owner", "group")
 
 def entries(planned: Plan, moves: t.Mapping[str, Move]) -> list[DiffEntry]:
     """``moves`` are packages that the package manager says will change, dependencies too, by name."""
-    found = [_path(change) for change in planned.early]
+    found = [_path(change) for change in planned.before_packages]
     drift = {
         kind: {name: list(same) for name, same in itertools.groupby(items, key=lambda item: item.item)}
         for kind, items in _by_kind(planned.drift).items()
@@ -49,7 +49,7 @@ def entries(planned: Plan, moves: t.Mapping[str, Move]) -> list[DiffEntry]:
             attributes = [item for item in items if item.attribute in _ATTRIBUTES]
             if attributes:
                 found.append(_entry(f"{path} (attributes)", *_lines(attributes)))
-    for change in (*planned.early, *planned.paths):
+    for change in (*planned.before_packages, *planned.paths):
         if change.effect.command:
             found.append(_entry(f"{change.path} (applied)", [], [" ".join(change.effect.command)]))
     if planned.units.reread:

@@ -87,9 +87,9 @@ def ensure(request: Request, store: Store, env: RunEnvironment, reach: Reach = l
 def _check(request: Request, store: Store, env: RunEnvironment) -> dict[str, t.Any]:
     journal = journals.load(store)
     planned = compare(request.component, store, env.run)
-    sources.require_readable(planned.early, env.run)
+    sources.require_readable(planned.before_packages, env.run)
     warnings, moves = _foresee(planned, request, store, env.run)
-    validated = (*planned.early, *planned.paths, *planned.revalidated)
+    validated = (*planned.before_packages, *planned.paths, *planned.revalidated)
     later = validators.rehearse(validated, env.run, pending=bool(planned.work))
     result = returned(planned, after_install=later, moves=moves)
     result["warnings"] += warnings
@@ -179,7 +179,7 @@ class _Call:
         if planned.empty:
             self._adopt(planned)
             return result
-        sources.require_readable(planned.early, self.env.run)
+        sources.require_readable(planned.before_packages, self.env.run)
         journal = Journal(
             txn=secrets.token_hex(8),
             run=self.request.run,
@@ -192,7 +192,7 @@ class _Call:
         try:
             if planned.work or self._has_new_repository(planned):
                 self.reach("repositories")
-                change.swap_early(planned, journal, self.store, self.env.run)
+                change.swap_before_packages(planned, journal, self.store, self.env.run)
                 broken_packages.before_install(planned.to_install, journal, self.store, self.env.run)
                 work = self._ask_repositories(planned, result)
                 self._release_holds(planned, journal)
@@ -365,10 +365,10 @@ class _Call:
         seen = observe.observe(component, owned, self.store, self.env.run)
         journal.manager = seen.manager
         policy.record(journal, self.store)
-        early = {name for name, record in owned.packages.items() if record.get("early")}
-        early |= {desired.name for desired in component.packages if desired.early}
+        first = {name for name, record in owned.packages.items() if record.get("before_packages")}
+        first |= {desired.name for desired in component.packages if desired.before_packages}
         journal.packages_before = {
-            name: {"version": found.version, "held": found.held, "early": name in early}
+            name: {"version": found.version, "held": found.held, "before_packages": name in first}
             for name, found in seen.packages.items()
         }
         journal.units_before = {
@@ -384,7 +384,7 @@ class _Call:
 
     def _has_new_repository(self, planned: Plan) -> bool:
         """Whether apt is to be asked if it can read one. dnf looks at keys when it installs, and not before."""
-        return planned.manager == "apt" and bool(planned.early and self.request.component.repositories)
+        return planned.manager == "apt" and bool(planned.before_packages and self.request.component.repositories)
 
     def _ask_repositories(self, planned: Plan, result: dict[str, t.Any]) -> tuple[Work, ...]:
         """Refuse what no repository has, before anything is installed, and a repository that cannot be used. Returns
@@ -393,15 +393,16 @@ class _Call:
             return planned.work
         manager = t.cast(Manager, planned.manager)
         if planned.to_install or self._has_new_repository(planned):
-            offer = package_index.refreshed(planned.to_install, manager, self.env.run, changed=bool(planned.early))
+            changed = bool(planned.before_packages)
+            offer = package_index.refreshed(planned.to_install, manager, self.env.run, changed=changed)
         else:
             offer = package_index.known((), manager, self.env.run)  # to remove packages no list is needed
-        if planned.early:
+        if planned.before_packages:
             package_index.require_new(self.request.component.repositories, offer)
         trouble = package_index.explained(planned.to_install, offer, manager, self.env.run)
         work = package_index.spelled(planned.work, planned.to_install, offer, manager)
         # Early packages may change what holds for the others.
-        if trouble is None and not any(desired.early for desired in planned.to_install):
+        if trouble is None and not any(desired.before_packages for desired in planned.to_install):
             trouble = selection.pinned_away(planned.to_install, manager, self.env.run)
             if trouble is None and work:
                 opened = _opened(planned, self.store)

@@ -27,12 +27,12 @@ def path_record(
     wrote: str | None = None,
     purged_by: str | None = None,
     *,
-    early: bool = False,
+    before_packages: bool = False,
 ) -> dict[str, t.Any]:
-    """A record on a path as the ledger has it. A Node as ``original`` is packed when the ledger is written.
+    """A record on a path as the ledger has it. An Entry as ``original`` is packed when the ledger is written.
 
-    ``purged_by`` is the directory that tolerates no strangers, for what was one when the component came. What is
-    ``early`` goes before the package manager works, as it came.
+    ``purged_by`` is the directory that tolerates no strangers, for what was one when the component came. What has
+    ``before_packages`` goes before the package manager works, as it came.
     """
     record: dict[str, t.Any] = {"kind": kind, "original": original}
     if kind != "directory":
@@ -43,8 +43,8 @@ def path_record(
         record["wrote"] = wrote
     if purged_by is not None:
         record["purged_by"] = purged_by
-    if early:
-        record["early"] = True
+    if before_packages:
+        record["before_packages"] = True
     return record
 
 

@@ -27,7 +27,7 @@ class Plan:
 
     drift: tuple[Drift, ...]
     manager: Manager | None
-    early: tuple[PathChange, ...]
+    before_packages: tuple[PathChange, ...]
     work: tuple[Work, ...]
     to_install: tuple[DesiredPackage, ...]
     packages_changed: tuple[str, ...]
@@ -47,15 +47,15 @@ class Plan:
     @property
     def repins(self) -> bool:
         """Whether what decides on versions changes before packages do."""
-        early_packages = any(desired.early for desired in self.to_install)
-        return early_packages or any(change.path.startswith("/etc/apt/preferences") for change in self.early)
+        packages_first = any(desired.before_packages for desired in self.to_install)
+        return packages_first or any(change.path.startswith("/etc/apt/preferences") for change in self.before_packages)
 
     @property
     def adds_sources(self) -> tuple[str, ...]:
         """Repositories, module streams, and packages that may hold some, which come before the other packages."""
-        written = [change.path for change in self.early if change.after.kind == "file"]
+        written = [change.path for change in self.before_packages if change.after.kind == "file"]
         repositories = [path for path in written if path.startswith(SOURCES)]
-        return (*repositories, *(f"package {desired.name}" for desired in self.to_install if desired.early))
+        return (*repositories, *(f"package {desired.name}" for desired in self.to_install if desired.before_packages))
 
     @property
     def interrupted(self) -> bool:
@@ -72,12 +72,12 @@ def make(situation: Situation) -> Plan:
     path = plan_paths.plan(situation)
     package = plan_packages.plan(situation)
     user = plan_users.plan(situation, pending=bool(package.work))
-    unit = plan_units.plan(situation, (*path.early, *path.changes), package.effects)
+    unit = plan_units.plan(situation, (*path.before_packages, *path.changes), package.effects)
     effects = (*(change.effect for change in path.changes), *package.effects)
     return Plan(
         drift=(*package.drift, *user.drift, *path.drift, *unit.drift),
         manager=situation.seen.manager,
-        early=path.early,
+        before_packages=path.before_packages,
         work=package.work,
         to_install=package.to_install,
         packages_changed=package.changed,

@@ -40,7 +40,7 @@ def plan(situation: Situation) -> PackagePart:
     drift: list[Drift] = []
     taken: dict[str, dict[str, t.Any]] = {}
     holds: list[tuple[str, bool]] = []
-    early: list[str] = []
+    first: list[str] = []
     install: list[str] = []
     to_install: list[DesiredPackage] = []
     remove: list[str] = []
@@ -49,17 +49,17 @@ def plan(situation: Situation) -> PackagePart:
         have = seen.packages[desired.name]
         had_hold = bool(owned.packages.get(desired.name, {}).get("held"))
         ours = had_hold or not _was_held(situation, desired.name, have)
-        if desired.own:
+        if desired.owned:
             taken[desired.name] = {
                 "original": _original(situation, desired.name, have),
                 "held": desired.hold and ours,
-                "early": desired.early,
+                "before_packages": desired.before_packages,
             }
         if not packages.matches(desired, have, manager):
             changed.add(desired.name)
             drift.append(_drift(desired, have))
             if desired.present:
-                (early if desired.early else install).append(packages.install_name(desired, manager))
+                (first if desired.before_packages else install).append(packages.install_name(desired, manager))
                 to_install.append(desired)
             else:
                 remove.append(desired.name)
@@ -91,13 +91,13 @@ def plan(situation: Situation) -> PackagePart:
             install.append(name)
             to_install.append(DesiredPackage(name, True, None, False, NOTHING))
             drift.append(Drift("package", name, "state", record["original"], None))
-    if seen.interrupted and (early or install or remove or removals):
+    if seen.interrupted and (first or install or remove or removals):
         drift.append(Drift("package", "dpkg", "state", "configured", "interrupted"))
     work = []
     if remove:
         work.append(Work("absent", tuple(remove)))
-    if early:
-        work.append(Work("present", tuple(early)))
+    if first:
+        work.append(Work("present", tuple(first)))
     if install:
         # What is no longer asked for may conflict with what is.
         work.append(Work("present", tuple(install), erasing=bool(removals)))

@@ -23,12 +23,12 @@ _INHERITED = ("directory", "repository", "json")
 
 @dataclasses.dataclass(frozen=True)
 class PathPart:
-    """``early`` are swapped in before the package manager works, ``changes`` after it. ``revalidated`` stay as they
-    are, and name files that change. ``gone`` are directories to remove after the commit, ``records`` what the ledger
-    will say."""
+    """``before_packages`` are swapped in before the package manager works, ``changes`` after it. ``revalidated`` stay
+    as they are, and name files that change. ``gone`` are directories to remove after the commit, ``records`` what the
+    ledger will say."""
 
     drift: tuple[Drift, ...]
-    early: tuple[PathChange, ...]
+    before_packages: tuple[PathChange, ...]
     changes: tuple[PathChange, ...]
     revalidated: tuple[PathChange, ...]
     gone: tuple[str, ...]
@@ -51,13 +51,13 @@ class _Planner:
         self.path_records: dict[str, dict[str, t.Any]] = {}
 
     def plan(self) -> PathPart:
-        for file in (*self.seen.repository_files, *(file for file in self.component.files if file.early)):
+        for file in (*self.seen.repository_files, *(file for file in self.component.files if file.before_packages)):
             self._file(file)
-        early, self.paths = tuple(self.paths), []
+        first, self.paths = tuple(self.paths), []
         for directory in self.component.directories:
             self._directory(directory)
         for file in self.component.files:
-            if not file.early:
+            if not file.before_packages:
                 self._file(file)
         for link in self.component.links:
             self._swap(link.path, "link", Entry("link", target=link.target), "root", "root", NOTHING, link.effect)
@@ -71,14 +71,16 @@ class _Planner:
                 self._refuse_drop_ins(unit.name)
         gone = self._release_paths()
         # The package manager reads these, and a repository that was renamed would conflict with itself.
-        early_kinds = [
-            path for path, record in self.owned.paths.items() if record.get("early") or record["kind"] == "repository"
+        read_by_manager = [
+            path
+            for path, record in self.owned.paths.items()
+            if record.get("before_packages") or record["kind"] == "repository"
         ]
-        leaving = set(early_kinds) - self.path_records.keys()
-        early += tuple(change for change in self.paths if change.path in leaving)
+        leaving = set(read_by_manager) - self.path_records.keys()
+        first += tuple(change for change in self.paths if change.path in leaving)
         changes = tuple(change for change in self.paths if change.path not in leaving)
         return PathPart(
-            tuple(self.drift), early, changes, self._revalidated(), tuple(gone), self.path_records, tuple(self.notes)
+            tuple(self.drift), first, changes, self._revalidated(), tuple(gone), self.path_records, tuple(self.notes)
         )
 
     def _file(self, file: DesiredFile) -> None:
@@ -179,7 +181,8 @@ class _Planner:
     ) -> None:
         """Plan one path to become ``after``. A change of owner or mode alone has only ``metadata_effect``."""
         have = self.seen.entries[path] if kind == "directory" else self._not_a_directory(path)
-        self._record(path, kind, have, effect=effect, wrote=wrote, early=file is not None and file.early)
+        before_packages = file is not None and file.before_packages
+        self._record(path, kind, have, effect=effect, wrote=wrote, before_packages=before_packages)
         secret = file is not None and file.secret
         found = _differences(file.kind if file else kind, path, after, have, owner, group, secret=secret)
         if not found:
@@ -212,7 +215,7 @@ class _Planner:
             more.get("keys"),
             more.get("wrote"),
             more.get("purged_by"),
-            early=more.get("early", False),
+            before_packages=more.get("before_packages", False),
         )
 
     def _was(self, path: str) -> t.Mapping[str, t.Any] | None:

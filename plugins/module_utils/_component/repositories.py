@@ -41,7 +41,7 @@ def _deb822(repository: Repository, key_path: str) -> str:
 
 
 def _yum(repository: Repository, key_path: str) -> str:
-    checks = "gpgcheck=1\nrepo_gpgcheck=0" if repository.signed == "packages" else "gpgcheck=0\nrepo_gpgcheck=1"
+    checks = "gpgcheck=1\nrepo_gpgcheck=0" if repository.gpg_check == "packages" else "gpgcheck=0\nrepo_gpgcheck=1"
     return (
         f"[{repository.name}]\nname={repository.name}\nbaseurl={' '.join(repository.uris)}\n"
         f"enabled=1\n{checks}\ngpgkey=file://{key_path}\n"

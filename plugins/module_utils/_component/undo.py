@@ -81,7 +81,7 @@ def packages_to_restore(
         now = packages.observe(sorted(journal.packages_before), manager, run)
     remove: list[str] = []
     install: dict[str, DesiredPackage] = {}
-    early: list[str] = []
+    first: list[str] = []
     for name, before in journal.packages_before.items():
         if now[name].version == before["version"] and now[name].whole:
             continue
@@ -92,14 +92,14 @@ def packages_to_restore(
         else:
             exact = packages.exact_name(name, before["version"], manager)
             install[exact] = DesiredPackage(name, True, before["version"], False, NOTHING)
-            if before.get("early"):
-                early.append(exact)
+            if before.get("before_packages"):
+                first.append(exact)
     # The lists of the earlier repositories are not on the host while those of the new ones are.
     package_index.ensure(list(install.values()), manager, run)
-    rest = tuple(exact for exact in install if exact not in early)
+    rest = tuple(exact for exact in install if exact not in first)
     works = (
         packages.Work("absent", tuple(remove)),
-        packages.Work("present", tuple(early)),
+        packages.Work("present", tuple(first)),
         packages.Work("present", rest),
     )
     return tuple(work for work in works if work.names)

@@ -68,7 +68,7 @@ def _nvidia(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> 
                 "name": "nvidia-container-toolkit",
                 "uris": [uri],
                 "suites": ["/"],
-                "signed": "index",
+                "gpg_check": "metadata",
                 **vendor_key(desired, "toolkit_", known, uri),
             }
         ],
@@ -87,7 +87,7 @@ def _nvidia(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> 
                     f"Pin: version {version}-*\nPin-Priority: 1001\n"
                 ),
                 "on_change": "none",
-                "early": True,
+                "before_packages": True,
             }
         ]
         if apt

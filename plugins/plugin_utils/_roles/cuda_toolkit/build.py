@@ -171,7 +171,7 @@ class _Desired:
                 f"Package: {globs}\nPin: version {version}\nPin-Priority: 1001\n" for globs, version, _n in pinned
             ]
             text = "# Managed by mlops.hosts: versions that cuda_toolkit pins.\n" + "\n".join(stanzas)
-            files.append({"path": PREFERENCES, "content": text, "early": True, "on_change": "none"})
+            files.append({"path": PREFERENCES, "content": text, "before_packages": True, "on_change": "none"})
         if self.options.get("profile") and self.versions:
             files.append({"path": PROFILE, "content": _PROFILE_TEXT, "on_change": "none"})
         return {

@@ -69,7 +69,7 @@ def component(
     """Options of the module component; see :func:`problems` first."""
     release = platform["releases"][platform["release"]]["amd"]
     headers = [
-        {"name": f"linux-headers-{kernel['release']}", "on_change": "none", "early": True}
+        {"name": f"linux-headers-{kernel['release']}", "on_change": "none", "before_packages": True}
         for kernel in seen["kernels"]
         if platform["manager"] == "apt"
     ]

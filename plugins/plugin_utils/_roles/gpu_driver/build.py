@@ -235,9 +235,12 @@ class _Desired:
             "component": {
                 "repositories": self._repositories(),
                 "packages": [
-                    *([{"name": pin, "early": True, "on_change": "none"}] if pin else []),
+                    *([{"name": pin, "before_packages": True, "on_change": "none"}] if pin else []),
                     *(self._package(item) for item in named),
-                    *({"name": name, "version": self._pattern(), "on_change": "none", "own": False} for name in along),
+                    *(
+                        {"name": name, "version": self._pattern(), "on_change": "none", "owned": False}
+                        for name in along
+                    ),
                 ],
                 "directories": [{"path": config_files.DROP_IN}] if self._starts_without_its_mode else [],
                 "files": self._files(),
@@ -433,7 +436,7 @@ class _Desired:
         )
 
     def _package(self, item: names.Named) -> dict[str, t.Any]:
-        found: dict[str, t.Any] = {"name": item.name, "on_change": "none", "early": item.early}
+        found: dict[str, t.Any] = {"name": item.name, "on_change": "none", "before_packages": item.before_packages}
         if names.prebuilt_series(item.name) and not self._is_branch:
             # No pin knows their versions, and a full upgrade takes away what cannot go along.
             found["hold"] = True

@@ -36,7 +36,7 @@ def no_nouveau(rebuild_initramfs: t.Sequence[str]) -> dict[str, t.Any]:
     return {
         "path": "/etc/modprobe.d/mlops-hosts-gpu-driver.conf",
         "content": "# Ansible managed\nblacklist nouveau\nblacklist nova_core\noptions nouveau modeset=0\n",
-        "apply": list(rebuild_initramfs),
+        "apply_command": list(rebuild_initramfs),
         "on_change": "none",
     }
 
@@ -51,7 +51,7 @@ def preferences(version: str) -> dict[str, t.Any]:
             f"Package: {_GLOBS}\nPin: version {version}\nPin-Priority: 1001\n"
         ),
         "on_change": "none",
-        "early": True,
+        "before_packages": True,
     }
 
 
@@ -74,7 +74,7 @@ def module_stream(branch: int, flavour: Flavour) -> dict[str, t.Any]:
         "path": "/etc/dnf/modules.d/nvidia-driver.module",
         "content": f"[nvidia-driver]\nname=nvidia-driver\nprofiles=\nstate=enabled\nstream={stream}\n",
         "on_change": "none",
-        "early": True,
+        "before_packages": True,
     }
 
 

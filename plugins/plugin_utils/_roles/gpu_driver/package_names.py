@@ -30,7 +30,7 @@ class Named:
 
     name: str
     versioned: bool = True
-    early: bool = False
+    before_packages: bool = False
 
 
 def pin(scheme: Scheme, version: str) -> str | None:
@@ -113,7 +113,7 @@ def renamed(scheme: Scheme, old: int, new: int) -> bool:
 
 def headers(kernel: str) -> Named:
     """The headers of one kernel of Debian or Ubuntu, by its release."""
-    return Named(f"linux-headers-{kernel}", versioned=False, early=True)
+    return Named(f"linux-headers-{kernel}", versioned=False, before_packages=True)
 
 
 def managed(scheme: Scheme, branches: t.Iterable[int]) -> frozenset[str]:

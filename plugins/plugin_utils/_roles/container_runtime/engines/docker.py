@@ -179,7 +179,7 @@ def _packages(
     # Files of the distribution lie where those of the vendor belong, and not all of its packages say so. They do not
     # come back when the role goes, for then those of the vendor are still there.
     collides = of["collides"] if vendor else ()
-    return [*packages, *({"name": name, "state": "absent", "own": False} for name in collides)]
+    return [*packages, *({"name": name, "state": "absent", "owned": False} for name in collides)]
 
 
 def _repositories(desired: t.Mapping[str, t.Any], platform: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:

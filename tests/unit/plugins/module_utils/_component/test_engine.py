@@ -510,10 +510,10 @@ def test_a_lock_of_ours_is_open_while_packages_are_at_work_and_shut_afterwards(t
 def pinned(machine, version):
     """A pin that says which version of a tool may be there, in a file and in a package."""
     return component(
-        files=(machine.file("pin", version.encode(), early=True), machine.file("conf", version.encode())),
+        files=(machine.file("pin", version.encode(), before_packages=True), machine.file("conf", version.encode())),
         packages=(
             DesiredPackage("tool", True, version, False, Effect("none")),
-            DesiredPackage("served", True, version, False, Effect("none"), early=True),
+            DesiredPackage("served", True, version, False, Effect("none"), before_packages=True),
         ),
     )
 
@@ -566,9 +566,8 @@ def test_on_the_way_back_the_earlier_pins_come_before_the_packages(tmp_path, mon
 def test_a_pin_that_its_validator_refuses_is_not_put_in_place(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     machine.programs["pin-check"] = lambda *argv: 1
-    desired = dataclasses.replace(
-        pinned(machine, "1.0"), files=(machine.file("pin", b"x", early=True, validate=("pin-check", "{staged}")),)
-    )
+    pin = machine.file("pin", b"x", before_packages=True, validate=("pin-check", "{staged}"))
+    desired = dataclasses.replace(pinned(machine, "1.0"), files=(pin,))
     with pytest.raises(HostError, match="pin is refused, the old one stays"):
         machine.ensure(desired)
     assert machine.installed == {}
@@ -578,7 +577,7 @@ def test_a_pin_that_its_validator_refuses_is_not_put_in_place(tmp_path, monkeypa
 def test_a_package_that_only_goes_along_is_not_owned(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     machine.installed = {"tool": "2.0"}
-    along = DesiredPackage("tool", True, "1.0", False, Effect("none"), own=False)
+    along = DesiredPackage("tool", True, "1.0", False, Effect("none"), owned=False)
     machine.bring(component(files=(machine.file("conf", b"1"),), packages=(along,)))
     assert machine.installed == {"tool": "1.0"}
     assert not machine.bring(component(files=(machine.file("conf", b"1"),)), run="run-2")["changed"]

@@ -22,7 +22,7 @@ STREAM = "/etc/dnf/modules.d/nvidia-driver.module"
 def early(*paths):
     """The early files that a plan writes."""
     changes = [types.SimpleNamespace(path=path, after=types.SimpleNamespace(kind="file")) for path in paths]
-    fields = types.SimpleNamespace(early=changes, to_install=(WANTED,))
+    fields = types.SimpleNamespace(before_packages=changes, to_install=(WANTED,))
     return Plan.adds_sources.fget(fields), Plan.repins.fget(fields)
 
 

@@ -148,8 +148,8 @@ def asked(machine, wish):
         parts["absent_paths"] = (machine.path("old"),)
     if wish["tool"]:
         version, hold = wish["tool"]
-        files.append(machine.file("pin", str(version).encode(), early=True))
-        tool = DesiredPackage("tool", True, version, hold, Effect("none"), early=hold)
+        files.append(machine.file("pin", str(version).encode(), before_packages=True))
+        tool = DesiredPackage("tool", True, version, hold, Effect("none"), before_packages=hold)
         parts["packages"] = (*parts.get("packages", ()), tool)
     return component(files=tuple(files), settle_s=0, **parts)
 

@@ -65,7 +65,7 @@ def test_dnf_checks_every_package_with_the_key_file(manager):
 
 
 def test_dnf_checks_the_index_where_only_that_is_signed():
-    _key, repo = repositories.files(repository(signed="index"), "dnf")
+    _key, repo = repositories.files(repository(gpg_check="metadata"), "dnf")
     assert b"\ngpgcheck=0\nrepo_gpgcheck=1\ngpgkey=file:" in repo.content
 
 

@@ -154,7 +154,7 @@ def test_on_el_nvidias_toolkit_is_signed_by_its_index_and_locked() -> None:
     found = on_el("10", provider="podman", toolkit="nvidia", mirror="https://mirror.example.org")["component"]
     (repository,) = found["repositories"]
     assert repository["uris"] == ["https://mirror.example.org/libnvidia-container/stable/rpm/x86_64"]
-    assert repository["signed"] == "index"
+    assert repository["gpg_check"] == "metadata"
     locked = [item for item in found["packages"] if item.get("hold")]
     assert {item["version"] for item in locked} == {"1.20.0"}
     assert len(locked) == 4

@@ -170,7 +170,7 @@ def test_libraries_are_pinned_before_they_are_installed():
         "libnccl-dev": "2.32.3-1+cuda13.4",
     }
     (file,) = found["component"]["files"]
-    assert file["early"] and file["on_change"] == "none"
+    assert file["before_packages"] and file["on_change"] == "none"
     assert (
         "Package: libcudnn9-* cudnn9-*\nPin: version 9.28.1.10-1\nPin-Priority: 1001\n\n"
         "Package: libnccl2 libnccl-dev\nPin: version 2.32.3-1+cuda13.4\nPin-Priority: 1001\n"

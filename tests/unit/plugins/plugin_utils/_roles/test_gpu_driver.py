@@ -221,7 +221,7 @@ def test_a_pin_does_not_go_along():
     pins = (Package("nvidia-driver-pinning-580.95.05", "580.95.05-1", source="vendor"),)
     there = Installed("580.95.05", "open", "vendor", (Package("nvidia-smi", "580.95.05-1", source="vendor"), *pins))
     asked = answer(host=seen(installed=there), version="580.95.05")
-    assert [item["name"] for item in asked["component"]["packages"] if item.get("own") is False] == ["nvidia-smi"]
+    assert [item["name"] for item in asked["component"]["packages"] if item.get("owned") is False] == ["nvidia-smi"]
 
 
 def test_units_wait_for_the_driver():
@@ -237,8 +237,8 @@ def test_libraries_that_others_installed_go_along_and_other_flavours_do_not():
     other = Package("nvidia-kernel-dkms", "535.309.01-0+deb12u1", source="distribution")
     there = Installed("535.309.01", "proprietary", "distribution", (DEBIAN, extra, own, other))
     asked = answer(host=seen(installed=there), source="distribution", version="535.261.03")
-    along = [item for item in asked["component"]["packages"] if item.get("own") is False]
-    assert along == [{"name": "libnvidia-encode1", "version": "535.261.03-*", "on_change": "none", "own": False}]
+    along = [item for item in asked["component"]["packages"] if item.get("owned") is False]
+    assert along == [{"name": "libnvidia-encode1", "version": "535.261.03-*", "on_change": "none", "owned": False}]
 
 
 def test_nothing_goes_along_to_a_branch_whose_packages_have_other_names():
@@ -246,7 +246,7 @@ def test_nothing_goes_along_to_a_branch_whose_packages_have_other_names():
     there = Installed("610.57.04", "open", "vendor", (common,))
     for version, along in (("615", 1), ("570", 0)):
         asked = answer("Ubuntu", "noble", host=seen(installed=there), version=version)
-        assert len([item for item in asked["component"]["packages"] if item.get("own") is False]) == along
+        assert len([item for item in asked["component"]["packages"] if item.get("owned") is False]) == along
 
 
 def test_what_stands_beside_the_driver():
@@ -345,7 +345,7 @@ def test_a_distribution_driver_is_pinned_by_preferences_and_the_vendor_is_kept_o
     pins = content(asked, "preferences.d/mlops-hosts-gpu-driver")
     assert "Pin: version 535.261.03-*\nPin-Priority: 1001" in pins
     assert "Pin: release o=NVIDIA\nPin-Priority: -1" in pins
-    assert [item["early"] for item in asked["component"]["files"] if "preferences" in item["path"]] == [True]
+    assert [item["before_packages"] for item in asked["component"]["files"] if "preferences" in item["path"]] == [True]
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ def test_an_initramfs_is_rebuilt_only_where_there_are_kernels():
     nouveau = "modprobe.d/mlops-hosts-gpu-driver.conf"
     for kernels, command in (((), []), ((Kernel("6.1.0-1-amd64"),), ["update-initramfs", "-u", "-k", "all"])):
         files = answer(host=seen(kernels=kernels))["component"]["files"]
-        assert next(item["apply"] for item in files if item["path"].endswith(nouveau)) == command
+        assert next(item["apply_command"] for item in files if item["path"].endswith(nouveau)) == command
 
 
 @pytest.mark.parametrize("scheme", names.SCHEMES)
@@ -577,7 +577,7 @@ def test_prebuilt_modules_of_an_exact_driver_are_locked(version, held):
 
 def test_what_ubuntu_names_by_version_or_flavour_does_not_go_along():
     asked = of_ubuntu(seen(installed=UBUNTU), flavour="proprietary")
-    along = [item["name"] for item in asked["component"]["packages"] if item.get("own") is False]
+    along = [item["name"] for item in asked["component"]["packages"] if item.get("owned") is False]
     assert along == ["libnvidia-compute-580-server"]
 
 
