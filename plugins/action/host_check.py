@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
+from ..plugin_utils._roles import variables
 from ..plugin_utils._roles.built import Built, Question
 from . import role_component
 from .role_component import Answer, Asked, Role, differing, refuses, split
@@ -32,7 +33,7 @@ class ActionModule(role_component.ActionModule):
                 "details": {"type": "bool", "default": False},
             }
         )
-        names = [name for name in args.pop("roles") if _selected(name, task_vars)]
+        names = [name for name in variables.plain(args.pop("roles")) if _selected(name, task_vars)]
         dry_run = args["details"] or self._dry_run(task_vars)
         with self._reading(dry_run):
             return self._with_facts(self._result(names, task_vars, dry_run=dry_run, **args))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib
+import pathlib
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -15,7 +16,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..plugin_utils._roles import variables
 from ..plugin_utils._roles.built import Built, Check, Data, Decision, Question
-from ..plugin_utils._roles.platform import ROLES, platform
+from ..plugin_utils._roles.platform import ROLES, load_all, platform
 from . import cdi_info, component
 from .platform_facts import gather
 
@@ -26,8 +27,15 @@ Answer = dict[str, t.Any]
 Asked = tuple[str, t.Mapping[str, t.Any]]
 # What a check found, None where only the role's own tasks can tell.
 Checked = t.Sequence[tuple[Check, "Answer | None"]]
-_ROOMS = "..plugin_utils._roles"
 _NOTHING = {"changed": False, "component": None, "drift": [], "pending": [], "verify": None, "rest": None}
+# Every task is a fork of the process that loads this: what is loaded here is not loaded again by each of them.
+ROOMS: dict[str, t.Any] = {
+    path.parent.name: importlib.import_module(f"..plugin_utils._roles.{path.parent.name}.build", __package__)
+    for path in sorted(pathlib.Path(variables.__file__).parent.glob("*/build.py"))
+}
+for _name in ROOMS:
+    variables.specification(_name)
+    load_all(_name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +96,7 @@ class ActionModule(component.ActionModule):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super(component.ActionModule, self).run(tmp, task_vars)
-        return self._with_facts(self._role(str(self._task.args.get("role")), task_vars or {}))
+        return self._with_facts(self._role(variables.plain(self._task.args.get("role")), task_vars or {}))
 
     def _role(self, name: str, task_vars: dict[str, t.Any], *, all_checks: bool = False) -> dict[str, t.Any]:
         """``all_checks``: of a host that differs, too, for which the role's other tasks are not run."""
@@ -119,7 +127,9 @@ class ActionModule(component.ActionModule):
 
     def _read(self, name: str, task_vars: dict[str, t.Any]) -> Role:
         """Refuses variables that have no meaning."""
-        room = importlib.import_module(f"{_ROOMS}.{name}.build", __package__)
+        if name not in ROOMS:
+            raise AnsibleActionFail(f"mlops.hosts has no role {name}; it has {', '.join(ROOMS)}")
+        room = ROOMS[name]
         # The role's defaults are not among the variables of a task that stands elsewhere, and can name each other.
         known = {**variables.defaults(name), **task_vars}
         found = variables.read(name, task_vars, self._templar.copy_with_new_env(available_variables=known).template)

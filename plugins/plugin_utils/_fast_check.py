@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import functools
 import importlib
 import json
 import os
@@ -95,6 +96,12 @@ _MODULES = {
     "mlops.hosts.mig_layout": _Module("_gpu_settings", "MIG", "mig"),
     "mlops.hosts.model_artifact": _Module("_model"),
     "mlops.hosts.platform_facts": _Module("_platform", ""),
+}
+# Every task is a fork of the process that loads this, and need not load them again.
+_ARGUMENTS = {
+    module.core: importlib.import_module(f"...module_utils.{module.core}.arguments", __name__)
+    for module in _MODULES.values()
+    if module.spec
 }
 
 
@@ -183,7 +190,7 @@ def _packed(name: str, args: t.Mapping[str, t.Any]) -> tuple[str, str, Answer] |
         return None
     if not module.spec:
         return module.core, module.function, {}
-    arguments = importlib.import_module(f"...module_utils.{module.core}.arguments", __name__)
+    arguments = _ARGUMENTS[module.core]
     if getattr(arguments, "reads_environment", lambda _args: False)(args):
         return None
     validator = ArgumentSpecValidator(getattr(arguments, module.spec), getattr(arguments, "EXCLUSIVE", None))
@@ -214,28 +221,28 @@ def _sources(cores: tuple[str, ...]) -> str:
 
 def sources(cores: t.Iterable[str]) -> dict[str, str]:
     """The source of each module that these cores reach, by the name it has on the host."""
-    root = pathlib.Path(__file__).parent.parent / "module_utils"
+    files = _files()
     found: dict[str, str] = {_PACKAGE: ""}
     due = [f"{core}.fast_check" for core in cores]
     while due:
         name = due.pop()
-        if f"{_PACKAGE}.{name}" in found:
-            continue
-        path, is_package = _file(root, name)
-        if path is None:
+        path = files.get(name)
+        if path is None or f"{_PACKAGE}.{name}" in found:
             continue
         found[f"{_PACKAGE}.{name}"] = text = path.read_text()
-        package = name.split(".") if is_package else name.split(".")[:-1]
-        due += [".".join(name.split(".")[: place + 1]) for place in range(name.count("."))]
+        parents = name.split(".")
+        package = parents if path.name == "__init__.py" else parents[:-1]
+        due += [".".join(parents[:place]) for place in range(1, len(parents))]
         due += _imported(text, tuple(package))
     return found
 
 
-def _file(root: pathlib.Path, name: str) -> tuple[pathlib.Path | None, bool]:
-    path = root.joinpath(*name.split("."))
-    if path.with_suffix(".py").is_file():
-        return path.with_suffix(".py"), False
-    return (path / "__init__.py", True) if (path / "__init__.py").is_file() else (None, False)
+@functools.cache
+def _files() -> dict[str, pathlib.Path]:
+    """All modules of module_utils."""
+    root = pathlib.Path(__file__).parent.parent / "module_utils"
+    paths = {path.relative_to(root).with_suffix("").as_posix().replace("/", "."): path for path in root.rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for name, path in paths.items()}
 
 
 def _imported(text: str, package: tuple[str, ...]) -> t.Iterator[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import typing as t
 
@@ -59,5 +60,12 @@ def _known(role: str, facts: Data, roles: pathlib.Path) -> dict[str, t.Any]:
     return known
 
 
+def load_all(role: str, roles: pathlib.Path = ROLES) -> None:
+    """Read the role's files, to have them."""
+    for path in (roles / role / "vars").glob("*.yml"):
+        _load(path)
+
+
+@functools.cache
 def _load(path: pathlib.Path) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)))

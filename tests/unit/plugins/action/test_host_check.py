@@ -44,9 +44,7 @@ class Host:
         self.asked, self.run_in_full = [], []
 
     def check(self, rooms, *, variables=None, roles=None, **args):
-        self.monkeypatch.setattr(
-            host_check.role_component.importlib, "import_module", lambda name, _package: rooms[name.split(".")[-2]]
-        )
+        self.monkeypatch.setattr(host_check.role_component, "ROOMS", rooms)
         self.monkeypatch.setattr(host_check.role_component.variables, "read", lambda role, *_args: rooms[role].read)
         self.monkeypatch.setattr(host_check.role_component.variables, "defaults", lambda _role: {})
         task = types.SimpleNamespace(

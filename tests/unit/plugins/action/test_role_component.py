@@ -33,14 +33,14 @@ class Host:
         self.monkeypatch, self.differs, self.answers, self.fast = monkeypatch, differs, answers or {}, fast or {}
         self.asked = []
 
-    def run(self, built, options=None, *, check_mode=False, variables=None, **room):
+    def run(self, built, options=None, *, check_mode=False, variables=None, role="demo", **room):
         options = {"state": "present", "verify": "changed", **(options or {})}
         build = built if callable(built) else lambda _options, _platform, *_answer: built
         fake = types.SimpleNamespace(facts=lambda _options: (), build=build, **room)
-        self.monkeypatch.setattr(role_component.importlib, "import_module", lambda *_names: fake)
+        self.monkeypatch.setattr(role_component, "ROOMS", {"demo": fake})
         self.monkeypatch.setattr(role_component.variables, "read", lambda *_args: Read(options, (), ("a warning",)))
         task = types.SimpleNamespace(
-            args={"role": "demo"},
+            args={"role": role},
             async_val=0,
             delegate_to="another",
             environment=[],
@@ -242,3 +242,9 @@ def test_a_fast_answer_that_refuses_is_told_in_its_own_words(host):
         asks=lambda _options: Question(asked.module, {}, tolerates="unanswered"),
     )
     assert "no driver" in result["warnings"]
+
+
+def test_a_role_that_is_none_of_ours_is_named(host):
+    one = host()
+    with pytest.raises(AnsibleActionFail, match="mlops.hosts has no role web; it has demo"):
+        one.run(Built(), role="web")
