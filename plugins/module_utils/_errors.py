@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 class HostError(Exception):
     """Something on the host conflicts with what is desired.
 
-    The message says what was wanted, what was found and what to do. ``details`` are JSON-native
+    The message says what was desired, what was found and what to do. ``details`` are JSON-native
     and become return values of the module.
     """
 

@@ -79,13 +79,13 @@ def main() -> None:
     for image in module.params["images"]:
         if not re.fullmatch(r"[^\s@]+@sha256:[0-9a-f]{64}", image):
             module.fail_json(msg=f"image {image} has no digest; name it as registry/name@sha256:...")
-    wanted = missing(module.params["images"], provider, run)
+    lacking = missing(module.params["images"], provider, run)
     try:
-        for image in [] if module.check_mode else wanted:
+        for image in [] if module.check_mode else lacking:
             pull(image, provider, run, timeout_s=module.params["timeout_s"])
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
-    module.exit_json(changed=bool(wanted), pulled=wanted)
+    module.exit_json(changed=bool(lacking), pulled=lacking)
 
 
 if __name__ == "__main__":

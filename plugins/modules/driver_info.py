@@ -91,7 +91,7 @@ next_step:
   returned: success
   type: str
 desired:
-  description: What was asked for.
+  description: What is desired.
   returned: success
   type: dict
   contains:

@@ -190,10 +190,10 @@ from ..module_utils._umask import usual_umask
 def main() -> None:
     usual_umask()
     module = AnsibleModule(argument_spec=MIG, supports_check_mode=True)
-    asked = module.params
+    params = module.params
     try:
-        smi = Smi(ModuleRunner(module), timeout_s=asked["timeout_s"])
-        result = converge(smi, asked["devices"], options(asked), dry_run=module.check_mode).must()
+        smi = Smi(ModuleRunner(module), timeout_s=params["timeout_s"])
+        result = converge(smi, params["devices"], options(params), dry_run=module.check_mode).must()
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(**result.as_result())

@@ -375,12 +375,12 @@ def main() -> None:
     try:
         tokens = [host.token(one) for one in (given, *given["artifacts"])]
         module.no_log_values.update(token for token in tokens if token)
-        asked = artifacts(given, tokens)
-        for artifact in asked:
+        desired = artifacts(given, tokens)
+        for artifact in desired:
             if artifact.source and artifact.source.exposes_token:
                 module.warn(f"the token for {artifact.name} is sent unencrypted to {artifact.source.shown}")
         ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=module.check_mode)
-        result = ensure(asked, given["store"], ownership, environment, settings(given), dry_run=module.check_mode)
+        result = ensure(desired, given["store"], ownership, environment, settings(given), dry_run=module.check_mode)
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(**result.result)

@@ -2,7 +2,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Damage a fake repository on a test host in one way, after mending what was damaged before.
+"""Damage a fake repository on a test host in one way, after repairing what was damaged before.
 
 example_break.py DIRECTORY HOW
 """

@@ -61,14 +61,14 @@ def docker(run: Runner, mounts: t.Sequence[str], read: t.Callable[[str], str], r
         live_restore=said.get("LiveRestoreEnabled"),
         flags=tuple(flags.read(UNIT, _unit_file.paths(UNIT, root), read)),
         config_keys=tuple(_object(read(DAEMON_JSON))),
-        mounts=looked_at(mounts),
+        mounts=mount_points(mounts),
         docker_group=_members("docker"),
     )
 
 
 def containers_of_their_own(mounts: t.Sequence[str], configuration: dict[str, t.Any] | None = None) -> Engine:
     """Podman has no daemon, and containers of containerd and CRI-O do not end with it."""
-    return Engine(False, None, 0, None, (), (), looked_at(mounts), configuration)
+    return Engine(False, None, 0, None, (), (), mount_points(mounts), configuration)
 
 
 def _members(group: str) -> tuple[str, ...] | None:
@@ -78,7 +78,7 @@ def _members(group: str) -> tuple[str, ...] | None:
         return None
 
 
-def looked_at(mounts: t.Sequence[str]) -> dict[str, bool]:
+def mount_points(mounts: t.Sequence[str]) -> dict[str, bool]:
     return {path: os.path.ismount(path) for path in mounts}
 
 

@@ -67,9 +67,9 @@ def _grub(root: str, folder: str, config: str) -> str | None:
     told = re.findall(r"^\s*set default=\"?([^\"\n]*)\"?$", config, re.MULTILINE)
     default = next((word for word in reversed(told) if "next_entry" not in word), "")
     default = environment.get("saved_entry", "") if "saved_entry" in default else default
-    wanted = environment.get("next_entry") or default
+    selected = environment.get("next_entry") or default
     entry: _Entry | None = None
-    for part in (wanted or "0").split(">"):
+    for part in (selected or "0").split(">"):
         entry = _pick(entries, part)
         if entry is None:
             return None
@@ -79,11 +79,11 @@ def _grub(root: str, folder: str, config: str) -> str | None:
     return entry.release if entry else None
 
 
-def _pick(entries: t.Sequence[_Entry], wanted: str) -> _Entry | None:
+def _pick(entries: t.Sequence[_Entry], selected: str) -> _Entry | None:
     """GRUB takes the first entry where it does not find the one that it was told of."""
-    if wanted.isdigit() and int(wanted) < len(entries):
-        return entries[int(wanted)]
-    return next((entry for entry in entries if wanted in entry.names), entries[0] if entries else None)
+    if selected.isdigit() and int(selected) < len(entries):
+        return entries[int(selected)]
+    return next((entry for entry in entries if selected in entry.names), entries[0] if entries else None)
 
 
 def _menu(config: str) -> list[_Entry]:

@@ -21,7 +21,7 @@ _DRIVER = re.compile(r"\d+(?:\.\d+)*")
 
 
 def conflicts(
-    wanted: t.Mapping[str, t.Any],
+    desired: t.Mapping[str, t.Any],
     driver: str | int | None = None,
     generations: t.Sequence[str] = (),
     flavour: Flavour | None = None,
@@ -29,11 +29,11 @@ def conflicts(
 ) -> list[str]:
     """A sentence for each conflict, and for each thing of which nothing is known. Empty: it fits.
 
-    ``wanted`` has ``cuda`` and ``image``, each a CUDA release or a list of them; ``full`` asks for a driver with all
+    ``desired`` has ``cuda`` and ``image``, each a CUDA release or a list of them; ``full`` asks for a driver with all
     that a release brings, not only for one that runs it.
     """
-    if not isinstance(wanted, t.Mapping) or set(wanted) - set(_KEYS):
-        raise HostError(f"compat compares a dictionary with the keys {' and '.join(_KEYS)}, and got {wanted!r}")
+    if not isinstance(desired, t.Mapping) or set(desired) - set(_KEYS):
+        raise HostError(f"compat compares a dictionary with the keys {' and '.join(_KEYS)}, and got {desired!r}")
     known = [name for name in dict.fromkeys(generations) if name in GENERATIONS]
     found = [
         f"GPU generation {name!r} is not known, so that nothing can be said of it; known are {', '.join(GENERATIONS)}."
@@ -48,14 +48,14 @@ def conflicts(
         version = None
     found += _of_the_driver(_parts(version)[0] if version else None, known, flavour)
     for key, what in _KEYS.items():
-        releases = wanted.get(key) or []
+        releases = desired.get(key) or []
         for text in [releases] if isinstance(releases, (str, int, float)) else releases:
             found += _of_cuda(what, str(text), version, known, full=full)
     return list(dict.fromkeys(found))
 
 
-def fits(wanted: t.Mapping[str, t.Any], **options: t.Any) -> bool:
-    return not conflicts(wanted, **options)
+def fits(desired: t.Mapping[str, t.Any], **options: t.Any) -> bool:
+    return not conflicts(desired, **options)
 
 
 def release(text: str) -> Release | None:
@@ -77,12 +77,12 @@ def _of_the_driver(branch: int | None, known: list[str], flavour: Flavour | None
 
 
 def _of_cuda(what: str, text: str, driver: str | None, known: list[str], *, full: bool) -> t.Iterator[str]:
-    wanted = release(text)
-    if wanted is None:
+    desired = release(text)
+    if desired is None:
         yield f"{text!r} is no CUDA release, so that nothing can be said of it; write 13.4, for example."
         return
-    name = f"{what} {_dotted(wanted)}"
-    if wanted not in RELEASES:
+    name = f"{what} {_dotted(desired)}"
+    if desired not in RELEASES:
         yield (
             f"{name} is not known, so that nothing can be said of what it needs; known are "
             f"{', '.join(map(_dotted, RELEASES))}."
@@ -90,16 +90,16 @@ def _of_cuda(what: str, text: str, driver: str | None, known: list[str], *, full
         return
     for generation in known:
         first, last = cuda_table.FIRST_RELEASE.get(generation), cuda_table.LAST_RELEASE.get(generation)
-        if last and wanted > last:
+        if last and desired > last:
             yield f"{name} makes no code for {generation.capitalize()}; {_dotted(last)} is the last that does."
-        if first and wanted < first:
+        if first and desired < first:
             yield f"{name} makes no code for {generation.capitalize()}; {_dotted(first)} is the first that does."
     if driver:
-        yield from _of_floor(name, wanted, driver, known, full=full)
+        yield from _of_floor(name, desired, driver, known, full=full)
 
 
-def _of_floor(name: str, wanted: Release, driver: str, known: list[str], *, full: bool) -> t.Iterator[str]:
-    needs = RELEASES[wanted]
+def _of_floor(name: str, desired: Release, driver: str, known: list[str], *, full: bool) -> t.Iterator[str]:
+    needs = RELEASES[desired]
     if full and needs.full is None:
         yield f"{name} has parts that want a newer driver than others, and it is not known which driver has them all."
     floor = needs.full if full and needs.full else str(needs.runs)
@@ -110,7 +110,7 @@ def _of_floor(name: str, wanted: Release, driver: str, known: list[str], *, full
     yield (
         f"{name} needs driver {floor} or newer{' for all that it brings' if full else ''}, and {driver} is there. "
         f"{_which_driver(least[0], known)}{_which_release(have[0])}. On data-centre boards the package "
-        f"cuda-compat-{wanted[0]}-{wanted[1]} helps as well, where NVIDIA lists branch {have[0]} for it."
+        f"cuda-compat-{desired[0]}-{desired[1]} helps as well, where NVIDIA lists branch {have[0]} for it."
     )
 
 

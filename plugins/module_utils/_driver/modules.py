@@ -40,11 +40,11 @@ def read(
     if not paths:
         return {}
     at = {release: os.path.join(files.below(root, "lib/modules", release), path) for release, path in paths.items()}
-    asked = run("modinfo", *at.values(), timeout_s=timeout_s)
-    if asked.timed_out or asked.rc == NOT_FOUND:
+    done = run("modinfo", *at.values(), timeout_s=timeout_s)
+    if done.timed_out or done.rc == NOT_FOUND:
         # A file that modinfo cannot read is no module; one that it was not asked about may well be.
-        must(asked, "the driver's modules could not be read")
-    said = asked.stdout
+        must(done, "the driver's modules could not be read")
+    said = done.stdout
     told = {
         found.group(1): text
         for text in re.split(r"^(?=filename:)", said, flags=re.MULTILINE)

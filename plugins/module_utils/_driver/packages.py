@@ -182,11 +182,11 @@ def _of_another_build(packages: t.Iterable[Package]) -> t.Iterator[Mismatch]:
 
 
 def _dpkg(run: Runner, timeout_s: float) -> list[Package]:
-    asked = run("dpkg-query", "-W", "-f", _DPKG_FORMAT, *_PATTERNS, timeout_s=timeout_s)
-    if asked.rc not in (0, _NO_DPKG_MATCH) or asked.timed_out:
-        must(asked, "the installed packages could not be read")
+    done = run("dpkg-query", "-W", "-f", _DPKG_FORMAT, *_PATTERNS, timeout_s=timeout_s)
+    if done.rc not in (0, _NO_DPKG_MATCH) or done.timed_out:
+        must(done, "the installed packages could not be read")
     found = []
-    for line in asked.stdout.splitlines():
+    for line in done.stdout.splitlines():
         name, version, want, state, flag, maintainer = line.split("\t")
         if state != "not-installed":
             words = "reinst_required" if flag == "reinstreq" else state.replace("-", "_")
@@ -195,13 +195,13 @@ def _dpkg(run: Runner, timeout_s: float) -> list[Package]:
 
 
 def _rpm(root: str, run: Runner, timeout_s: float) -> list[Package]:
-    asked = must(
+    done = must(
         run("rpm", "-qa", "--qf", _RPM_FORMAT, *_PATTERNS, timeout_s=timeout_s),
         "the installed packages could not be read",
     )
     locks = _versionlocks(root)
     found = []
-    for line in asked.stdout.splitlines():
+    for line in done.stdout.splitlines():
         name, version, vendor, packager, signature = line.split("\t")
         spellings = (name, f"{name}-{version}", f"{name}-{version.partition(':')[2]}")
         held = any(fnmatch.fnmatchcase(spelling, lock) for lock in locks for spelling in spellings)

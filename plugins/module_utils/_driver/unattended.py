@@ -37,13 +37,13 @@ def read(root: str, packages: t.Iterable[Package], run: Runner, timeout_s: float
 
 
 def _apt(run: Runner, parts: t.Iterable[Package], timeout_s: float) -> bool | None:
-    asked = run("apt-config", "dump", "Unattended-Upgrade", "APT::Periodic", timeout_s=timeout_s)
-    if asked.rc != 0:
+    done = run("apt-config", "dump", "Unattended-Upgrade", "APT::Periodic", timeout_s=timeout_s)
+    if done.rc != 0:
         return None
-    periodic = re.findall(r'^APT::Periodic::Unattended-Upgrade "(.*)";$', asked.stdout, re.MULTILINE)
+    periodic = re.findall(r'^APT::Periodic::Unattended-Upgrade "(.*)";$', done.stdout, re.MULTILINE)
     if not periodic or periodic[-1].lower() in _OFF:
         return True
-    listed = re.findall(r'^Unattended-Upgrade::Package-Blacklist:: "(.*)";$', asked.stdout, re.MULTILINE)
+    listed = re.findall(r'^Unattended-Upgrade::Package-Blacklist:: "(.*)";$', done.stdout, re.MULTILINE)
     return all(package.held or any(_begins(pattern, package.name) for pattern in listed) for package in parts)
 
 

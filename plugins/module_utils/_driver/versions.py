@@ -24,13 +24,15 @@ def same(one: str | None, other: str | None) -> bool:
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
-def fits(version: str | None, wanted: str) -> bool:
-    """Whether a version is the wanted one, or of the wanted branch. AMD's release 31.50 is in 7.1.3.31500000."""
+def fits(version: str | None, desired: str) -> bool:
+    """Whether a version is the desired one, or of the desired branch. AMD's release 31.50 is in 7.1.3.31500000."""
     if version is None:
         return False
     release = version.rpartition(".")[2]
-    by_release = len(release) == 8 and bool(re.fullmatch(r"\d+(\.\d+)+", wanted)) and release.startswith(digits(wanted))
-    return version == wanted or version.startswith(f"{wanted}.") or by_release
+    by_release = (
+        len(release) == 8 and bool(re.fullmatch(r"\d+(\.\d+)+", desired)) and release.startswith(digits(desired))
+    )
+    return version == desired or version.startswith(f"{desired}.") or by_release
 
 
 def digits(release: str) -> str:

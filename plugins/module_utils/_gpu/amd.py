@@ -64,8 +64,8 @@ def _amd_smi(run: Runner, is_bound: bool, timeout_s: float) -> Answer:
     if not is_bound and _has_no_driver(listing):
         return Answer(why_unlisted=f"amd-smi says: {listing.last_words}")
     listed, static, metric, process = (
-        _by_gpu(_document(asked), asked)
-        for asked in (
+        _by_gpu(_document(done), done)
+        for done in (
             listing,
             *(run("amd-smi", part, "--json", timeout_s=timeout_s) for part in ("static", "metric", "process")),
         )
@@ -120,14 +120,14 @@ def _processes(row: Row) -> t.Iterator[Process]:
 
 
 def _rocm_smi(run: Runner, is_bound: bool, timeout_s: float) -> Answer:
-    asked = run(*_ROCM_SMI, timeout_s=timeout_s)
-    if not_installed(asked):
+    done = run(*_ROCM_SMI, timeout_s=timeout_s)
+    if not_installed(done):
         return Answer(is_tool_installed=False)
-    if not is_bound and _has_no_driver(asked):
-        return Answer(why_unlisted=f"rocm-smi says: {asked.last_words}")
-    document = _document(asked)
+    if not is_bound and _has_no_driver(done):
+        return Answer(why_unlisted=f"rocm-smi says: {done.last_words}")
+    document = _document(done)
     if not isinstance(document, dict):
-        raise CommandError(f"{_FAILED}: rocm-smi printed no object per card", asked)
+        raise CommandError(f"{_FAILED}: rocm-smi printed no object per card", done)
     gpus = tuple(parse_rocm_smi(int(card[4:]), row) for card, row in document.items() if re.fullmatch(r"card\d+", card))
     version = values.version(_first(_section(document, "system"), "Driver version"))
     return Answer(gpus, Driver(version=version), "rocm-smi does not list it")
@@ -151,27 +151,27 @@ def parse_rocm_smi(index: int, row: Row) -> Gpu:
     )
 
 
-def _has_no_driver(asked: Completed) -> bool:
-    return not asked.timed_out and not _JSON.search(asked.stdout)
+def _has_no_driver(done: Completed) -> bool:
+    return not done.timed_out and not _JSON.search(done.stdout)
 
 
-def _document(asked: Completed) -> t.Any:
-    begin = _JSON.search(asked.stdout)
-    if begin and not asked.timed_out:
+def _document(done: Completed) -> t.Any:
+    begin = _JSON.search(done.stdout)
+    if begin and not done.timed_out:
         try:
-            return json.JSONDecoder().raw_decode(asked.stdout, begin.start())[0]
+            return json.JSONDecoder().raw_decode(done.stdout, begin.start())[0]
         except ValueError:
             pass
-    must(asked, _FAILED)
-    raise CommandError(f"{_FAILED}: {asked.argv[0]} printed no whole JSON document: {asked.last_words}", asked)
+    must(done, _FAILED)
+    raise CommandError(f"{_FAILED}: {done.argv[0]} printed no whole JSON document: {done.last_words}", done)
 
 
-def _by_gpu(document: t.Any, asked: Completed) -> dict[int, Row]:
+def _by_gpu(document: t.Any, done: Completed) -> dict[int, Row]:
     rows: t.Any = document.get("gpu_data") if isinstance(document, dict) else document
     try:
         return {int(row["gpu"]): row for row in rows}
     except (TypeError, KeyError, ValueError) as exc:
-        raise CommandError(f"{_FAILED}: {asked.argv[0]} printed JSON without a row per GPU", asked) from exc
+        raise CommandError(f"{_FAILED}: {done.argv[0]} printed JSON without a row per GPU", done) from exc
 
 
 def _section(row: Row, name: str) -> Row:

@@ -49,86 +49,86 @@ def read(run: Runner, addresses: t.Sequence[str], *, timeout_s: float, is_loaded
 
     Raises CommandError when nvidia-smi hangs, crashes, is cut short, or fails for a reason that is no host state.
     """
-    asked = run("nvidia-smi", "-q", "-x", timeout_s=timeout_s)
-    if not_installed(asked):
+    done = run("nvidia-smi", "-q", "-x", timeout_s=timeout_s)
+    if not_installed(done):
         return Answer(is_tool_installed=False, why_unlisted="nvidia-smi is not installed")
-    state = _state(asked)
+    state = _state(done)
     if state is not None:
         return Answer(why_unlisted=state)
-    if not addresses and not is_loaded and _has_failed(asked):
-        return Answer(why_unlisted=f"nvidia-smi says: {asked.last_words}")
-    if _speaks_of_lost_gpu(asked) and addresses:
+    if not addresses and not is_loaded and _has_failed(done):
+        return Answer(why_unlisted=f"nvidia-smi says: {done.last_words}")
+    if _speaks_of_lost_gpu(done) and addresses:
         return _one_by_one(run, addresses, timeout_s)
-    log = _log(run, asked, timeout_s)
+    log = _log(run, done, timeout_s)
     if log.attached_gpus and not log.gpus:
-        raise CommandError(f"{_FAILED}: nvidia-smi counts {log.attached_gpus} GPUs and describes none", asked)
-    notes = _all_notes(log, asked)
+        raise CommandError(f"{_FAILED}: nvidia-smi counts {log.attached_gpus} GPUs and describes none", done)
+    notes = _all_notes(log, done)
     return Answer(tuple(_with_notes(gpu, notes) for gpu in log.gpus), log.driver, "nvidia-smi does not list it", notes)
 
 
-def _state(asked: Completed) -> str | None:
-    if asked.timed_out or "<nvidia_smi_log" in asked.stdout:
+def _state(done: Completed) -> str | None:
+    if done.timed_out or "<nvidia_smi_log" in done.stdout:
         return None
-    said = asked.stdout + asked.stderr
+    said = done.stdout + done.stderr
     if _MISMATCH in said:
         return _STATES[18]
-    if asked.rc in (0, _NO_DEVICES) and "No devices were found" in said:
+    if done.rc in (0, _NO_DEVICES) and "No devices were found" in said:
         return "nvidia-smi finds no devices"
-    return _STATES.get(asked.rc)
+    return _STATES.get(done.rc)
 
 
-def _has_failed(asked: Completed) -> bool:
+def _has_failed(done: Completed) -> bool:
     """Before its answer began. Seen of 535 on a host without a GPU: 255, "Failed to initialize NVML: Unknown Error"."""
-    return asked.rc != 0 and not asked.timed_out and "<nvidia_smi_log" not in asked.stdout
+    return done.rc != 0 and not done.timed_out and "<nvidia_smi_log" not in done.stdout
 
 
-def _speaks_of_lost_gpu(asked: Completed) -> bool:
+def _speaks_of_lost_gpu(done: Completed) -> bool:
     """One lost GPU made older drivers give up before the document began; newer ones describe the others."""
-    if asked.timed_out or "<nvidia_smi_log" in asked.stdout:
+    if done.timed_out or "<nvidia_smi_log" in done.stdout:
         return False
-    return asked.rc == _GPU_IS_LOST or _LOST_TEXT in asked.stdout + asked.stderr
+    return done.rc == _GPU_IS_LOST or _LOST_TEXT in done.stdout + done.stderr
 
 
 def _one_by_one(run: Runner, addresses: t.Sequence[str], timeout_s: float) -> Answer:
     """Ask for each GPU alone, so that one lost GPU does not hide the others. Their indexes stay unknown."""
     driver, gpus, notes = Driver(), [], {}
     for address in addresses:
-        asked = run("nvidia-smi", "-q", "-x", "-i", address, timeout_s=timeout_s)
-        if _speaks_of_lost_gpu(asked):
-            notes[address] = f"nvidia-smi says: {asked.last_words}"
+        done = run("nvidia-smi", "-q", "-x", "-i", address, timeout_s=timeout_s)
+        if _speaks_of_lost_gpu(done):
+            notes[address] = f"nvidia-smi says: {done.last_words}"
             continue
-        log = _log(run, asked, timeout_s)
+        log = _log(run, done, timeout_s)
         driver = log.driver
         gpus += [dataclasses.replace(gpu, index=None) for gpu in log.gpus]
     return Answer(tuple(gpus), driver, "nvidia-smi does not list it", notes)
 
 
-def _log(run: Runner, asked: Completed, timeout_s: float) -> nvidia_xml.Log:
-    log = _parse(asked)
+def _log(run: Runner, done: Completed, timeout_s: float) -> nvidia_xml.Log:
+    log = _parse(done)
     if not any(gpu.mig_devices for gpu in log.gpus):
         return log
     listed = must(run("nvidia-smi", "-L", timeout_s=timeout_s), "the MIG devices could not be listed")
-    log = nvidia_xml.parse_log(asked.stdout, nvidia_xml.parse_list(listed.stdout))
+    log = nvidia_xml.parse_log(done.stdout, nvidia_xml.parse_list(listed.stdout))
     if any(mig.uuid is None for gpu in log.gpus for mig in gpu.mig_devices):
         raise CommandError("nvidia-smi -L leaves out MIG devices that nvidia-smi -q -x describes; run it again", listed)
     return log
 
 
-def _parse(asked: Completed) -> nvidia_xml.Log:
+def _parse(done: Completed) -> nvidia_xml.Log:
     incomplete = ""
     try:
-        log = nvidia_xml.parse_log(asked.stdout)
+        log = nvidia_xml.parse_log(done.stdout)
         # A whole document with an unhappy exit code is good when a line next to it says which GPU made it unhappy.
-        is_explained = asked.rc in (0, _INFOROM_CORRUPT, _GPU_IS_LOST) or _all_notes(log, asked)
-        if is_explained and not asked.timed_out:
+        is_explained = done.rc in (0, _INFOROM_CORRUPT, _GPU_IS_LOST) or _all_notes(log, done)
+        if is_explained and not done.timed_out:
             return log
     except nvidia_xml.Incomplete as exc:
         incomplete = f" ({exc})"
     what = f"{_FAILED}{incomplete}"
-    if asked.rc in _ERRORS and not asked.timed_out:
-        what = f"{_FAILED}: {_ERRORS[asked.rc]}"
-    must(asked, what)
-    raise CommandError(f"{what}: nvidia-smi exited with status 0, but printed: {asked.last_words}", asked)
+    if done.rc in _ERRORS and not done.timed_out:
+        what = f"{_FAILED}: {_ERRORS[done.rc]}"
+    must(done, what)
+    raise CommandError(f"{what}: nvidia-smi exited with status 0, but printed: {done.last_words}", done)
 
 
 def _with_notes(gpu: Gpu, notes: t.Mapping[str, str]) -> Gpu:
@@ -136,14 +136,14 @@ def _with_notes(gpu: Gpu, notes: t.Mapping[str, str]) -> Gpu:
     return gpu if note is None else dataclasses.replace(gpu, faults=(*gpu.faults, Fault(f"{note}.")))
 
 
-def _all_notes(log: nvidia_xml.Log, asked: Completed) -> dict[str, str]:
+def _all_notes(log: nvidia_xml.Log, done: Completed) -> dict[str, str]:
     """The lines next to the document that name a GPU by its address, domain included, by that address.
 
     Seen: "WARNING: infoROM is corrupted at gpu 0000:67:00.0" after it, and "Unable to determine the device handle for
     GPU1: 0000:34:00.0: Unknown Error" before it.
     """
     notes = {}
-    for line in (*log.notes, *asked.stderr.splitlines()):
+    for line in (*log.notes, *done.stderr.splitlines()):
         for found in ADDRESS.finditer(line):
             address = normal_address(found.group()) if found.group(1) else None
             if address:

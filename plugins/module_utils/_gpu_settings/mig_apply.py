@@ -195,7 +195,7 @@ class _Run:
             if self.stopped:
                 # Who kept the GPUs initialised may just have gone, and with it every clock that was locked.
                 locked_clocks.remove(root=self.options.root)
-                self._look()
+                self._read_gpus()
             refusal = self.refusal()
             if refusal:
                 self.problems.append(refusal)
@@ -286,7 +286,7 @@ class _Run:
         state = self.states[str(gpu.uuid)] = read(self.smi, now[gpu.uuid])
         return state
 
-    def _look(self) -> None:
+    def _read_gpus(self) -> None:
         """The processes may be others now."""
         now = {str(gpu.uuid): gpu for gpu in self.smi.gpus()}
         for uuid, one in self.plans.items():

@@ -99,5 +99,5 @@ def _list(smi: Smi, gpu: Gpu, what: str) -> Completed | None:
             return None
         if done.rc == 0 or _NONE.search(text):
             return done
-    ended = f"did not end in {smi.timeout_s:g} s" if done.timed_out else f"answered {done.rc}: {said(done)}"
+    ended = f"did not end in {smi.timeout_s:g} s" if done.timed_out else f"exited with status {done.rc}: {said(done)}"
     raise CommandError(f"the MIG instances of {named(gpu)} could not be read: nvidia-smi mig {what} {ended}", done)

@@ -91,7 +91,7 @@ def _refused(gpu: Gpu, desired: Desired) -> t.Iterator[str]:
         ("power_limit_w", gpu.power_limit_w, "power limit"),
     ):
         if setting in desired and told is None:
-            yield f"{setting} is asked for, and the device has no {name} that can be set"
+            yield f"{setting} is desired, and the device has no {name} that can be set"
     if desired.get("compute_mode", "default") not in _COMPUTE_MODES:
         yield f"compute_mode {desired['compute_mode']!r} is none of {', '.join(_COMPUTE_MODES)}"
     yield from _refused_power(gpu, desired)
@@ -117,7 +117,7 @@ def _refused_power(gpu: Gpu, desired: Desired) -> t.Iterator[str]:
     if watts is None or gpu.power_limit_w is None:
         return
     if low is None or high is None:
-        yield "power_limit_w is asked for, and the device does not tell between which limits it can be"
+        yield "power_limit_w is desired, and the device does not tell between which limits it can be"
     elif not low <= watts <= high:
         yield f"power_limit_w {watts:g} is out of bounds: the device takes {low:g} to {high:g} W"
 

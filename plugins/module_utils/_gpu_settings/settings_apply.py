@@ -115,7 +115,7 @@ class _Run:
             for step in taken:
                 self.locks.setdefault(str(step.gpu.uuid), {})[step.setting] = list(step.want)
             locked_clocks.write(self.locks, self.options.root)
-        self._look()
+        self._read_gpus()
         for step in taken:
             uuid = str(step.gpu.uuid)
             have = settings.has(settings.view(self.gpus[uuid], self.locks), step.setting)
@@ -134,7 +134,7 @@ class _Run:
             if self.stopped:
                 # Who kept the GPUs initialised may just have gone, and with it every clock that was locked.
                 self.locks.clear()
-            self._look()
+            self._read_gpus()
             for gpu in waiting:
                 gpu = self.gpus[str(gpu.uuid)]
                 if gpu.processes:
@@ -145,7 +145,7 @@ class _Run:
                     self._fail(str(gpu.uuid), f"{exc}.")
                 self.locks.pop(str(gpu.uuid), None)
                 locked_clocks.write(self.locks, self.options.root)
-        self._look()
+        self._read_gpus()
         for gpu in waiting:
             uuid = str(gpu.uuid)
             now = self.gpus[uuid]
@@ -154,7 +154,7 @@ class _Run:
                     uuid, f"{named(gpu)} was reset, and ECC is still {now.ecc_mode} with {now.ecc_pending} pending."
                 )
 
-    def _look(self) -> None:
+    def _read_gpus(self) -> None:
         """Read all of them again. One that went away meanwhile is a problem, and stays as it was last seen."""
         now = {str(gpu.uuid): gpu for gpu in self.smi.gpus()}
         for uuid in self.desired:

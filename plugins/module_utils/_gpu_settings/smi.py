@@ -70,7 +70,9 @@ class Smi:
         if done.timed_out:
             raise CommandError(f"{what}: nvidia-smi did not end in {self.timeout_s:g} s", done)
         if done.rc != 0:
-            raise CommandError(f"{what}: nvidia-smi answered {done.rc}: {said(done)}{self._holders(done)}", done)
+            raise CommandError(
+                f"{what}: nvidia-smi exited with status {done.rc}: {said(done)}{self._holders(done)}", done
+            )
         if not may_warn and _WARNED.search(done.stdout + "\n" + done.stderr):
             raise CommandError(f"{what}: nvidia-smi exited with status 0, and said: {said(done)}", done)
         return done

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What is asked for: artefacts, their sources, and the name of the version that a artifact means."""
+"""What is desired: artefacts, their sources, and the names of their versions."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class DesiredArtifact:
-    """One artefact as it is asked for."""
+    """One desired artefact."""
 
     name: str
     state: t.Literal["present", "absent"]

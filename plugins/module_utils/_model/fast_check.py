@@ -31,8 +31,8 @@ def settings(given: t.Mapping[str, t.Any]) -> Settings:
 def fast_check(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
     """The module's return values for a store that is right. None when it is not, or when only the module can tell."""
     tokens = [host.token(one) for one in (given, *given["artifacts"])]
-    asked = artifacts(given, tokens)
-    if any(artifact.source and artifact.source.exposes_token for artifact in asked):
+    desired = artifacts(given, tokens)
+    if any(artifact.source and artifact.source.exposes_token for artifact in desired):
         return None  # the module warns of it
     environment = RunEnvironment(
         fetch=_offline,
@@ -43,7 +43,7 @@ def fast_check(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t
         mount_point=host.mount_point,
     )
     ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=check_mode)
-    result = ensure(asked, given["store"], ownership, environment, settings(given), dry_run=True)
+    result = ensure(desired, given["store"], ownership, environment, settings(given), dry_run=True)
     said = json.dumps(result.result)
     # The module masks a token in what it says.
     return None if result.changed or any(token and token in said for token in tokens) else result.result

@@ -66,9 +66,9 @@ def _date(text: str) -> float | None:
 
 
 def limit_words(headers: t.Mapping[str, str]) -> str:
-    """What the answer says of its limit, such as `` (limit: 500 artifacts in 300 s)``; empty when it says nothing."""
+    """What the answer says of its limit, such as `` (limit: 500 requests in 300 s)``; empty when it says nothing."""
     limits = _limits(headers.get("ratelimit-policy", ""))
-    said = [f"limit: {limit['q']} artifacts in {limit['w']} s" for limit in limits if "q" in limit and "w" in limit][:1]
+    said = [f"limit: {limit['q']} requests in {limit['w']} s" for limit in limits if "q" in limit and "w" in limit][:1]
     if after := headers.get("retry-after", "").strip()[:40]:
         said.append(f"Retry-After: {after}")
     return f" ({', '.join(said)})" if said else ""
@@ -101,7 +101,7 @@ class Patience:
         self._asked_s = 0.0
 
     def before(self, url: str, stop: threading.Event | None = None) -> None:
-        """Wait as long as the server of ``url`` has asked for, if it has. Call it before each artifact."""
+        """Wait as long as the server of ``url`` has asked for, if it has. Call it before each request."""
         while (left := self._not_before.get(_server(url), 0.0) - self._clock()) > 0:
             if stop is not None and stop.is_set():
                 return
@@ -132,7 +132,7 @@ class Patience:
                 )
             self._asked_s += more_s
             self._not_before[server] = now + wait_s
-            self._tell(f"{server} asked to wait {wait_s:.0f} s before the next artifact: {why}")
+            self._tell(f"{server} asked to wait {wait_s:.0f} s before the next request: {why}")
 
 
 def _server(url: str) -> str:

@@ -16,7 +16,7 @@ from .._drift import Drift
 from .._errors import HostError
 from .desired import DesiredArtifact
 from .sources import DesiredFile, Sources
-from .store import Contents, Kept, Record, Store, look
+from .store import Contents, Kept, Record, Store, stat_of_file
 
 # good: as recorded. touched: right content, other inode or time than recorded. damaged: another content.
 State = t.Literal["good", "touched", "damaged", "missing"]
@@ -140,7 +140,7 @@ def _known(
 
     def state_of(one: Kept) -> State:
         path = os.path.join(top, one.path)
-        seen = look(path)
+        seen = stat_of_file(path)
         if seen is None:
             return "missing"
         as_recorded = (seen.st_size, seen.st_mtime_ns, seen.st_ino) == (one.size, one.mtime_ns, one.inode)
@@ -153,7 +153,7 @@ def _known(
     with concurrent.futures.ThreadPoolExecutor(parallel) as pool:
         states = dict(zip(kept, pool.map(state_of, record.files)))
     good = [one for one in record.files if states[one.path] in ("good", "touched")]
-    unnamed = tuple({one.sha256: one for one in good if look(store.blob_path(one.sha256)) is None}.values())
+    unnamed = tuple({one.sha256: one for one in good if stat_of_file(store.blob_path(one.sha256)) is None}.values())
     return Item(artifact, record, files, states, {}, unnamed)
 
 
@@ -315,7 +315,7 @@ def _drift(made: Plan, observed: Observed) -> tuple[Drift, ...]:
                 for path in item.paths("missing", "damaged", "touched")
             ]
     found += [row(f"{record.name}/{one.path}", "blob", one.sha256, None) for record, one in made.link_blobs]
-    found += [row(path, "ownership", "as asked", "different") for path in made.own]
+    found += [row(path, "ownership", "as desired", "different") for path in made.own]
     for name, version in made.remove:
         if version is None:
             found.append(row(name, "state", "absent", "present"))

@@ -48,7 +48,7 @@ class DesiredFile:
 
 
 def headers_for(token: str | None) -> dict[str, str]:
-    """The artifact headers that carry the token, if there is one."""
+    """The request headers that carry the token, if there is one."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

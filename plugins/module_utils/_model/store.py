@@ -159,7 +159,7 @@ class Store:
 
     def digest(self, path: str) -> str | None:
         """sha256 of a regular file, read at most once for each content on disk; None when there is no such file."""
-        seen = look(path)
+        seen = stat_of_file(path)
         if seen is None:
             return None
         key = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
@@ -172,7 +172,7 @@ class Store:
         return self._digests[key]
 
     def misowned(self, names: t.Iterable[str]) -> list[str]:
-        """Paths of these artefacts whose owner, group or mode is not as asked."""
+        """Paths of these artefacts whose owner, group or mode is not as desired."""
         paths = [self.blobs, self.models]
         for name in names:
             top = os.path.join(self.models, name)
@@ -297,7 +297,7 @@ class Store:
 
     def collect(self, sha256: str) -> None:
         """Remove a blob, unless a version came to need it."""
-        seen = look(self.blob_path(sha256))
+        seen = stat_of_file(self.blob_path(sha256))
         if seen is not None and seen.st_nlink == 1:
             os.unlink(self.blob_path(sha256))
 
@@ -352,7 +352,7 @@ class Store:
         _sync(folder)
 
 
-def look(path: str) -> os.stat_result | None:
+def stat_of_file(path: str) -> os.stat_result | None:
     """lstat of a regular file, None for anything else."""
     try:
         seen = os.lstat(path)

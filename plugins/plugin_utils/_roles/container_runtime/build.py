@@ -63,10 +63,10 @@ def build(options: Data, platform: Platform, answer: Data | None = None) -> Buil
         return Built(problems=found)
     settings = next((file["content"] for file in found["files"] if file["path"] == SETTINGS), None)
     mounts = [options["data_root"]] if options["data_root"] and options["data_root_is_mount"] else []
-    asked = {"provider": provider, "mounts": mounts, **({"containerd_settings": settings} if settings else {})}
+    arguments = {"provider": provider, "mounts": mounts, **({"containerd_settings": settings} if settings else {})}
     return Built(
         component={**_ALWAYS, "state": "present", **found},
-        question=Question(_INFO, asked),
+        question=Question(_INFO, arguments),
         decide=lambda seen, compared, _dry_run: _decide(options, found, compared, seen),
         confirm=_confirm(options, found, settings),
         checks=tuple(_checks(options)),

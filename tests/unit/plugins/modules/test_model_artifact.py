@@ -106,7 +106,7 @@ def test_a_wait_that_a_server_asks_for_is_a_warning(module, tiny, url, monkeypat
     monkeypatch.setattr(Fake, "busy", [1])
     done = module(artifacts=[{**tiny, "token": TOKEN}])
     assert done["changed"]
-    said = f"{url} asked to wait 1 s before the next artifact: the answer was 429 (Retry-After: 1)"
+    said = f"{url} asked to wait 1 s before the next request: the answer was 429 (Retry-After: 1)"
     assert [text for text in told if "wait" in text] == [said]
     monkeypatch.setattr(Fake, "busy", [700])
     refused = module(artifacts=[{**tiny, "name": "other", "sha256": "0" * 64, "token": TOKEN}])

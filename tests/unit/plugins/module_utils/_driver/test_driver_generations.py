@@ -116,7 +116,7 @@ def choose(*pci_ids, **options):
         pytest.param([V100, A100], {"branch": 580}, "proprietary", id="volta-and-ampere"),
         pytest.param([T4], {"branch": 580}, "open", id="turing"),
         pytest.param([H100], {"branch": 620}, "open", id="hopper-with-the-newest"),
-        pytest.param([H100], {"branch": 580, "desired": "proprietary"}, "proprietary", id="hopper-as-wished"),
+        pytest.param([H100], {"branch": 580, "desired": "proprietary"}, "proprietary", id="hopper-as-desired"),
         pytest.param(
             [H100],
             {"branch": 615, "desired": "proprietary", "from_vendor": False},
@@ -151,7 +151,7 @@ def test_flavour(pci_ids, options, flavour):
         ),
         pytest.param([GH200], {"desired": "proprietary"}, ["Hopper (10de:2342)", "open"], id="grace-hopper"),
         pytest.param([V100, B200], {}, ["Volta (10de:1db4)", "Blackwell (10de:2901)", "another host"], id="impossible"),
-        pytest.param([V100, B200], {"desired": "open"}, ["another host"], id="impossible-whatever-is-wished"),
+        pytest.param([V100, B200], {"desired": "open"}, ["another host"], id="impossible-whatever-is-desired"),
         pytest.param([B200], {"branch": 550}, ["550", "Blackwell", "570 is the first"], id="blackwell-with-550"),
         pytest.param([H100], {"branch": 615, "desired": "proprietary"}, ["615", "610 or older"], id="615-proprietary"),
         pytest.param([A100], {"branch": 470, "desired": "open"}, ["515", "470"], id="no-open-module-yet"),

@@ -80,9 +80,11 @@ def test_a_tool_that_is_not_installed_is_no_error():
         pytest.param(
             ended(QUERY, 139, TWO_GPUS[:300], "Segmentation fault"), "Segmentation fault", id="crashes-half-way"
         ),
-        pytest.param(ended(QUERY, 139, TWO_GPUS, "Segmentation fault"), "answered 139", id="crashes-after-its-answer"),
+        pytest.param(
+            ended(QUERY, 139, TWO_GPUS, "Segmentation fault"), "exited with status 139", id="crashes-after-its-answer"
+        ),
         pytest.param(ended(QUERY, 0, TWO_GPUS[:300]), "exited with status 0", id="cut-short-and-happy"),
-        pytest.param(ended(QUERY, 15, TWO_GPUS[:300]), "answered 15", id="loses-a-gpu-half-way"),
+        pytest.param(ended(QUERY, 15, TWO_GPUS[:300]), "exited with status 15", id="loses-a-gpu-half-way"),
         pytest.param(ended(QUERY, 0), "printed nothing", id="says-nothing"),
         pytest.param(ended(QUERY, 0, "Hello"), "printed: Hello", id="says-something-else"),
         pytest.param(ended(QUERY, 4, "Insufficient Permissions"), "run as root", id="no-permission"),

@@ -149,7 +149,9 @@ def test_exit_0_without_a_word_and_without_effect_is_an_error(root):
     [
         pytest.param(Completed((), 124, "", "", timed_out=True), "did not end in 5 s", id="hang"),
         pytest.param(
-            Completed((), 4, "", "Insufficient permissions"), "answered 4: Insufficient permissions", id="refusal"
+            Completed((), 4, "", "Insufficient permissions"),
+            "exited with status 4: Insufficient permissions",
+            id="refusal",
         ),
     ],
 )
@@ -236,7 +238,7 @@ def test_a_gpu_with_mig_instances_is_not_reset(root):
 def test_a_refused_reset_is_an_error_and_what_was_stopped_runs_again(root):
     host = FakeSmiHost(FakeGpu(ecc=["Disabled", "Disabled"]), units={"a.service": True, "b.service": True})
     host.faults["--gpu-reset"] = Completed((), 255, "GPU Reset couldn't run: In use by another client\n", "")
-    with pytest.raises(HostError, match="was not reset: nvidia-smi answered 255: GPU Reset couldn't run"):
+    with pytest.raises(HostError, match="was not reset: nvidia-smi exited with status 255: GPU Reset couldn't run"):
         go(host, root, {"select": "all", "ecc": True}, reset=True, services=("a.service", "b.service")).must()
     assert [line for line in host.changes() if "systemctl" in line] == [
         "systemctl stop a.service",

@@ -92,7 +92,7 @@ def test_a_wait_that_a_source_asks_for_is_respected_and_told(bench, hub, status,
     faulty(hub, status=status, headers=headers, times=1, api=api)
     assert bench(bench.chat(files=[{"path": "model.gguf"}]))["changed"]
     assert sum(bench.slept) == (waited or 1)
-    limit = "limit: 500 artifacts in 300 s" if "RateLimit" in headers else ""
+    limit = "limit: 500 requests in 300 s" if "RateLimit" in headers else ""
     told = "".join(bench.told)
     assert (f"{hub.url} asked to wait {waited} s" in told and f"answer was {status}" in told) is (waited is not None)
     assert limit in told
@@ -115,7 +115,7 @@ def test_all_waits_of_a_run_have_one_bound(bench, hub):
 
 def test_the_limit_is_told_when_it_is_not_tried_again(bench, hub):
     faulty(hub, status=429, headers={"Retry-After": "soon", "RateLimit-Policy": '"api";q=500;w=300'}, api=True)
-    with pytest.raises(HostError, match=r"answer was 429 \(limit: 500 artifacts in 300 s, Retry-After: soon\)"):
+    with pytest.raises(HostError, match=r"answer was 429 \(limit: 500 requests in 300 s, Retry-After: soon\)"):
         bench(bench.chat(), retries=0)
 
 
