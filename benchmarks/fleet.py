@@ -118,8 +118,8 @@ def _ml_host() -> dict[str, object]:
     return {"suite": "forky", "stock": True, "groups": ["ml_hosts"]}
 
 
-def _up(wanted: dict[str, dict[str, object]]) -> None:
-    spec = [{"name": name, **options} for name, options in wanted.items()]
+def _up(desired: dict[str, dict[str, object]]) -> None:
+    spec = [{"name": name, **options} for name, options in desired.items()]
     # A few at a time: fifty that boot side by side would take longer than a host may.
     for first in range(0, len(spec), BOOTS):
         hosts("up", "--group", GROUP, "--spec", "-", stdin=json.dumps(spec[first : first + BOOTS]))

@@ -76,10 +76,10 @@ class Play:
         if done.returncode or self.must_change not in (None, changed):
             log = FOLDER / "failed.log"
             log.write_text(done.stdout + done.stderr)
-            wanted = {None: "", True: " and was to change something", False: " and was to change nothing"}
+            desired = {None: "", True: " and was to change something", False: " and was to change nothing"}
             raise SystemExit(
                 f"bench: {self.name} ended with {done.returncode}, changed {'something' if changed else 'nothing'}"
-                f"{wanted[self.must_change]}; its output is in {log.relative_to(ROOT)}"
+                f"{desired[self.must_change]}; its output is in {log.relative_to(ROOT)}"
             )
         return done.stdout
 
@@ -123,5 +123,5 @@ def hosts(*argv: str, stdin: str | None = None) -> str:
     program = [sys.executable, "-m", "tools.hosts"]
     done = subprocess.run([*program, *argv], cwd=ROOT, input=stdin, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"bench: tools.hosts {argv[0]} answered {done.returncode}")
+        raise SystemExit(f"bench: tools.hosts {argv[0]} exited with status {done.returncode}")
     return done.stdout

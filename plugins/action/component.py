@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
             self._facts.update(found.facts)
             # Modules of this task need not look again.
             task_vars["ansible_facts"] = {**task_vars.get("ansible_facts", {}), **found.facts}
-        # Nothing to warn of, and where no diff is wanted, none to show.
+        # Nothing to warn of, and where no diff is asked for, none to show.
         unwanted = ("warnings",) if self._task.diff else ("warnings", "diff")
         return [
             {key: value for key, value in answer.items() if key not in unwanted}
@@ -149,7 +149,7 @@ class ActionModule(ActionBase):
         if isinstance(file.get("content"), (dict, list)):
             # As text it would be Python, which no program reads. ansible-core 2.18 makes data of text that looks so.
             raise AnsibleActionFail(
-                f"the content of file {file.get('path')!r} is data, and text is wanted; "
+                f"the content of file {file.get('path')!r} must be text, and is data; "
                 "end its expression with the filter to_json, or with the filter string where it is text already"
             )
         if file.get("template") is not None:

@@ -143,7 +143,7 @@ class CallbackModule(CallbackBase):
             {"drift.json": document.text(report), "junit.xml": junit.render(report), "audit.html": page.render(report)}
         )
         self._display.display("".join(f"\n{path}" for path in paths).strip())
-        found = verdict.judge(report, matched=matched, expression=str(audit.gate.expression))
+        found = verdict.diagnose(report, matched=matched, expression=str(audit.gate.expression))
         if problem:
             found = verdict.Verdict(verdict.UNKNOWN, problem)
         self._display.display(f"exit code {found.code}: {found.meaning}")

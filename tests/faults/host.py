@@ -22,7 +22,7 @@ from pathlib import Path
 
 import paramiko
 from docker.models.containers import Container
-from wish import ANOTHER, REPOSITORY, SHARED_BEFORE, State, Wish, asked, expected, packages, wish
+from states import ANOTHER, REPOSITORY, SHARED_BEFORE, Component, State, asked, component, expected, packages
 
 from tools.hosts.docker_engine import BUILD, ROOT, engine
 from tools.hosts.group import PORT, Group, Host
@@ -101,7 +101,7 @@ class FaultHost:
         (self.folder / "inventory.json").write_text(json.dumps(inventory))
         self.key = {name: (_repository() / file).read_text() for name, file in _KEY_FILES.items()}
         self.state = State("a", "1")
-        self.again(ANOTHER, self.wish(self.state))
+        self.again(ANOTHER, self.component(self.state))
         self.verify()
 
     def down(self) -> None:
@@ -114,13 +114,13 @@ class FaultHost:
 
     # Runs of Ansible
 
-    def wish(self, state: State, **more: t.Any) -> Wish:
-        return wish(state, self.key, **more)
+    def component(self, state: State, **more: t.Any) -> Component:
+        return component(state, self.key, **more)
 
-    def start(self, *wishes: Wish, **variables: t.Any) -> Run:
+    def start(self, *components: Component, **variables: t.Any) -> Run:
         """A run that asks for these components, one after the other."""
         self._runs += 1
-        tasks = [{"name": item["name"], "mlops.hosts.component": item} for item in wishes]
+        tasks = [{"name": item["name"], "mlops.hosts.component": item} for item in components]
         play = {"hosts": "all", "gather_facts": False, "become": True, "vars": variables, "tasks": tasks}
         path = self.folder / f"run-{self._runs}"
         path.with_suffix(".json").write_text(json.dumps([play]))
@@ -144,9 +144,9 @@ class FaultHost:
             "ANSIBLE_NOCOLOR": "true",
         }
 
-    def again(self, *wishes: Wish, **variables: t.Any) -> list[dict[str, t.Any]]:
+    def again(self, *components: Component, **variables: t.Any) -> list[dict[str, t.Any]]:
         """A run that must succeed; its results."""
-        run = self.start(*wishes, **variables)
+        run = self.start(*components, **variables)
         return run.succeeded()
 
     # Points
@@ -194,7 +194,7 @@ class FaultHost:
         done = self.container.exec_run(["sh", "-ec", script])
         text = done.output.decode(errors="replace")
         if done.exit_code:
-            raise AssertionError(f"{script!r} answered {done.exit_code}: {text}")
+            raise AssertionError(f"{script!r} exited with status {done.exit_code}: {text}")
         return str(text).strip()
 
     def ancestors(self, pid: int) -> dict[int, str]:

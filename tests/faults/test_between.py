@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from states import ETC, SETTINGS, SHARED, UNIT_FILE
 from test_steps import begin, ends
-from wish import ETC, SETTINGS, SHARED, UNIT_FILE
 
 JOURNAL = "/var/lib/mlops.hosts/journal.json"
 LEDGER = "/var/lib/mlops.hosts/ledger/faults.json"
@@ -42,7 +42,7 @@ def test_module_killed_on_the_way_back(host, note, words):
     path = {"one file is back": f"{ETC}/current", "the unit file is back": UNIT_FILE}[words]
     new = host.state.other(packages=False)
     host.stop_at(f"swapped {path}#2")
-    run = host.start(host.wish(new, never_ready=True, ready_s=1))
+    run = host.start(host.component(new, never_ready=True, ready_s=1))
     host.kill(host.reached(run))
     assert run.wait() != 0
     ends(host, host.state)
@@ -53,7 +53,7 @@ def test_power_cut_before_the_units_begin(host, note):
     """No unit was touched, and the boot starts them with the new files."""
     if host.state.letter == "a":  # on the way to b a unit is stopped before
         host.state = host.state.other(packages=False)
-        host.again(host.wish(host.state))
+        host.again(host.component(host.state))
     run, _pid, _new = begin(host, "start", packages=False)
     host.cut_power()
     assert run.wait() != 0

@@ -9,8 +9,8 @@ import itertools
 import platform
 
 import pytest
+from states import ANOTHER, expected
 from test_steps import ends
-from wish import ANOTHER, expected
 
 THIRD = {"name": "third", "files": [{"path": f"/etc/faults-third-{n}", "content": "third\n"} for n in range(5)]}
 HELD = (
@@ -25,9 +25,9 @@ WAITS = "component 'faults' is being changed by another run, from {controller}, 
 def test_second_is_told_who_holds_the_host(host, note, point, packages, words, same):
     new = host.state.other(packages=packages)
     host.stop_at(point)
-    first = host.start(host.wish(new))
+    first = host.start(host.component(new))
     pid = host.reached(first)
-    second = {**(host.wish(host.state) if same else ANOTHER), "lock_timeout_s": 1}
+    second = {**(host.component(host.state) if same else ANOTHER), "lock_timeout_s": 1}
     message = host.start(second).failed()
     assert words.format(controller=platform.node(), pid=pid) in message
     host.go_on()
@@ -42,9 +42,9 @@ def test_second_is_told_who_holds_the_host(host, note, point, packages, words, s
 def test_second_waits_for_the_first(host, note, point, packages):
     old, new = host.state, host.state.other(packages=packages)
     host.stop_at(point)
-    first = host.start(host.wish(new))
+    first = host.start(host.component(new))
     host.reached(first)
-    second = host.start(host.wish(old))
+    second = host.start(host.component(old))
     assert not second.ended(4)
     host.go_on()
     (first_result,), (second_result,) = first.succeeded(), second.succeeded()
@@ -61,7 +61,7 @@ def test_two_at_once(host, note, packages):
     new = host.state.other(packages=packages)
     host.again({**THIRD, "state": "absent", "files": []})
     host.stop_at("nowhere")
-    runs = [host.start(host.wish(new)), host.start(THIRD), host.start(host.wish(new))]
+    runs = [host.start(host.component(new)), host.start(THIRD), host.start(host.component(new))]
     changed = [run.succeeded()[0]["changed"] for run in runs]
     assert sorted(changed) == [False, True, True] and changed[1]
     blocks = [pid for pid, _points in itertools.groupby(host.passed(), key=lambda passed: passed[0])]

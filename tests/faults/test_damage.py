@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from states import ANOTHER
 from test_steps import begin, ends
-from wish import ANOTHER
 
 STATE = "/var/lib/mlops.hosts"
 JOURNAL, COPY, LEDGER = (f"{STATE}/{name}" for name in ("journal.json", "journal.copy.json", "ledger/faults.json"))
@@ -54,7 +54,7 @@ def test_ledger(host, note, how):
     host.sh(f"cp -a {LEDGER} /var/lib/ledger")
     damage(host, how, LEDGER)
     new = host.state.other(packages=False)
-    message = host.start(host.wish(new)).failed()
+    message = host.start(host.component(new)).failed()
     assert LEDGER in message and "damaged" in message
     host.verify()
     host.sh(f"mv /var/lib/ledger {LEDGER}")

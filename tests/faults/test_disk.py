@@ -9,8 +9,8 @@ import contextlib
 
 import pytest
 from host import own_disk
+from states import ETC, SETTINGS
 from test_steps import ends
-from wish import ETC, SETTINGS
 
 STATE = "/var/lib/mlops.hosts"
 FULL, READ_ONLY = "No space left on device", "Read-only file system"
@@ -47,7 +47,7 @@ def test_disk(host, note, fault, path, point, words, when, name):
     new = host.state.other(packages=False)
     with own_disk(host, path, "512k"):
         host.stop_at(point)
-        run = host.start(host.wish(new))
+        run = host.start(host.component(new))
         host.reached(run)
         with fault(host, path):
             host.go_on()

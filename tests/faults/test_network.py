@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from states import ANOTHER
 from test_steps import ends
-from wish import ANOTHER
 
 EARLIER = "/usr/local/bin/python3-earlier"
 
@@ -25,7 +25,7 @@ def cut(host):
 def test_network_cut_for_a_moment(host, note, point):
     new = host.state.other(packages=False)
     host.stop_at(point)
-    run = host.start(host.wish(new))
+    run = host.start(host.component(new))
     host.reached(run)
     back = cut(host)
     host.go_on()
@@ -40,7 +40,7 @@ def test_network_cut_for_a_moment(host, note, point):
 def test_network_cut_until_ssh_gives_up(host, note, point):
     new = host.state.other(packages=False)
     host.stop_at(point)
-    run = host.start(host.wish(new))
+    run = host.start(host.component(new))
     host.reached(run)
     back = cut(host)
     host.go_on()
@@ -56,14 +56,14 @@ def test_clock_set_back(host, note, point):
     """The next run lives 40 days earlier: the wall clock of its Python and of all that it starts."""
     new = host.state.other(packages=point == "packages")
     host.stop_at(point)
-    run = host.start(host.wish(new))
+    run = host.start(host.component(new))
     host.kill(host.reached(run))
     assert run.wait() != 0
     clocks = "-c 'import time; print(time.time(), time.monotonic())'"
     earlier, since_boot = map(float, host.sh(f"{EARLIER} {clocks}").split())
     now, since_boot_now = map(float, host.sh(f"python3 {clocks}").split())
     assert now - earlier > 39 * 86400 and since_boot <= since_boot_now < since_boot + 3600
-    _other, same = host.again(ANOTHER, host.wish(host.state), ansible_python_interpreter=EARLIER)
+    _other, same = host.again(ANOTHER, host.component(host.state), ansible_python_interpreter=EARLIER)
     assert (same["changed"], same["drift"]) == (False, [])
     ends(host, host.state)
     note("others", f"clock set back after a kill at {point}", "old, by the next run", "")

@@ -19,7 +19,7 @@ def begin(host, script):
     """A change of packages that waits in a script of a package. The script of another version is only ours to stop."""
     new = host.state.other(packages=True)
     host.stop_at(script)
-    run = host.start(host.wish(new))
+    run = host.start(host.component(new))
     return run, host.reached(run), new
 
 

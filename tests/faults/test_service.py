@@ -24,12 +24,12 @@ CASES = [
 
 @pytest.mark.parametrize(("settings", "words", "name", "packages"), CASES, ids=[case[2] for case in CASES])
 def test_service(host, note, settings, words, name, packages):
-    run = host.start(host.wish(host.state.other(packages=packages), **settings))
+    run = host.start(host.component(host.state.other(packages=packages), **settings))
     message = run.failed()
     assert words in message
     assert message.endswith("The host is as it was before")
     assert run.results()[0]["rolled_back"] is True
     host.verify()
-    (same,) = host.again(host.wish(host.state))
+    (same,) = host.again(host.component(host.state))
     assert (same["changed"], same["drift"]) == (False, [])
     note("others", name, "old, by the same run", message)

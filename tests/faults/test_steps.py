@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component.steps import PHASES, STEPS
-from wish import ANOTHER
+from states import ANOTHER
 
 POINTS = (*STEPS, *PHASES)
 AFTER_COMMIT = {"clean", "removals"}
@@ -21,13 +21,13 @@ def begin(host, point, *, packages):
     """A change that waits at the point. Returns the run, the pid there, and the state that it goes to."""
     new = host.state.other(packages=packages or point in PHASES)
     host.stop_at(point)
-    run = host.start(host.wish(new, **({"never_ready": True, "ready_s": 1} if point in WAY_BACK else {})))
+    run = host.start(host.component(new, **({"never_ready": True, "ready_s": 1} if point in WAY_BACK else {})))
     return run, host.reached(run), new
 
 
 def ends(host, state):
     """The next run, of another component, makes the host whole; then nothing differs from this state."""
-    _other, same = host.again(ANOTHER, host.wish(state))
+    _other, same = host.again(ANOTHER, host.component(state))
     is_whole(host, state, same)
 
 
@@ -43,7 +43,7 @@ def test_module_killed_and_the_same_asked_again(host, note, point):
     run, pid, new = begin(host, point, packages=False)
     host.kill(pid)
     assert run.wait() != 0
-    _first, second = host.again(host.wish(new), host.wish(new))
+    _first, second = host.again(host.component(new), host.component(new))
     is_whole(host, new, second)
     note("steps", point, "module killed, same again", "new")
 
@@ -81,7 +81,7 @@ def lost(host, note, point, new, fault):
     package moves; what needs another call is undone by the next run, or finished after the commit."""
     outcome = "old" if point in WAY_BACK | {"repositories", "packages"} else "new"
     if point in STEPS:
-        (same,) = host.again(host.wish(new))
+        (same,) = host.again(host.component(new))
         is_whole(host, new, same)
     else:
         ends(host, new if outcome == "new" else host.state)

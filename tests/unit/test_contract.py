@@ -262,6 +262,52 @@ def scenarios_read_what_is_published(root: pathlib.Path) -> t.Iterator[str]:
         yield from (f"{path.relative_to(root)}: reads {name}" for name in sorted({*private.findall(path.read_text())}))
 
 
+# What the field has another word for. Names, task names, messages, comments and documents are all text of these files.
+WORDS = {
+    r"[a-z_]*wish[a-z_]*": "desired",
+    r"(?:is|are) wanted": "is desired",
+    r"wanted(?=\b|_)": "desired",
+    r"glance\w*": "fast check",
+    r"objections?": "problem, conflict",
+    r"judg(?:e[ds]?|ing|e?ments?)": "diagnose, check, validate",
+    r"mend(?:s|ed|ing)?": "repair, fix",
+    r"(?:laid|lays?) (?:(?:it|them) )?down": "write, install",
+    r"stands? against": "conflict with",
+    r"cannot be meant": "invalid",
+    r"answer(?:s|ed) (?:\d|\{[a-z_.]*(?:rc|returncode|exit_code)\b)": "exited with status",
+    r"looked?_at": "inspect",
+    r"(?<!mlops-)stand-?ins?": "fake, simulated",
+    r"(?<!mlops-)(?:[a-z]+_)*standin(?:_[a-z]+)*": "fake, simulated",
+}
+WRITTEN_IN = ("plugins", "roles", "playbooks", "molecule", "tools", "benchmarks", "findings", "tests", "docs", "meta")
+# Recorded output keeps its words, and so do a log of real runs and this list.
+AS_IT_IS = ("tests/unit/data/", "docs/reliability.md", "tests/unit/test_contract.py")
+
+
+def texts(root: pathlib.Path) -> t.Iterator[tuple[str, str]]:
+    """Names and contents of all files that people write."""
+    top = [root / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "Makefile")]
+    for path in sorted([*top, *(path for name in WRITTEN_IN for path in (root / name).rglob("*"))]):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and not name.startswith(AS_IT_IS) and "__pycache__" not in name:
+            try:
+                yield name, path.read_text()
+            except UnicodeDecodeError:
+                continue
+
+
+def words_are_those_of_the_field(root: pathlib.Path) -> t.Iterator[str]:
+    one = re.compile(
+        "|".join(rf"(?<![A-Za-z])(?P<w{place}>{word})(?![A-Za-z])" for place, word in enumerate(WORDS)), re.IGNORECASE
+    )
+    better = list(WORDS.values())
+    for name, text in texts(root):
+        for line, found in ((0, name), (1, text)):
+            for match in one.finditer(found):
+                say = better[int(str(match.lastgroup)[1:])]
+                yield f"{name}:{line and found.count(chr(10), 0, match.start()) + 1}: {match[0]!r}; say {say}"
+
+
 PROMISES = [
     defaults_are_the_argument_specs,
     every_default_is_read,
@@ -277,6 +323,7 @@ PROMISES = [
     controller_and_hosts_are_apart,
     every_role_begins_in_less_than_25_lines,
     scenarios_read_what_is_published,
+    words_are_those_of_the_field,
 ]
 
 
@@ -340,6 +387,11 @@ BROKEN = {
         '    DOCUMENTATION = "attributes: {check_mode: {support: full}}"\n'
     ),
     "plugins/modules/_private.py": "",
+    "plugins/module_utils/_words.py": (
+        "_wished_for = wanted_by(WantedBy, unwanted, amend, standing)\nf'answered {done.rc}'\n"
+    ),
+    "docs/wishes.md": "Judged, and mended. The judgmental recommend nothing.\nA stand-in is wanted; 3 answered.\n",
+    "tests/unit/data/say.txt": "wish\n",
     "plugins/modules/_far.py": "from ..plugin_utils._fast_check import ask\n",
     "plugins/module_utils/_x/far.py": "def x():\n    from ... import plugin_utils\n",
     "plugins/module_utils/near.py": "from . import modules\n",
@@ -400,6 +452,19 @@ BROKEN = {
         ),
         (every_module_that_changes_a_host_sets_its_umask, ["mute: main() does not call usual_umask()"]),
         (every_role_begins_in_less_than_25_lines, ["web: tasks/main.yml has 30 lines"]),
+        (
+            words_are_those_of_the_field,
+            [
+                "docs/wishes.md:0: 'wishes'; say desired",
+                "docs/wishes.md:1: 'Judged'; say diagnose, check, validate",
+                "docs/wishes.md:1: 'mended'; say repair, fix",
+                "docs/wishes.md:2: 'stand-in'; say fake, simulated",
+                "docs/wishes.md:2: 'is wanted'; say is desired",
+                "plugins/module_utils/_words.py:1: '_wished_for'; say desired",
+                "plugins/module_utils/_words.py:1: 'wanted'; say desired",
+                "plugins/module_utils/_words.py:2: 'answered {done.rc'; say exited with status",
+            ],
+        ),
         (scenarios_read_what_is_published, ["molecule/shyness/verify.yml: reads __web_result"]),
         (
             controller_and_hosts_are_apart,

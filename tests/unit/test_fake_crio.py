@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fake of CRI-O judges a configuration as CRI-O 1.33.0 did, whose answers are recorded."""
+"""The fake of CRI-O validates a configuration as CRI-O 1.33.0 did, whose answers are recorded."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_the_elements_are_those_of_the_capture(tmp_path, monkeypatch, name):
 
 @needs_captures
 @pytest.mark.parametrize("name", CAPTURES)
-def test_the_elements_stand_in_the_order_of_the_capture(tmp_path, monkeypatch, name):
+def test_the_elements_are_in_the_order_of_the_capture(tmp_path, monkeypatch, name):
     machine, driver, options, _commands = CAPTURES[name]
     fake = FakeGpuHost(tmp_path, monkeypatch, machine, driver, *options)
     real = ET.fromstring(capture(f"nvidia-smi/{name}.xml").encode()).find("gpu")

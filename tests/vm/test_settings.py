@@ -37,8 +37,8 @@ WantedBy=multi-user.target
 def _fake_gpus(machine):
     files = {path.name: path.read_text() for pattern in ("*.py", "*.tree") for path in TOOLS.glob(pattern)}
     machine.write("/root/install.py", INSTALL.read_text())
-    machine.write("/root/wish.json", json.dumps({"files": files, "machine": "a100x2", "driver": "580.95.05"}))
-    machine.sh("python3 /root/install.py </root/wish.json")
+    machine.write("/root/desired.json", json.dumps({"files": files, "machine": "a100x2", "driver": "580.95.05"}))
+    machine.sh("python3 /root/install.py </root/desired.json")
     machine.sh(f"mkdir -p {SEEN} /etc/systemd/system/mlops-gpu-settings.service.d")
     for name, text in UNITS.items():
         machine.write(f"/etc/systemd/system/{name}", text)
@@ -55,8 +55,8 @@ def _settings(machine):
 def test_a_boot_gives_back_what_it_takes_before_anything_uses_a_gpu(fresh):
     _fake_gpus(fresh)
     _settings(fresh)
-    wished = fresh.sh("nvidia-smi -L")
-    assert wished.count("MIG 3g.20gb") == wished.count("MIG 2g.10gb") == 2
+    listed = fresh.sh("nvidia-smi -L")
+    assert listed.count("MIG 3g.20gb") == listed.count("MIG 2g.10gb") == 2
 
     fresh.reboot()
     taken = fresh.sh(f"cat {SEEN}/after-boot")

@@ -186,7 +186,7 @@ def hosts(*argv: str, stdin: str | None = None) -> str:
         check=False,
     )
     if done.returncode:
-        raise Failed(f"the hosts could not be managed: tools.hosts {argv[0]} answered {done.returncode}")
+        raise Failed(f"the hosts could not be managed: tools.hosts {argv[0]} exited with status {done.returncode}")
     return done.stdout
 
 

@@ -6,7 +6,7 @@
 
     fake_crio.py VERSION ... | fake_repository.py apt DIRECTORY
 
-Places of files are those of CRI-O's own package, as far as they are known; the content is not: the crio in it judges
+Places of files are those of CRI-O's own package, as far as they are known; the content is not: the crio in it validates
 its configuration and tells of it, and crun, runc and conmon are empty.
 """
 

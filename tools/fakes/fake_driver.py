@@ -291,9 +291,9 @@ def el(build: Build) -> Iterator[dict[str, Any]]:
 def pins(builds: Iterable[Build], packages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """One per branch and one per build; only one at a time can be installed."""
     names = " ".join(sorted({str(package["name"]) for package in packages}))
-    wanted = {str(build.branch): f"{build.branch}.*" for build in builds}
-    wanted |= {build.version: f"{build.version}-*" for build in builds}
-    for name, version in wanted.items():
+    desired = {str(build.branch): f"{build.branch}.*" for build in builds}
+    desired |= {build.version: f"{build.version}-*" for build in builds}
+    for name, version in desired.items():
         yield {
             "name": f"nvidia-driver-pinning-{name}",
             "version": f"{name}-1",

@@ -156,7 +156,9 @@ def _gpg(home: pathlib.Path, *argv: str) -> str:
 def _run(*argv: str, cwd: pathlib.Path | None = None) -> str:
     done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
     if done.returncode:
-        raise SystemExit(f"{' '.join(argv)} answered {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+        raise SystemExit(
+            f"{' '.join(argv)} exited with status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
+        )
     return done.stdout
 
 

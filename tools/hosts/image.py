@@ -147,9 +147,9 @@ http {
 """
 
 
-def ensure(client: docker.DockerClient, wanted: Iterable[tuple[str, bool]]) -> dict[tuple[str, bool], str]:
+def ensure(client: docker.DockerClient, desired: Iterable[tuple[str, bool]]) -> dict[tuple[str, bool], str]:
     """The image of each suite, stock or quick, made where it is missing; several at once."""
-    pairs = sorted(set(wanted))
+    pairs = sorted(set(desired))
     unknown = [suite for suite, _ in pairs if suite not in SUITES]
     if unknown:
         raise Problem(f"there is no image of {', '.join(unknown)}; suites are {', '.join(SUITES)}")

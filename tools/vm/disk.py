@@ -80,7 +80,7 @@ def _export(client: docker.DockerClient, image: str, tree: Path) -> None:
             for chunk in client.api.export(made["Id"]):
                 tar.stdin.write(chunk)
         if tar.returncode:
-            raise Problem(f"the files of {image} could not be laid out: tar answered {tar.returncode}")
+            raise Problem(f"the files of {image} could not be laid out: tar exited with status {tar.returncode}")
     finally:
         client.api.remove_container(made["Id"], v=True, force=True)
 
@@ -129,4 +129,4 @@ def _in_order(name: str) -> list[int]:
 def _run(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
-        raise Problem(f"{' '.join(argv)} answered {done.returncode}: {done.stderr.strip()[-800:]}")
+        raise Problem(f"{' '.join(argv)} exited with status {done.returncode}: {done.stderr.strip()[-800:]}")

@@ -169,7 +169,7 @@ class Guest:
         done = subprocess.run([*self.ssh(), script], input=stdin, capture_output=True)
         if done.returncode:
             said = (done.stdout + done.stderr).decode(errors="replace").strip()
-            raise Problem(f"{self.name}: {script!r} answered {done.returncode}: {said[-2000:]}")
+            raise Problem(f"{self.name}: {script!r} exited with status {done.returncode}: {said[-2000:]}")
         return done.stdout.decode(errors="replace").strip()
 
     def inventory(self) -> dict[str, t.Any]:
@@ -237,4 +237,4 @@ def _until_prompt(connection: socket.socket) -> str:
 def _run(*argv: str) -> None:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
-        raise Problem(f"{' '.join(argv)} answered {done.returncode}: {done.stderr.strip()}")
+        raise Problem(f"{' '.join(argv)} exited with status {done.returncode}: {done.stderr.strip()}")

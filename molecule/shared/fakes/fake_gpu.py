@@ -4,10 +4,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulate GPUs, a loaded driver, Secure Boot and the running kernel on a test host that has none of them.
 
-    fake_gpu.py < wish.json
+    fake_gpu.py < desired.json
 
 The kernel's files are laid out below ROOT and bind-mounted over the real ones; what is simulated can be changed as
-often as wanted. wish.json has, each of them optional:
+often as needed. desired.json has, each of them optional:
 
     state           "present" or "absent" (all of it goes)
     pci_ids         ["10de:2330", ...]
@@ -48,20 +48,20 @@ SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
 def main() -> None:
-    wish = {name: value for name, value in json.load(sys.stdin).items() if value is not None}
-    noted = ROOT / "wish.json"
+    desired = {name: value for name, value in json.load(sys.stdin).items() if value is not None}
+    noted = ROOT / "desired.json"
     before = json.loads(noted.read_text()) if noted.exists() else None
-    if wish.pop("state", "present") == "absent":
+    if desired.pop("state", "present") == "absent":
         if before is not None:
             take_away()
             print("changed")
         return
-    if wish == before:
+    if desired == before:
         return
     ROOT.mkdir(exist_ok=True)
-    lay(wish)
-    hold(wish.get("holder"))
-    noted.write_text(json.dumps(wish))
+    lay(desired)
+    hold(desired.get("holder"))
+    noted.write_text(json.dumps(desired))
     print("changed")
 
 
@@ -78,26 +78,26 @@ def is_mounted(target: str) -> bool:
     return any(line.split()[4] == target for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
 
 
-def lay(wish: dict[str, Any]) -> None:
-    if "running_kernel" not in wish and is_mounted(MOUNTS["osrelease"]):
+def lay(desired: dict[str, Any]) -> None:
+    if "running_kernel" not in desired and is_mounted(MOUNTS["osrelease"]):
         subprocess.run(["umount", MOUNTS["osrelease"]], check=True)
         (ROOT / "osrelease").unlink()
     for name in MOUNTS:
         if name != "osrelease":
             empty(ROOT / name)
-    ids = [*wish.get("pci_ids", ()), *("10de:22a3" for _number in range(wish.get("nvswitches", 0)))]
+    ids = [*desired.get("pci_ids", ()), *("10de:22a3" for _number in range(desired.get("nvswitches", 0)))]
     for number, pci_id in enumerate(ids):
         vendor, device = pci_id.split(":")
         folder = ROOT / "pci" / f"0000:{number + 16:02x}:00.0"
-        is_switch = number >= len(wish.get("pci_ids", ()))
+        is_switch = number >= len(desired.get("pci_ids", ()))
         write(folder / "vendor", f"0x{vendor}\n")
         write(folder / "device", f"0x{device}\n")
         write(folder / "class", "0x068000\n" if is_switch else f"{CLASSES[vendor]}\n")
-        if wish.get("kernel_driver") and not is_switch:
-            (folder / "driver").symlink_to(f"../../../bus/pci/drivers/{wish['kernel_driver']}")
-    loaded = wish.get("loaded")
+        if desired.get("kernel_driver") and not is_switch:
+            (folder / "driver").symlink_to(f"../../../bus/pci/drivers/{desired['kernel_driver']}")
+    loaded = desired.get("loaded")
     if loaded:
-        amd = wish.get("pci_ids", [""])[0].startswith("1002")
+        amd = desired.get("pci_ids", [""])[0].startswith("1002")
         name, dependents = "amdgpu" if amd else "nvidia", loaded.get("dependents", ())
         module(name, len(dependents) + loaded.get("refcount", 0), dependents)
         write(ROOT / "module" / name / "version", f"{loaded['version']}\n")
@@ -106,15 +106,15 @@ def lay(wish: dict[str, Any]) -> None:
         if not amd:
             line = f"NVRM version: NVIDIA UNIX {FLAVOURS[loaded['flavour']]}  {loaded['version']}  simulated\n"
             write(ROOT / "driver" / "nvidia" / "version", line)
-    for name in wish.get("other_drivers", ()):
+    for name in desired.get("other_drivers", ()):
         module(name, 0, ())
-    secure_boot = wish.get("secure_boot", "unsupported")
+    secure_boot = desired.get("secure_boot", "unsupported")
     if secure_boot != "unsupported":
         variable = ROOT / "firmware" / "efi" / "efivars" / SECURE_BOOT
         variable.parent.mkdir(parents=True)
         variable.write_bytes(bytes((6, 0, 0, 0, secure_boot == "enabled")))
-    if "running_kernel" in wish:
-        (ROOT / "osrelease").write_text(f"{wish['running_kernel']}\n")
+    if "running_kernel" in desired:
+        (ROOT / "osrelease").write_text(f"{desired['running_kernel']}\n")
     for name, target in MOUNTS.items():
         if (ROOT / name).exists() and not is_mounted(target):
             subprocess.run(["mount", "--bind", str(ROOT / name), target], check=True)

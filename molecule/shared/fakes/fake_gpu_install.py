@@ -4,10 +4,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Put the fakes of tools/fakes/fake_gpu_tools on a test host, and let them simulate a machine.
 
-    fake_gpu_install.py < wish.json
+    fake_gpu_install.py < desired.json
 
-wish.json has: files (name: text, of the package), machine, driver, and where wanted toolkit, rocm, virtualization and
-programs: those that are in the path, nvidia-smi without it. All of them are in HOME/bin, where the fake packages of
+desired.json has: files (name: text, of the package), machine, driver, and where needed toolkit, rocm, virtualization
+and programs: those that are in the path, nvidia-smi without it. All of them are in HOME/bin, where the fake packages of
 the toolkits find nvidia-ctk and amd-ctk. With "state": "absent" all of it goes. It says "changed" when it has changed
 something.
 """
@@ -32,29 +32,31 @@ PYTHONPATH={home} exec python3 -m fake_gpu_tools {name} "$@"
 
 
 def main() -> None:
-    wish = json.load(sys.stdin)
-    noted = HOME / "wish.json"
-    if wish.get("state") == "absent":
+    desired = json.load(sys.stdin)
+    noted = HOME / "desired.json"
+    if desired.get("state") == "absent":
         if HOME.exists():
             take_away()
             print("changed")
         return
-    text = json.dumps(wish, sort_keys=True)
+    text = json.dumps(desired, sort_keys=True)
     if noted.exists() and noted.read_text() == text:
         return
     package = HOME / "fake_gpu_tools"
     shutil.rmtree(package, ignore_errors=True)
     package.mkdir(parents=True)
-    for name, content in wish["files"].items():
+    for name, content in desired["files"].items():
         (package / name).write_text(f"{content}\n")
     (HOME / "bin").mkdir(exist_ok=True)
     for name in PROGRAMS:
         launcher = HOME / "bin" / name
         launcher.write_text(LAUNCHER.format(name=name, home=HOME))
         launcher.chmod(0o755)
-    link([*wish.get("programs", ["nvidia-smi"]), CONTROL.name])
+    link([*desired.get("programs", ["nvidia-smi"]), CONTROL.name])
     options = [
-        f"--{key}={wish[key]}" for key in ("machine", "driver", "toolkit", "rocm", "virtualization") if key in wish
+        f"--{key}={desired[key]}"
+        for key in ("machine", "driver", "toolkit", "rocm", "virtualization")
+        if key in desired
     ]
     subprocess.run([CONTROL, "init", *options], check=True)
     noted.write_text(text)

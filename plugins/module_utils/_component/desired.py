@@ -126,7 +126,7 @@ class Component:
 
 
 def parse(params: t.Mapping[str, t.Any]) -> Component:
-    """Turn module options into a Component; raise HostError with one sentence for a request that cannot be meant.
+    """Turn module options into a Component; raise HostError with one sentence for options that are invalid.
 
     With ``state: absent`` everything but the name is dropped: the ledger knows what there is to take away.
     """

@@ -285,7 +285,7 @@ class _Call:
 
     def _undo(self, journal: Journal) -> dict[str, t.Any]:
         if journal.run != self.request.run:
-            # Why an earlier run failed was told to that run; this one has a wish of its own.
+            # Why an earlier run failed was told to that run; this one desires something of its own.
             journal.run, journal.failure = self.request.run, None
         try:
             self.reach("undo")

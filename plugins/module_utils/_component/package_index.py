@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""What the repositories have: the package manager's lists, read again when they may be old, and judged before anything
+"""What the repositories have: the package manager's lists, read again when they may be old, and checked before anything
 is installed."""
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def refreshed(to_install: t.Sequence[DesiredPackage], manager: Manager, run: Run
         offer = known(to_install, manager, run)
         if offer.fresh and not changed and all(offer.has(desired, manager) for desired in to_install):
             return offer
-        # It answers 0 when a repository cannot be reached, and goes on with what it had.
+        # It exits with status 0 when a repository cannot be reached, and goes on with what it had.
         said = run("apt-get", "-q", "update", timeout_s=_READ_TIMEOUT_S)
         complaints = _APT_COMPLAINT.findall(said.stderr)
     else:

@@ -174,7 +174,7 @@ def set_hold(name: str, *, held: bool, manager: Manager, run: Runner) -> None:
         )
     must(done, f"package {name} could not be {verb}")
     if (name in _versionlocks()) != held:
-        # dnf answers 0 for a package that it does not know, too.
+        # dnf exits with status 0 for a package that it does not know, too.
         said = done.stdout.strip() or done.last_words
         raise HostError(f"package {name} could not be {verb}: {manager} reported success, but said: {said}")
 

@@ -62,8 +62,8 @@ class Smi:
     def change(self, what: str, argv: tuple[str, ...], *, may_warn: bool = False) -> Completed:
         """Run a command that changes something; ``what`` is a clause such as "ECC was not set on ...".
 
-        Raises CommandError when it fails, or answers 0 and says that it has done nothing. ``may_warn``: the caller
-        reads back, and knows what to make of a warning.
+        Raises CommandError when it fails, or exits with status 0 and says that it has done nothing. ``may_warn``:
+        the caller reads back, and knows what to make of a warning.
         """
         self.commands.append(argv)
         done = self.run(*argv, timeout_s=self.timeout_s)

@@ -23,7 +23,7 @@ from .patience import Patience, limit_words, passes
 _LARGEST_ANSWER = 64 * 1024 * 1024
 # urllib's opener, with its proxies, belongs to the whole process: connections are opened one after the other.
 _OPENING = threading.Lock()
-_MAY_REFUSE_HEAD = (400, 403, 405, 501)  # an address signed for GET answers 403 to HEAD
+_MAY_REFUSE_HEAD = (400, 403, 405, 501)  # HEAD of an address signed for GET is refused with 403
 
 
 @dataclasses.dataclass(frozen=True)

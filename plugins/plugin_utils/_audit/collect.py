@@ -29,7 +29,7 @@ DRIFT_KEYS = ("kind", "item", "attribute", "want", "have")
 _CENSORED = "censored"
 _HIDDEN = "its result is hidden by no_log"
 _LONGEST_REASON = 2000
-# A driver that is not there, or another one than wanted, shows in its packages.
+# A driver that is not there, or another one than desired, shows in its packages.
 _DRIVER_WAITS = ("reload", "reboot", "rebuild", "broken")
 # ansible-core 2.19 says first where it was when it failed.
 _PREFIXES = re.compile(r"(?:(?:Task|Action|Module) failed: )+")
@@ -75,7 +75,7 @@ class Component:
     drift: dict[str, list[dict[str, t.Any]]] = dataclasses.field(default_factory=dict)
     changed: dict[str, bool] = dataclasses.field(default_factory=dict)
     failure: str | None = None
-    wanted_absent: bool = False
+    is_desired_absent: bool = False
     reboot_required: bool = False
     cut_off: bool = False
 
@@ -179,7 +179,7 @@ class Collector:
         component.changed[event.action] = changed
         if event.action in (COMPONENT, ROLE_COMPONENT):
             asked = (event.result.get("invocation") or {}).get("module_args") or {}
-            component.wanted_absent = asked.get("state") == "absent"
+            component.is_desired_absent = asked.get("state") == "absent"
             component.reboot_required = component.reboot_required or bool(event.result.get("reboot_required"))
             component.cut_off = event.result.get("recovered", "none") != "none"
 

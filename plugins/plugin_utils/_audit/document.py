@@ -109,7 +109,7 @@ def _component(component: Component) -> dict[str, t.Any]:
     elif any(component.drift.values()) or any(component.changed.values()):
         state = "drift"
     else:
-        state = "absent" if component.wanted_absent else "ok"
+        state = "absent" if component.is_desired_absent else "ok"
     if reason is None and component.cut_off:
         reason = "an earlier run was cut off; the next run ends or undoes it first"
     return {

@@ -10,7 +10,7 @@ import re
 import typing as t
 import xml.etree.ElementTree as ET
 
-from . import words
+from . import text
 from .document import Document, gpu_problem
 
 # What no XML document may hold.
@@ -39,12 +39,12 @@ def _suite(top: ET.Element, host: t.Mapping[str, t.Any], started: str) -> None:
     for component in host["components"]:
         case = _case(suite, host, component["name"])
         rows = [row for row in host["drift"] if row["component"] == component["name"]]
-        text = "\n".join(map(words.difference, rows))
+        differences = "\n".join(map(text.difference, rows))
         if component["state"] == "failed":
-            _problem(case, "error", "failed", component["reason"], text)
+            _problem(case, "error", "failed", component["reason"], differences)
         elif component["state"] == "drift":
-            message = component["reason"] or words.count(len(rows), "difference")
-            _problem(case, "failure", "drift", message, text)
+            message = component["reason"] or text.count(len(rows), "difference")
+            _problem(case, "failure", "drift", message, differences)
     if host["gpu_count"] is None and host["state"] == "failed":
         _problem(_case(suite, host, "gpus"), "error", "failed", "the GPUs could not be read")
     elif host["gpus"] or gpu_problem(host):

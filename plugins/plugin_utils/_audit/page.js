@@ -261,7 +261,7 @@
       if (found.reason && found.state !== "failed") parts.push(node("p", {}, `${name}: ${found.reason}`));
     }
     if (ofHost[at].length) {
-      parts.push(node("ul", {}, ofHost[at].map((row) => node("li", {}, row.component + ": ", item(row), " ", row.attribute.replace(/_/g, " "), " is ", value(row.have, "have"), ", wanted ", value(row.want, "want")))));
+      parts.push(node("ul", {}, ofHost[at].map((row) => node("li", {}, row.component + ": ", item(row), " ", row.attribute.replace(/_/g, " "), " is ", value(row.have, "have"), ", desired ", value(row.want, "want")))));
     } else if (host.state === "ok") {
       parts.push(node("p", {}, "No difference."));
     }
@@ -303,14 +303,14 @@
 
   // #host-NAME opens the host, whatever is filtered.
   function follow() {
-    const wanted = decodeURIComponent(location.hash.slice(1));
-    const host = data.hosts.find((one) => anchor(one.name) === wanted);
+    const selected = decodeURIComponent(location.hash.slice(1));
+    const host = data.hosts.find((one) => anchor(one.name) === selected);
     if (!host) return;
     open.add(host.name);
     if (!hosts.matching().includes(host)) choose("all", "");
     hosts.limit = Infinity;
     hosts.draw();
-    const row = document.getElementById(wanted);
+    const row = document.getElementById(selected);
     row.scrollIntoView({block: "start"});
     row.classList.add("target");
     row.querySelector(".open").focus({preventScroll: true});

@@ -19,7 +19,7 @@ import pathlib
 import re
 import typing as t
 
-from . import words
+from . import text
 from .document import STATES, Document, gpu_problem
 
 _HERE = pathlib.Path(__file__).parent
@@ -55,7 +55,7 @@ def render(document: Document) -> str:
 def headline(document: Document) -> str:
     """The whole audit in one line."""
     summary = document["summary"]
-    hosts = words.count(summary["hosts"], "host")
+    hosts = text.count(summary["hosts"], "host")
     parts = [
         f"{summary[state]} {said}"
         for state, said in (("failed", "failed"), ("unreachable", "unreachable"), ("drift", "drifted"))
@@ -63,7 +63,7 @@ def headline(document: Document) -> str:
     ]
     if not summary["hosts"]:
         return "No host was audited"
-    return f"{hosts}: {', '.join(parts)}" if parts else f"{hosts}, all as wanted"
+    return f"{hosts}: {', '.join(parts)}" if parts else f"{hosts}, all as desired"
 
 
 def payload(document: Document) -> dict[str, t.Any]:
@@ -163,7 +163,7 @@ def _not_in_run(names: t.Sequence[str]) -> str:
     """A page of a part of the fleet must not pass for one of all of it."""
     if not names:
         return ""
-    said = f"{words.count(len(names), 'host')} of the inventory not in this run: {words.some(names)}"
+    said = f"{text.count(len(names), 'host')} of the inventory not in this run: {text.some(names)}"
     return f' · <b id="not-in-run">{html.escape(said)}</b>'
 
 
@@ -181,7 +181,7 @@ def _plain(shown: t.Mapping[str, t.Any]) -> str:
             "Differences",
             ("Component", "Difference", "Hosts"),
             [
-                (row["component"], words.difference(row), ", ".join(hosts[place]["name"] for place in row["hosts"]))
+                (row["component"], text.difference(row), ", ".join(hosts[place]["name"] for place in row["hosts"]))
                 for row in shown["differences"]
             ],
         ),
@@ -216,8 +216,8 @@ def _table(caption: str, heads: t.Sequence[str], rows: t.Sequence[t.Sequence[str
 
 
 def _json(shown: t.Mapping[str, t.Any]) -> str:
-    text = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
-    return re.sub("|".join(_UNSAFE), lambda found: _UNSAFE[found[0]], text)
+    encoded = json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    return re.sub("|".join(_UNSAFE), lambda found: _UNSAFE[found[0]], encoded)
 
 
 def _digest(text: str) -> str:

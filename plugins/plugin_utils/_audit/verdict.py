@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from . import words
+from . import text
 from .document import STATES, Document, gpu_problem
 
 # Ansible itself ends with 1, 2, 4, 8, 99 and 250; 2 means the same there and here.
@@ -30,17 +30,17 @@ class Verdict:
     meaning: str
 
 
-def judge(document: Document, *, matched: bool, expression: str) -> Verdict:
+def diagnose(document: Document, *, matched: bool, expression: str) -> Verdict:
     """What the audit has come to. ``matched`` is whether the gate's ``expression`` found something."""
     summary = document["summary"]
     failed, unreachable = summary["failed"], summary["unreachable"]
     if failed:
-        return Verdict(UNKNOWN, f"{words.count(failed, 'host')} could not be audited in full")
+        return Verdict(UNKNOWN, f"{text.count(failed, 'host')} could not be audited in full")
     if summary["hosts"] == unreachable:
         return Verdict(UNKNOWN, "no host was audited")
     if matched:
         return Verdict(FOUND, f"audit_fail_on has found something: {expression}")
-    missed = f", but {words.count(unreachable, 'host')} could not be asked" if unreachable else ""
+    missed = f", but {text.count(unreachable, 'host')} could not be asked" if unreachable else ""
     return Verdict(OK, f"audit_fail_on has found nothing{missed}")
 
 
@@ -57,21 +57,21 @@ def closing(document: Document) -> t.Iterator[tuple[str, Tone]]:
             yield f"{'gpu':<11}  {host['name']}: {' '.join(problems)}", "error"
     summary = document["summary"]
     sums = [f"{summary[state]} {state}" for state in reversed(STATES) if summary[state] or state == "ok"]
-    differences = words.count(summary["drift_items"], "difference")
-    yield f"{words.count(summary['hosts'], 'host')}: {', '.join(sums)}; {differences}", "plain"
+    differences = text.count(summary["drift_items"], "difference")
+    yield f"{text.count(summary['hosts'], 'host')}: {', '.join(sums)}; {differences}", "plain"
     if document["not_in_run"]:
-        yield f"not in this run: {words.some(document['not_in_run'])}", "change"
+        yield f"not in this run: {text.some(document['not_in_run'])}", "change"
 
 
 def _said(host: t.Mapping[str, t.Any]) -> str:
     if host["reason"]:
-        more = f" (and {words.count(len(host['drift']), 'difference')})" if host["drift"] else ""
+        more = f" (and {text.count(len(host['drift']), 'difference')})" if host["drift"] else ""
         return " | ".join(line.strip() for line in host["reason"].splitlines()) + more
     parts: dict[str, int] = {one["name"]: 0 for one in host["components"] if one["state"] == "drift"}
     for row in host["drift"]:
         parts[row["component"]] = parts.get(row["component"], 0) + 1
     each = ", ".join(f"{name} {number}" for name, number in parts.items())
-    return f"{words.count(len(host['drift']), 'difference')} ({each})"
+    return f"{text.count(len(host['drift']), 'difference')} ({each})"
 
 
 def _gpus(host: t.Mapping[str, t.Any]) -> list[str]:

@@ -42,10 +42,10 @@ def find_profile(gpu: Gpu, text: str) -> Profile | None:
     return next((one for one in gpu.kind.profiles if name in (str(one.number), one.name)), None)
 
 
-def create(gpu: Gpu, index: int, wanted: str, *, with_compute: bool) -> t.Iterator[str]:
+def create(gpu: Gpu, index: int, desired: str, *, with_compute: bool) -> t.Iterator[str]:
     """Make the GPU instances of a list such as "9,19:0,2g.10gb", one after the other. Raises Refused at the first that
     does not fit; those before it stay."""
-    for tuple_ in wanted.split(","):
+    for tuple_ in desired.split(","):
         text, _colon, start = tuple_.partition(":")
         profile = find_profile(gpu, text)
         what = f"Unable to create a GPU instance on GPU {index:>2} using profile {text.strip()}"
@@ -68,10 +68,10 @@ def create(gpu: Gpu, index: int, wanted: str, *, with_compute: bool) -> t.Iterat
             yield from create_compute(gpu, index, instance, "")
 
 
-def create_compute(gpu: Gpu, index: int, instance: GpuInstance, wanted: str) -> t.Iterator[str]:
+def create_compute(gpu: Gpu, index: int, instance: GpuInstance, desired: str) -> t.Iterator[str]:
     """Make the compute instances of a list such as "0,1"; without one, that which takes the whole GPU instance."""
     profile = gpu.profile(instance.profile)
-    for text in wanted.split(",") if wanted else [str(profile.compute_number)]:
+    for text in desired.split(",") if desired else [str(profile.compute_number)]:
         slices = _slices(profile, text)
         where = f"GPU {index:>2} GPU instance ID {instance.number:>2}"
         what = f"Unable to create a compute instance on {where} using profile {text.strip()}"

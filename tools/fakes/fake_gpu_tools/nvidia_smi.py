@@ -184,13 +184,15 @@ def _change_instances(machine: Machine, argv: t.Sequence[str], gpu: Gpu) -> t.It
     if "-cgi" in argv:
         yield from mig.create(gpu, index, _value(argv, "-cgi"), with_compute="-C" in argv)
         return
-    wanted = _numbers(_value(argv, "-gi"))
-    instances = [one for one in sorted(gpu.instances, key=lambda one: one.number) if not wanted or one.number in wanted]
+    desired = _numbers(_value(argv, "-gi"))
+    instances = [
+        one for one in sorted(gpu.instances, key=lambda one: one.number) if not desired or one.number in desired
+    ]
     if not instances:
         raise mig.none_found("GPU instances")
     if "-cci" in argv:
         for instance in instances:
-            if not _value(argv, "-cci") and instance.compute and not wanted:
+            if not _value(argv, "-cci") and instance.compute and not desired:
                 continue
             yield from mig.create_compute(gpu, index, instance, _value(argv, "-cci"))
     elif "-dci" in argv:

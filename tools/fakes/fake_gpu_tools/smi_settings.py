@@ -18,51 +18,51 @@ Lines = t.Iterator[str]
 
 
 def persistence(machine: Machine, gpu: Gpu, value: str) -> Lines:
-    wanted = _switch(value)
-    if gpu.persistence is wanted:
-        yield f"Persistence mode is already {switch(wanted)} for GPU {gpu.address}."
+    desired = _switch(value)
+    if gpu.persistence is desired:
+        yield f"Persistence mode is already {switch(desired)} for GPU {gpu.address}."
     else:
-        gpu.persistence = wanted
-        yield f"{switch(wanted)} persistence mode for GPU {gpu.address}."
+        gpu.persistence = desired
+        yield f"{switch(desired)} persistence mode for GPU {gpu.address}."
 
 
 def power_limit(machine: Machine, gpu: Gpu, value: str) -> Lines:
     lowest, _default, highest = gpu.kind.power
     try:
-        wanted = float(value)
+        desired = float(value)
     except ValueError:
         raise Refused(INVALID, f"Invalid power limit: {value}") from None
-    if not lowest <= wanted <= highest:
+    if not lowest <= desired <= highest:
         raise Refused(
             INVALID,
-            f"Provided power limit {watts(wanted)} is not a valid power limit which should be between {watts(lowest)} "
+            f"Provided power limit {watts(desired)} is not a valid power limit which should be between {watts(lowest)} "
             f"and {watts(highest)} for GPU {gpu.address}",
             _EARLY,
         )
-    before, gpu.power_w = gpu.power_w, wanted
-    yield f"Power limit for GPU {gpu.address} was set to {watts(wanted)} from {watts(before)}."
+    before, gpu.power_w = gpu.power_w, desired
+    yield f"Power limit for GPU {gpu.address} was set to {watts(desired)} from {watts(before)}."
     yield from _volatile(gpu)
 
 
 def compute_mode(machine: Machine, gpu: Gpu, value: str) -> Lines:
     names = {name.upper(): name for name in _COMPUTE_MODES.values()}
-    wanted = _COMPUTE_MODES.get(value) or names.get(value.upper())
-    if wanted is None:
+    desired = _COMPUTE_MODES.get(value) or names.get(value.upper())
+    if desired is None:
         raise Refused(INVALID, f"Invalid compute mode: {value}")
-    if gpu.compute_mode == wanted:
-        yield f"Compute mode is already set to {wanted.upper()} for GPU {gpu.address}."
+    if gpu.compute_mode == desired:
+        yield f"Compute mode is already set to {desired.upper()} for GPU {gpu.address}."
     else:
-        gpu.compute_mode = wanted
-        yield f"Set compute mode to {wanted.upper()} for GPU {gpu.address}."
+        gpu.compute_mode = desired
+        yield f"Set compute mode to {desired.upper()} for GPU {gpu.address}."
 
 
 def ecc(machine: Machine, gpu: Gpu, value: str) -> Lines:
-    wanted = _switch(value)
-    if gpu.ecc_pending is wanted:
-        yield f"ECC support is already {switch(wanted)} for GPU {gpu.address}."
+    desired = _switch(value)
+    if gpu.ecc_pending is desired:
+        yield f"ECC support is already {switch(desired)} for GPU {gpu.address}."
     else:
-        gpu.ecc_pending = wanted
-        yield f"{switch(wanted)} ECC support for GPU {gpu.address}."
+        gpu.ecc_pending = desired
+        yield f"{switch(desired)} ECC support for GPU {gpu.address}."
 
 
 def lock_clocks(machine: Machine, gpu: Gpu, value: str) -> Lines:
@@ -95,17 +95,17 @@ def free_memory_clocks(machine: Machine, gpu: Gpu, value: str) -> Lines:
 
 def mig_mode(machine: Machine, gpu: Gpu, value: str) -> Lines:
     """Ampere needs an idle GPU and resets it; newer ones switch at once. Busy, both wait for a reset or a reboot."""
-    wanted = _switch(value)
-    verb = "enable" if wanted else "disable"
+    desired = _switch(value)
+    verb = "enable" if desired else "disable"
     if not gpu.kind.profiles:
         yield f"Unable to {verb} MIG Mode for GPU {gpu.address}: Not Supported"
         yield _WARNING
         return
-    if gpu.instances and not wanted:
+    if gpu.instances and not desired:
         raise Refused(IN_USE, f"Unable to {verb} MIG Mode for GPU {gpu.address}: In use by another client", _EARLY)
-    gpu.mig_pending = wanted
-    if gpu.mig is wanted:
-        yield f"{switch(wanted)} MIG Mode for GPU {gpu.address}"
+    gpu.mig_pending = desired
+    if gpu.mig is desired:
+        yield f"{switch(desired)} MIG Mode for GPU {gpu.address}"
     elif keeps_pending(machine, gpu) or gpu.clients():
         yield f"Warning: MIG mode is in pending {verb} state for GPU {gpu.address}:In use by another client"
         yield (
@@ -121,8 +121,8 @@ def mig_mode(machine: Machine, gpu: Gpu, value: str) -> Lines:
             was_persistent = gpu.persistence
             gpu.reset()
             gpu.persistence = was_persistent
-        gpu.mig = wanted
-        yield f"{switch(wanted)} MIG Mode for GPU {gpu.address}"
+        gpu.mig = desired
+        yield f"{switch(desired)} MIG Mode for GPU {gpu.address}"
         yield from _volatile(gpu)
 
 
@@ -153,7 +153,7 @@ def keeps_pending(machine: Machine, gpu: Gpu) -> bool:
 
 
 def unsupported(gpu: Gpu) -> Lines:
-    """What a driver says that answers 0 and changes nothing."""
+    """What a driver says that exits with status 0 and changes nothing."""
     yield f"Changing power management limit is not supported for GPU: {gpu.address}."
     yield _WARNING
 
@@ -163,10 +163,10 @@ def refused(gpu: Gpu) -> Refused:
 
 
 def _switch(value: str) -> bool:
-    wanted = {"0": False, "1": True, "DISABLED": False, "ENABLED": True}.get(value.upper())
-    if wanted is None:
+    desired = {"0": False, "1": True, "DISABLED": False, "ENABLED": True}.get(value.upper())
+    if desired is None:
         raise Refused(INVALID, f"Invalid value: {value}")
-    return wanted
+    return desired
 
 
 def _pair(value: str) -> tuple[int, int]:

@@ -219,10 +219,10 @@ class Machine:
         """By index, UUID or bus id, as nvidia-smi takes them."""
         if text.isdigit():
             return self.gpus[int(text)] if int(text) < len(self.gpus) else None
-        wanted = text.lower()
+        desired = text.lower()
         for gpu in self.gpus:
             tails = (gpu.address.lower(), gpu.short_address, gpu.short_address[5:], gpu.uuid.lower())
-            if wanted in tails:
+            if desired in tails:
                 return gpu
         return None
 

@@ -37,7 +37,7 @@ def test_data_is_no_content(run, data):
     with pytest.raises(AnsibleActionFail) as failure:
         run(name="a", files=[{"path": "/etc/a", "content": data, "secret": True}])
     assert failure.value.message == (
-        "the content of file '/etc/a' is data, and text is wanted; "
+        "the content of file '/etc/a' must be text, and is data; "
         "end its expression with the filter to_json, or with the filter string where it is text already"
     )
     assert run.asked == []

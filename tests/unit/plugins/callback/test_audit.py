@@ -105,7 +105,7 @@ def test_a_play_that_is_no_audit_is_left_alone(run):
     assert not run.folder.exists()
 
 
-def test_a_fleet_as_wanted(run):
+def test_a_fleet_as_desired(run):
     run.play()
     run.ok(component="web", changed=False, drift=[])
     assert run.end() is None

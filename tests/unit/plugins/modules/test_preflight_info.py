@@ -40,7 +40,7 @@ def test_paths_and_ports_are_told_in_check_mode_too(look, tmp_path):
     assert result == {"changed": False, "paths": [{"path": missing, "kind": "absent", **nothing}]}
 
 
-def test_a_path_that_cannot_be_looked_at_is_an_error(look, tmp_path):
+def test_a_path_that_cannot_be_inspected_is_an_error(look, tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     assert str(loop) in look(paths=[str(loop)])["msg"]

@@ -114,7 +114,7 @@ def test_absent_keeps_a_directory_that_others_use(host):
     assert sorted(host.snapshot()) == ["etc", "etc/foreign"]
 
 
-def test_what_is_no_longer_wanted_goes(host):
+def test_what_is_no_longer_desired_goes(host):
     host.ensure(component(files=(host.file("a", b"1"), host.file("b", b"2"))))
     result = host.ensure(component(files=(host.file("a", b"1"),)))
     assert [(item["item"], item["want"]) for item in result["drift"]] == [(host.path("b"), None)]
@@ -312,7 +312,7 @@ def test_a_shared_repository_changes_with_the_first_and_is_right_for_the_second(
     assert host.snapshot() == {}
 
 
-def test_an_edit_of_a_shared_repository_by_hand_is_mended_by_each(host):
+def test_an_edit_of_a_shared_repository_by_hand_is_repaired_by_each(host):
     for name in ("one", "two"):
         host.ensure(component(name, files=(sources(host, b"1"),)))
     (host.root / "r.sources").write_bytes(b"by hand")
@@ -528,7 +528,7 @@ def test_pins_are_in_place_before_the_packages_that_they_are_about(tmp_path, mon
     assert not machine.bring(pinned(machine, "1.0"), run="run-3")["changed"]
 
 
-def test_a_pin_that_is_no_longer_wanted_is_gone_before_the_packages_change(tmp_path, monkeypatch):
+def test_a_pin_that_is_no_longer_desired_is_gone_before_the_packages_change(tmp_path, monkeypatch):
     machine = Machine(tmp_path, monkeypatch)
     machine.bring(pinned(machine, "1.0"), run="run-1")
     before = machine.whole()

@@ -15,14 +15,14 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component.packages im
 from ansible_collections.mlops.hosts.plugins.module_utils._component.plan import Plan
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 
-WANTED = DesiredPackage("driver", True, "610.*", False, Effect("none"))
+DESIRED = DesiredPackage("driver", True, "610.*", False, Effect("none"))
 STREAM = "/etc/dnf/modules.d/nvidia-driver.module"
 
 
 def early(*paths):
     """The early files that a plan writes."""
     changes = [types.SimpleNamespace(path=path, after=types.SimpleNamespace(kind="file")) for path in paths]
-    fields = types.SimpleNamespace(before_packages=changes, to_install=(WANTED,))
+    fields = types.SimpleNamespace(before_packages=changes, to_install=(DESIRED,))
     return Plan.adds_sources.fget(fields), Plan.repins.fget(fields)
 
 
@@ -35,7 +35,7 @@ def foresee(monkeypatch):
         planned = types.SimpleNamespace(
             work=(Work("present", ("driver-610.*",)),),
             manager=manager,
-            to_install=(WANTED,),
+            to_install=(DESIRED,),
             repins=repins,
             adds_sources=sources,
             interrupted=False,

@@ -33,7 +33,7 @@ ENDS = st.sampled_from(["", "\n", "\n\n"])
 
 
 @given(OBJECTS, OBJECTS, LAYOUTS, ENDS)
-def test_merge_gives_the_wanted_keys_and_keeps_the_others(before, desired, layout, end):
+def test_merge_gives_the_desired_keys_and_keeps_the_others(before, desired, layout, end):
     text = json.dumps(before, **layout) + end
     merged = json_keys.merge(text, desired, {}, "/x.json")
     after = json.loads(merged.text)
@@ -63,7 +63,7 @@ def test_giving_all_back_restores_every_value(before, desired, layout):
 
 
 @given(OBJECTS, OBJECTS, OBJECTS, LAYOUTS)
-def test_giving_back_after_another_wish_restores_every_value(before, first, second, layout):
+def test_giving_back_after_another_change_restores_every_value(before, first, second, layout):
     merged = json_keys.merge(json.dumps(before, **layout), first, {}, "/x.json")
     changed = json_keys.merge(merged.text, second, merged.records, "/x.json")
     back = json_keys.merge(changed.text, {}, changed.records, "/x.json")

@@ -163,7 +163,7 @@ def test_good_lists_make_no_complaint():
         (desired("nothere"), None, (), "package nothere is desired, and no repository has it (there are no lists)"),
     ],
 )
-def test_judge(item, age_s, complaints, sentence):
+def test_a_package_that_cannot_be_had(item, age_s, complaints, sentence):
     assert package_index.diagnose([item], Offer(OFFER["apt"], age_s, complaints), "apt") == sentence
 
 

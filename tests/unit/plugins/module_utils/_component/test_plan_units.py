@@ -134,7 +134,7 @@ NAME = ("a.service",)
         pytest.param(("unmanaged", True), STOPPED, [changed()], UnitChanges(), id="unmanaged-state-is-left-alone"),
     ],
 )
-def test_what_is_done_to_a_wanted_unit(desired, have, changes, expected):
+def test_what_is_done_to_a_desired_unit(desired, have, changes, expected):
     assert plan(desired, have, changes).changes == expected
 
 

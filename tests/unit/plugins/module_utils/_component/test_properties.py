@@ -47,8 +47,8 @@ HOSTS = st.fixed_dictionaries(
         "tool": st.none() | st.tuples(st.sampled_from(Machine.AVAILABLE["tool"]), st.booleans()),
     }
 )
-# A wish: None is not asked for.
-WISHES = st.fixed_dictionaries(
+# What is desired: None is not asked for.
+GOALS = st.fixed_dictionaries(
     {
         "conf": st.none() | st.tuples(CONTENTS, MODES),
         "old": st.booleans(),
@@ -123,68 +123,68 @@ def put(machine, name, content, mode=0o644):
     path.chmod(mode)
 
 
-def asked(machine, wish):
+def asked(machine, goal):
     files, parts = [], {}
-    units = (UNIT,) if wish["unit"] else ()
-    if wish["conf"]:
-        content, mode = wish["conf"]
+    units = (UNIT,) if goal["unit"] else ()
+    if goal["conf"]:
+        content, mode = goal["conf"]
         files.append(machine.file("conf", content, mode=mode, effect=Effect("restart", units)))
-    if wish["shared.json"]:
-        files.append(machine.keys("shared.json", wish["shared.json"]))
-    if wish["own"] is not None:
+    if goal["shared.json"]:
+        files.append(machine.keys("shared.json", goal["shared.json"]))
+    if goal["own"] is not None:
         parts["directories"] = (machine.directory("own", purge=True, effect=Effect("none")),)
-        files += [machine.file(f"own/{name}", content) for name, content in wish["own"].items()]
-    if wish["unit"]:
-        content, state, enabled = wish["unit"]
+        files += [machine.file(f"own/{name}", content) for name, content in goal["own"].items()]
+    if goal["unit"]:
+        content, state, enabled = goal["unit"]
         if content is not None:
             files.append(machine.file(UNIT_FILE, content, effect=Effect("restart", units)))
             parts["units"] = (DesiredUnit(UNIT, state, enabled),)
         else:
             parts["units"] = (DesiredUnit(UNIT, state, enabled),)
             parts["packages"] = (DesiredPackage("served", True, None, False, Effect("restart")),)
-    if wish["link"]:
-        parts["links"] = (machine.link("link", wish["link"]),)
-    if wish["old"]:
+    if goal["link"]:
+        parts["links"] = (machine.link("link", goal["link"]),)
+    if goal["old"]:
         parts["absent_paths"] = (machine.path("old"),)
-    if wish["tool"]:
-        version, hold = wish["tool"]
+    if goal["tool"]:
+        version, hold = goal["tool"]
         files.append(machine.file("pin", str(version).encode(), before_packages=True))
         tool = DesiredPackage("tool", True, version, hold, Effect("none"), before_packages=hold)
         parts["packages"] = (*parts.get("packages", ()), tool)
     return component(files=tuple(files), settle_s=0, **parts)
 
 
-def wanted_lock_conflicts(there, wish):
+def lock_conflicts(there, goal):
     """A package that somebody else locked at another version is refused, with a sentence: not what is tested here."""
-    locked = there["tool"] and there["tool"][1] and wish["tool"] and not wish["tool"][1]
+    locked = there["tool"] and there["tool"][1] and goal["tool"] and not goal["tool"][1]
     return bool(locked)
 
 
 @settings(max_examples=50)
-@given(there=HOSTS, wish=WISHES)
-def test_after_apply_the_plan_is_empty_and_everything_runs_what_is_there(fresh, there, wish):
-    if wanted_lock_conflicts(there, wish):
+@given(there=HOSTS, goal=GOALS)
+def test_after_apply_the_plan_is_empty_and_everything_runs_what_is_there(fresh, there, goal):
+    if lock_conflicts(there, goal):
         return
     machine = fresh(there)
-    desired = asked(machine, wish)
+    desired = asked(machine, goal)
     said = machine.ensure(desired, check=True)
     done = machine.bring(desired)
     assert said["drift"] == done["drift"]
     again = machine.bring(desired, run="run-2")
     assert again["drift"] == [] and not again["changed"]
-    if wish["unit"]:
+    if goal["unit"]:
         assert machine.runs_what_is_there()
-        assert (UNIT in machine.running) == (wish["unit"][1] == "started")
+        assert (UNIT in machine.running) == (goal["unit"][1] == "started")
 
 
 @settings(max_examples=50)
-@given(there=HOSTS, wish=WISHES, later=WISHES)
-def test_absent_leaves_what_was_there_before(fresh, there, wish, later):
-    if wanted_lock_conflicts(there, wish) or wanted_lock_conflicts(there, later):
+@given(there=HOSTS, goal=GOALS, later=GOALS)
+def test_absent_leaves_what_was_there_before(fresh, there, goal, later):
+    if lock_conflicts(there, goal) or lock_conflicts(there, later):
         return
     machine = fresh(there)
     before = machine.whole()
-    machine.bring(asked(machine, wish))
+    machine.bring(asked(machine, goal))
     machine.bring(asked(machine, later), run="run-2")
     machine.bring(GONE, run="run-3")
     assert comparable(machine.whole()) == comparable(before)
@@ -198,13 +198,13 @@ def comparable(whole):
 
 
 @settings(max_examples=40)
-@given(there=HOSTS, wish=WISHES, later=WISHES, broken=CONTENTS)
-def test_a_change_that_does_not_become_ready_leaves_no_trace(fresh, there, wish, later, broken):
+@given(there=HOSTS, goal=GOALS, later=GOALS, broken=CONTENTS)
+def test_a_change_that_does_not_become_ready_leaves_no_trace(fresh, there, goal, later, broken):
     later = {**later, "conf": (broken + b"broken", 0o644), "unit": (b"newer", "started", True)}
-    if wanted_lock_conflicts(there, wish) or wanted_lock_conflicts(there, later):
+    if lock_conflicts(there, goal) or lock_conflicts(there, later):
         return
     machine = fresh(there)
-    machine.bring(asked(machine, wish))
+    machine.bring(asked(machine, goal))
     before = machine.whole()
     machine.broken.add(broken + b"broken")
     with pytest.raises(HostError, match="does not stay up.*The host is as it was before"):
@@ -220,11 +220,11 @@ def test_a_change_that_does_not_become_ready_leaves_no_trace(fresh, there, wish,
 
 
 @settings(max_examples=40)
-@given(there=HOSTS, wish=WISHES, later=WISHES, step=st.sampled_from((*steps.PHASES, *steps.STEPS)))
+@given(there=HOSTS, goal=GOALS, later=GOALS, step=st.sampled_from((*steps.PHASES, *steps.STEPS)))
 def test_killed_anywhere_the_next_run_of_another_component_ends_wholly_old_or_wholly_new(
-    fresh, there, wish, later, step
+    fresh, there, goal, later, step
 ):
-    if wanted_lock_conflicts(there, wish) or wanted_lock_conflicts(there, later):
+    if lock_conflicts(there, goal) or lock_conflicts(there, later):
         return
     machine, twin = fresh(there), fresh(there)
 
@@ -233,7 +233,7 @@ def test_killed_anywhere_the_next_run_of_another_component_ends_wholly_old_or_wh
             raise Killed
 
     for one in (machine, twin):
-        one.bring(asked(one, wish))
+        one.bring(asked(one, goal))
     old = machine.whole()
     twin.bring(asked(twin, later), run="run-2")
     new = twin.whole()
@@ -249,16 +249,16 @@ def test_killed_anywhere_the_next_run_of_another_component_ends_wholly_old_or_wh
 
 
 @settings(max_examples=80)
-@given(there=HOSTS, wish=WISHES, later=WISHES, first=st.integers(0, 80), second=st.integers(0, 40))
+@given(there=HOSTS, goal=GOALS, later=GOALS, first=st.integers(0, 80), second=st.integers(0, 40))
 def test_killed_between_any_two_operations_and_again_on_the_way_back_nothing_is_lost(
-    fresh, there, wish, later, first, second
+    fresh, there, goal, later, first, second
 ):
-    if wanted_lock_conflicts(there, wish) or wanted_lock_conflicts(there, later):
+    if lock_conflicts(there, goal) or lock_conflicts(there, later):
         return
     machine, twin = fresh(there), fresh(there)
     before = machine.whole()
     for one in (machine, twin):
-        one.bring(asked(one, wish))
+        one.bring(asked(one, goal))
     old = machine.whole()
     twin.bring(asked(twin, later), run="run-2")
     new = twin.whole()
@@ -325,7 +325,7 @@ HIDDEN = [
 
 @settings(max_examples=50)
 @given(there=HOSTS, edits=st.sets(st.sampled_from(sorted(EDITS)), min_size=1))
-def test_exactly_what_a_person_changed_by_hand_is_found_and_mended(fresh, there, edits):
+def test_exactly_what_a_person_changed_by_hand_is_found_and_repaired(fresh, there, edits):
     there = {**there, "tool": None}
     edits = {edit for edit in edits if not any(edit in pair and pair <= edits for pair in HIDDEN)}
     machine = fresh(there)

@@ -13,7 +13,7 @@ from ansible_collections.mlops.hosts.plugins.test import compat as compat_test
 
 
 @pytest.mark.parametrize(
-    ("wanted", "options"),
+    ("desired", "options"),
     [
         pytest.param({"cuda": "13.4"}, {"driver": "580.178.04"}, id="by-minor-version-compatibility"),
         pytest.param({"cuda": "13-4"}, {"driver": "580"}, id="as-packages-write-it-and-a-branch"),
@@ -29,16 +29,16 @@ from ansible_collections.mlops.hosts.plugins.test import compat as compat_test
         ),
         pytest.param({"cuda": "13.4"}, {}, id="nothing-to-compare-with"),
         pytest.param({}, {"driver": "580", "generations": ["volta"], "flavour": "proprietary"}, id="driver-alone"),
-        pytest.param({"cuda": None, "image": []}, {"driver": "390"}, id="nothing-wanted"),
+        pytest.param({"cuda": None, "image": []}, {"driver": "390"}, id="nothing-desired"),
     ],
 )
-def test_what_fits(wanted, options):
-    assert conflicts(wanted, **options) == []
-    assert compat_test.TestModule().tests()["compat"](wanted, **options) is True
+def test_what_fits(desired, options):
+    assert conflicts(desired, **options) == []
+    assert compat_test.TestModule().tests()["compat"](desired, **options) is True
 
 
 @pytest.mark.parametrize(
-    ("wanted", "options", "sentences"),
+    ("desired", "options", "sentences"),
     [
         pytest.param(
             {"cuda": "13.4"},
@@ -132,13 +132,13 @@ def test_what_fits(wanted, options):
         ),
     ],
 )
-def test_conflicts(wanted, options, sentences):
-    assert FilterModule().filters()["compat"](wanted, **options) == sentences
-    assert compat_test.TestModule().tests()["compat"](wanted, **options) is False
+def test_conflicts(desired, options, sentences):
+    assert FilterModule().filters()["compat"](desired, **options) == sentences
+    assert compat_test.TestModule().tests()["compat"](desired, **options) is False
 
 
 @pytest.mark.parametrize(
-    ("wanted", "options", "part"),
+    ("desired", "options", "part"),
     [
         pytest.param({"cuda": "14.2"}, {"driver": "580"}, "CUDA 14.2 is not known", id="release"),
         pytest.param({"image": "12.7"}, {"driver": "580"}, "The image's CUDA 12.7 is not known", id="never-released"),
@@ -151,15 +151,15 @@ def test_conflicts(wanted, options, sentences):
         pytest.param({"cuda": "13.5"}, {"driver": "620", "full": True}, "not known which driver", id="full-driver"),
     ],
 )
-def test_what_is_unknown_is_said_and_not_guessed(wanted, options, part):
-    (sentence,) = conflicts(wanted, **options)
+def test_what_is_unknown_is_said_and_not_guessed(desired, options, part):
+    (sentence,) = conflicts(desired, **options)
     assert part in sentence
 
 
-@pytest.mark.parametrize("wanted", ["13.4", {"toolkit": "13.4"}, None])
-def test_another_shape_is_an_error(wanted):
+@pytest.mark.parametrize("desired", ["13.4", {"toolkit": "13.4"}, None])
+def test_another_shape_is_an_error(desired):
     with pytest.raises(HostError, match="cuda and image"):
-        conflicts(wanted)
+        conflicts(desired)
 
 
 @pytest.mark.parametrize(

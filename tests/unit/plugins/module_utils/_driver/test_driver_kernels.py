@@ -398,7 +398,7 @@ def test_modprobe_is_configured_by_its_own_rules(tmp_path, configured):
 
 
 @pytest.mark.parametrize(
-    ("version", "wanted", "fits"),
+    ("version", "desired", "fits"),
     [
         ("580.95.05", "580", True),
         ("580.95.05", "580.95.05", True),
@@ -410,5 +410,5 @@ def test_modprobe_is_configured_by_its_own_rules(tmp_path, configured):
         ("6.16.6.30200100", "31.50", False),
     ],
 )
-def test_a_version_that_is_wanted(version, wanted, fits):
-    assert versions.fits(version, wanted) is fits
+def test_a_version_that_is_desired(version, desired, fits):
+    assert versions.fits(version, desired) is fits

@@ -36,7 +36,7 @@ def go(host, root, *entries, dry_run=False, strict=True, **options):
     return converge(smi, entries, Options(root=str(root), **options), dry_run=dry_run, strict=strict)
 
 
-def test_a_wish_is_planned_applied_and_then_right(root):
+def test_what_is_desired_is_planned_applied_and_then_right(root):
     host = FakeSmiHost(FakeGpu(persistence="Disabled"))
     planned = go(host, root, DESIRED, dry_run=True)
     assert host.changes() == []

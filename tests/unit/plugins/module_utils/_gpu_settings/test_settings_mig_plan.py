@@ -47,7 +47,7 @@ def done(have: tuple[Instance, ...], change: mig_plan.Change) -> tuple[Instance,
         pytest.param(["3g.20gb@0", "3g.20gb@4"], ["3g.20gb", "2g.10gb"], [2], ["2g.10gb"], id="one-of-two-stays"),
         pytest.param(["3g.20gb@0", "1g.5gb@4"], ["3g.20gb"], [2], [], id="one-too-many"),
         pytest.param(
-            ["1g.5gb@0"], ["1g.5gb", "4g.20gb"], [1], ["4g.20gb", "1g.5gb"], id="a-kept-one-would-stand-in-the-way"
+            ["1g.5gb@0"], ["1g.5gb", "4g.20gb"], [1], ["4g.20gb", "1g.5gb"], id="a-kept-one-would-be-in-the-way"
         ),
         pytest.param(
             ["1g.5gb@0", "1g.5gb@4"],

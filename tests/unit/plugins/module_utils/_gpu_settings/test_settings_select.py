@@ -43,7 +43,7 @@ def test_a_selector_that_is_no_identity_is_refused(text, why):
 
 
 def test_a_selector_that_matches_nothing_lists_what_there_is():
-    _wishes, problems = select.resolve([A100, H100], [{"select": "*H200*"}])
+    _desired, problems = select.resolve([A100, H100], [{"select": "*H200*"}])
     assert len(problems) == 1
     for word in ("*H200*", "GPU-aa", "0000:1a:00.0", "NVIDIA H100 80GB HBM3"):
         assert word in problems[0]
@@ -57,7 +57,7 @@ def test_two_entries_add_up_as_long_as_they_agree():
     desired, problems = select.resolve([A100, H100], entries)
     assert problems == []
     assert desired["GPU-aa"] == {"ecc": True, "persistence": True, "power_limit_w": 1.0}
-    _wishes, problems = select.resolve([A100, H100], [*entries, {"select": "*A100*", "ecc": False}])
+    _desired, problems = select.resolve([A100, H100], [*entries, {"select": "*A100*", "ecc": False}])
     assert len(problems) == 1
     assert "'GPU-aa'" in problems[0] or "'all'" in problems[0]
     assert "'*A100*' with ecc False" in problems[0]

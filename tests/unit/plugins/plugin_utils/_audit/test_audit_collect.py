@@ -176,7 +176,7 @@ class TestSecrets:
 
 
 class TestComponents:
-    def test_absent_as_wanted(self, fleet):
+    def test_absent_as_desired(self, fleet):
         fleet.component("a", invocation={"module_args": {"state": "absent"}})
         assert states(fleet.host("a")) == {"web": "absent"}
         assert fleet.host("a")["state"] == "ok"
@@ -219,7 +219,7 @@ class TestDriver:
         host = self.looks(fleet, verdict)
         assert (host["state"], host["drift"]) == ("ok", [])
 
-    def test_a_role_that_only_asks_judges_nothing(self, fleet):
+    def test_a_role_that_only_asks_reports_nothing(self, fleet):
         host = self.looks(fleet, "reboot", role="mlops.hosts.cuda_toolkit")
         assert host["state"] == "ok"
 
@@ -246,7 +246,7 @@ class TestRoleComponent:
         fleet.component("a", name="other")
         assert states(self.told(fleet, component=None)) == {"other": "ok"}
 
-    def test_the_driver_that_it_asked_for_is_judged(self, fleet):
+    def test_the_driver_that_it_asked_for_is_reported(self, fleet):
         driver = {"vendor": "nvidia", "verdict": "reboot", "reasons": ["The loaded one is older."]}
         host = self.told(fleet, "gpu_driver", asked={DRIVER: driver})
         assert states(host) == {"gpu_driver": "drift"}

@@ -144,35 +144,35 @@ class TestGate:
 
 
 class TestVerdict:
-    def judge(self, fleet):
-        return verdict.judge(fleet.document, matched=Gate().matches(fleet.document), expression=DEFAULT)
+    def verdict(self, fleet):
+        return verdict.diagnose(fleet.document, matched=Gate().matches(fleet.document), expression=DEFAULT)
 
     def test_nothing_found(self, fleet):
         fleet.component("a")
-        assert self.judge(fleet).code == 0
+        assert self.verdict(fleet).code == 0
 
     def test_drift(self, fleet):
         fleet.component("a", row())
-        assert self.judge(fleet).code == 16
+        assert self.verdict(fleet).code == 16
 
     def test_a_failed_host_outweighs_drift(self, fleet):
         fleet.component("a", row())
         fleet.failed("b", "broken", role=None)
         fleet.collector.lost("b")
-        assert self.judge(fleet).code == 2
+        assert self.verdict(fleet).code == 2
 
     def test_an_unreachable_host_is_not_fatal_and_not_silent(self, fleet):
         fleet.component("a")
         fleet.collector.unreachable("b", "Connection refused")
-        found = self.judge(fleet)
+        found = self.verdict(fleet)
         assert (found.code, found.meaning) == (0, "audit_fail_on has found nothing, but 1 host could not be asked")
 
     def test_nobody_reached_is_no_good_news(self, fleet):
         fleet.collector.unreachable("a", "Connection refused")
-        assert self.judge(fleet).code == 2
+        assert self.verdict(fleet).code == 2
 
     def test_no_host_at_all(self, fleet):
-        assert self.judge(fleet).code == 2
+        assert self.verdict(fleet).code == 2
 
     def test_the_closing_lines_are_worst_first(self, fleet):
         fleet.component("ok")

@@ -108,7 +108,7 @@ class TestPage:
         ("says", "hosts"),
         [
             ("No host was audited", {}),
-            ("1 host, all as wanted", {"a": []}),
+            ("1 host, all as desired", {"a": []}),
             ("2 hosts: 1 drifted", {"a": [], "b": [row()]}),
         ],
     )
@@ -124,7 +124,7 @@ class TestPage:
             fleet.component(f"a{number}", row(have=f"{number:04o}"))
         text = page.render(fleet.document)
         plain = text[text.index("<noscript>") : text.index("</noscript>")]
-        assert "file /etc/a: mode is 0000, wanted 0644" in plain
+        assert "file /etc/a: mode is 0000, desired 0644" in plain
         assert plain.count("100 more are in drift.json.") == 2
 
     def test_a_large_fleet_makes_no_large_page(self, fleet):
@@ -154,7 +154,7 @@ class TestJunit:
                 (
                     "failure",
                     "2 differences",
-                    "file /etc/a: mode is 0600, wanted 0644\nfile /etc/b: mode is 0600, wanted nothing",
+                    "file /etc/a: mode is 0600, desired 0644\nfile /etc/b: mode is 0600, desired nothing",
                 )
             ],
             "other": [],
@@ -190,5 +190,5 @@ class TestJunit:
 
     def test_it_is_xml_whatever_hosts_say(self, fleet, evil):
         evil.component("a", row(have="\x00\x1b[31m\ud800\uffff"))
-        assert self.cases(evil)[1]["web"][0][2] == "file /etc/a: mode is \ufffd\ufffd[31m\ufffd\ufffd, wanted 0644"
+        assert self.cases(evil)[1]["web"][0][2] == "file /etc/a: mode is \ufffd\ufffd[31m\ufffd\ufffd, desired 0644"
         assert EVIL.replace("\u2028", "\u2028") in self.cases(evil, "x" + EVIL)[1]["reachable"][0][2]

@@ -161,7 +161,7 @@ def test_a_driver_that_does_not_answer_is_no_proof_against_a_file() -> None:
     assert diagnosed([], host(silent, driver=None)).verdict == "missing"
 
 
-def test_the_devices_of_another_vendor_are_not_judged() -> None:
+def test_the_devices_of_another_vendor_are_not_diagnosed() -> None:
     other = spec.Spec("/etc/cdi/amd.json", "amd.com/gpu", ("0",), (), ())
     assert diagnosed([other], host()).verdict == "not_needed"
 

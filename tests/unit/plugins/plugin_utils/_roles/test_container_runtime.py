@@ -93,7 +93,7 @@ def test_without_an_engine_there_is_nothing_to_do() -> None:
     assert build(options(provider="none"), Platform()).component is None
 
 
-def test_an_old_docker_is_not_asked_to_judge_and_not_told_of_cdi() -> None:
+def test_an_old_docker_is_not_asked_to_validate_and_not_told_of_cdi() -> None:
     toolkit = {"toolkit": "nvidia", "toolkit_key": "key"}
     old, new = (files(asked(release, **toolkit))[paths.DAEMON_JSON] for release in ("bookworm", "trixie"))
     assert (old["validate"], "features" in old["json_keys"]) == ([], False)

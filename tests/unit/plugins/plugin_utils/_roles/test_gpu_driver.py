@@ -373,7 +373,7 @@ def test_enterprise_linux_pins_by_stream_and_by_lock(release, version, unattende
         (False, "distribution", "Ubuntu", False),
     ],
 )
-def test_secure_boot_is_looked_at_before_the_first_change(enrolled, source, distribution, unsigned):
+def test_secure_boot_is_inspected_before_the_first_change(enrolled, source, distribution, unsigned):
     host = seen(secure_boot="enabled", mok=Mok(enrolled=enrolled))
     asked = answer(distribution, "noble" if distribution == "Ubuntu" else "bookworm", host=host, source=source)
     assert asked["unsigned"] is unsigned
@@ -398,7 +398,7 @@ def test_an_initramfs_is_rebuilt_only_where_there_are_kernels():
 
 
 @pytest.mark.parametrize("scheme", names.SCHEMES)
-def test_every_wish_leads_to_managed_names_only(scheme):
+def test_every_option_leads_to_managed_names_only(scheme):
     for flavour in ("open", "proprietary"):
         for profile in ("compute", "full"):
             found = names.driver(scheme, 580, flavour, profile)

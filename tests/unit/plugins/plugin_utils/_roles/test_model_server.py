@@ -195,7 +195,7 @@ def test_what_is_refused_is_one_sentence_without_the_key(instances, problem):
     assert KEY not in found
 
 
-def test_what_is_absent_is_not_judged():
+def test_what_is_absent_is_not_validated():
     assert problems([{"name": "old", "state": "absent", "engine": "ollama"}]) == []
 
 
@@ -301,7 +301,7 @@ def test_the_longest_settling_counts():
     assert made(chat(gate={"settle_s": 2}), code(gate={"settle_s": 9}))["settle_s"] == 9
 
 
-def test_a_package_is_wanted_when_an_instance_has_no_binary():
+def test_a_package_is_desired_when_an_instance_has_no_binary():
     assert made(chat(binary="/opt/llama-server"))["packages"] == []
     assert made(chat(binary="/opt/llama-server"), code())["packages"] == PACKAGES
 

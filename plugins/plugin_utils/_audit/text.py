@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Differences in words."""
+"""Differences as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTHING = "nothing"
 
 
 def value(found: t.Any) -> str:
-    """A wanted or found value as a person writes it."""
+    """A desired or found value as a person writes it."""
     if found is None:
         return NOTHING
     return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
@@ -23,7 +23,7 @@ def value(found: t.Any) -> str:
 def difference(row: t.Mapping[str, t.Any]) -> str:
     """One drift row as a line."""
     kind, attribute = (str(row[key]).replace("_", " ") for key in ("kind", "attribute"))
-    return f"{kind} {row['item']}: {attribute} is {value(row['have'])}, wanted {value(row['want'])}"
+    return f"{kind} {row['item']}: {attribute} is {value(row['have'])}, desired {value(row['want'])}"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The component under test: what is asked for in one of its states, and what a host looks like that is wholly in it.
+"""The component under test: what is desired in one of its states, and what a host looks like that is wholly in it.
 
 A state is a letter, which every file, user, directory and link depends on, and a version, which the packages depend on.
 A change goes from any state to another, so that the outcome of one test is the start of the next.
@@ -21,7 +21,7 @@ UNIT_FILE = "/etc/systemd/system/faults.service"
 SERVICE, SIDE = "faults.service", "faults-side.service"
 REPOSITORY = "/srv/faults"
 SHARED_BEFORE = '{\n  "theirs": [1,\n   2]\n}\n'
-Wish = dict[str, t.Any]
+Component = dict[str, t.Any]
 
 _PROGRAM = """#!/usr/bin/python3 -IS
 import json, os, pwd, socket, threading, time
@@ -98,10 +98,12 @@ class State:
         return State(flip[self.letter], flip[self.version] if packages else self.version)
 
 
-ANOTHER: Wish = {"name": "another", "files": [{"path": "/etc/faults-another", "content": "another\n"}]}
+ANOTHER: Component = {"name": "another", "files": [{"path": "/etc/faults-another", "content": "another\n"}]}
 
 
-def wish(state: State, key: dict[str, str], *, settle_s: int = 1, ready_s: int = 60, **settings: t.Any) -> Wish:
+def component(
+    state: State, key: dict[str, str], *, settle_s: int = 1, ready_s: int = 60, **settings: t.Any
+) -> Component:
     """The component in a state. ``key`` holds ``key`` and ``fingerprint``; ``settings`` make the service misbehave."""
     letter, version = dataclasses.astuple(state)
     me = {"owner": f"faults-{letter}", "group": f"faults-{letter}"}
