@@ -31,6 +31,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+if __name__ == "__main__":
+    sys.path[0] = str(ROOT)
+
+from tools.ansible_listener import Listener
+
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
@@ -123,7 +128,7 @@ class Scenario:
         step: Step | None = None
         started, output = time.monotonic(), ""
         argv = [_program("molecule"), "test", "--destroy=never", "--scenario-name", self.name]
-        with self._molecule(argv) as process, open(self.log, "a") as log:
+        with Listener() as ansible, self._molecule(argv, ansible) as process, open(self.log, "a") as log:
             assert process.stdout is not None
             limit = _limit(process)
             try:
@@ -166,13 +171,13 @@ class Scenario:
         if step.unchanged and changed:
             raise Failure(f"{step.name} must change nothing, but changes {', '.join(changed)}")
 
-    def _molecule(self, argv: list[str]) -> subprocess.Popen[str]:
+    def _molecule(self, argv: list[str], ansible: Listener) -> subprocess.Popen[str]:
         with open(self.log, "a") as log:
             log.write(f"\n==== {' '.join(argv[1:])}\n")
         return subprocess.Popen(
             argv,
             cwd=ROOT,
-            env=self._environment(),
+            env=ansible.environment(self._environment()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

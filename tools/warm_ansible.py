@@ -7,7 +7,7 @@ A server imports Ansible once, and forks a child for every run: it has its own p
 standard streams, and runs what the program ansible-playbook runs. No run sees another, since each begins as a copy of a
 server that has run nothing. Ansible reads its settings when it is imported, so a run in another folder, on a terminal,
 or with another environment than the server's is a plain process, but for variables that the caller says are not read.
-Modules that are named are packed once, as they are when the server starts.
+Modules are packed once: a run leaves those that it packed to the runs that begin later.
 """
 
 from __future__ import annotations
@@ -20,18 +20,16 @@ import json
 import os
 import select
 import selectors
-import shutil
 import socket
 import subprocess
 import sys
 import threading
-import traceback
 import typing as t
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 PROGRAM = Path(sys.executable).parent / "ansible-playbook"
-PACKED = "ansiballz_cache"  # Ansible's name for it
+PACKED, MODULES = "ansiballz_cache", "*-none"  # Ansible's names for the folder, and for modules without debuggers in it
 
 
 class Process(t.Protocol):
@@ -48,16 +46,14 @@ class Process(t.Protocol):
 class Warm:
     """A server, started here, for runs in ``cwd`` with ``env``, but for the variables in ``but_for``."""
 
-    def __init__(
-        self, cwd: Path, env: Mapping[str, str], but_for: Collection[str] = (), modules: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, cwd: Path, env: Mapping[str, str], but_for: Collection[str] = ()) -> None:
         self._cwd = cwd
         self._but_for = frozenset(but_for)
         self._env = self._fixed(env)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._server = subprocess.Popen(
-                [sys.executable, __file__, *modules],
+                [sys.executable, __file__],
                 cwd=cwd,
                 env=self._env,
                 stdin=theirs.fileno(),
@@ -139,36 +135,6 @@ def _warm() -> None:
         list(loader.all(class_only=True))
 
 
-def _pack(modules: Sequence[str]) -> None:
-    """Have Ansible pack modules with all that they import, in a child: what a server knows of collections stays."""
-    pid = os.fork()
-    if pid:
-        if os.waitpid(pid, 0)[1]:
-            raise RuntimeError(f"Ansible could not pack {' '.join(modules)}")
-        return
-    try:
-        from ansible import constants
-        from ansible.executor.module_common import modify_module
-        from ansible.parsing.dataloader import DataLoader
-        from ansible.plugins.loader import init_plugin_loader, module_loader
-        from ansible.template import Templar
-
-        init_plugin_loader()
-        for name in modules:
-            modify_module(
-                module_name=name,
-                module_path=module_loader.find_plugin_with_context(name).plugin_resolved_path,
-                module_args={},
-                templar=Templar(DataLoader()),
-                task_vars={"ansible_python_interpreter": sys.executable},
-                module_compression=constants.config.get_config_value("DEFAULT_MODULE_COMPRESSION"),
-            )
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)  # not as a run ends, which removes the folder that they are in
-
-
 def _serve() -> list[str] | None:
     """Fork for each request until nobody can make one. Returns in every child too, with its arguments."""
     with socket.socket(fileno=os.dup(0)) as control, selectors.DefaultSelector() as selector:
@@ -217,19 +183,30 @@ def _become(argv: list[str], env: dict[str, str], streams: Sequence[int]) -> lis
     os.environ.update(env)
     sys.argv = argv
     # The folder for temporary files is the server's, which removes it. Packed modules lie there.
-    packed = Path(constants.DEFAULT_LOCAL_TMP, PACKED)
+    shared = Path(constants.DEFAULT_LOCAL_TMP, PACKED)
     atexit.unregister(cleanup_tmp_file)
     constants.DEFAULT_LOCAL_TMP = constants.config.get_config_value("DEFAULT_LOCAL_TMP", variables=vars(constants))
-    if packed.exists():
-        shutil.copytree(packed, Path(constants.DEFAULT_LOCAL_TMP, PACKED))
+    own = Path(constants.DEFAULT_LOCAL_TMP, PACKED)
+    own.mkdir()
+    for module in shared.glob(MODULES):
+        os.link(module, own / module.name)
+    atexit.register(_leave, own, shared)  # it runs before that which removes the folder
     return argv
+
+
+def _leave(own: Path, shared: Path) -> None:
+    """Move modules that a run packed to where later runs look. A run that is killed leaves none."""
+    for module in own.glob(MODULES):
+        if not (shared / module.name).exists():
+            module.rename(shared / module.name)
 
 
 def main() -> None:
     sys.path[0] = str(PROGRAM.parent)  # as when that program runs: no tool of ours is in the way of an import
     _warm()
-    if len(sys.argv) > 1:
-        _pack(sys.argv[1:])
+    from ansible import constants
+
+    Path(constants.DEFAULT_LOCAL_TMP, PACKED).mkdir()
     if threading.active_count() != 1:
         raise RuntimeError("Ansible started a thread when it was imported; a fork would lose it")
     gc.freeze()

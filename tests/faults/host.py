@@ -43,8 +43,6 @@ exec /usr/bin/python3 "$@"
 """
 # Variables that change from test to test, and that Ansible does not read.
 NOT_READ = {"FAULT_RESULTS", "PYTEST_CURRENT_TEST"}
-# Modules that most runs send.
-PACKED = ["mlops.hosts.component", "ansible.builtin.apt"]
 # A connection that is cut is given up after eight seconds.
 _SSH_ARGS = "-o ControlMaster=auto -o ControlPersist=60s -o ServerAliveInterval=1 -o ServerAliveCountMax=8"
 _PACKAGES_FOR_REPOSITORY = ["dpkg-dev", "apt-utils", "gnupg"]
@@ -60,7 +58,7 @@ class FaultHost:
         self.talk = self.folder / "talk"
         self.state = State("a", "1")
         self.key: dict[str, str] = {}
-        self.ansible = Warm(ROOT, self._environment(), but_for=NOT_READ, modules=PACKED)
+        self.ansible = Warm(ROOT, self._environment(), but_for=NOT_READ)
         self._ssh: paramiko.SSHClient | None = None
         self._runs = 0
 

@@ -56,7 +56,7 @@ _TAIL = """
 - A host is a container with systemd, sshd, apt and dpkg of Debian {suite}; packages come from a signed repository of
   simulated packages.
 - A run of Ansible is a copy of a process that has imported Ansible and run nothing, with a process group of its own
-  (`tools/warm_ansible.py`); the modules that it sends were packed when that process began.
+  (`tools/warm_ansible.py`); a module that an earlier run packed is not packed again.
 - A run is stopped by a file in the test host's Python, which wraps the module's own functions when it is loaded
   (`tests/faults/on_host/mlops_faults.py`). The code that runs is the code that is shipped.
 - A power cut is the death of all processes, with the page cache of the machine intact: that data was written with

@@ -38,7 +38,7 @@ class Playbooks:
         self.folder = folder
         quiet = {f"ANSIBLE_{name}": "false" for name in ("LOCALHOST_WARNING", "INVENTORY_UNPARSED_WARNING")}
         self.env = {**os.environ, **quiet, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_HOME": str(folder / "home")}
-        self.warm = warm_ansible.Warm(folder, self.env, but_for={"OURS"}, modules=["ansible.builtin.ping"])
+        self.warm = warm_ansible.Warm(folder, self.env, but_for={"OURS"})
 
     def start(self, *tasks, **env):
         """A run, and the file that gets what it writes."""
@@ -94,12 +94,32 @@ def test_a_run_does_not_see_the_one_before(fresh):
     assert run.wait(LIMIT_S) == 0 and "something, set" in log.read_text()
     code, said = fresh.ended(see)
     assert code == 0 and "nothing, unset" in said
-    # Its folder for temporary files was its own, and went with it. What it packed there went too.
+    # Its folder for temporary files was its own, and went with it.
     (own,) = (fresh.folder / "seen").glob(f"ansible-local-{run.pid}*")
     (server,) = folders.iterdir()
-    assert packed(own) == {"command", "ping"} and packed(server) == {"ping"}
+    assert packed(own) == packed(server) == {"command"}
     fresh.warm.close()
     assert not list(folders.iterdir())
+
+
+def test_a_module_is_packed_once(fresh):
+    """A later run has the very file that an earlier one made, unless that was killed."""
+    folders = fresh.folder / "home/tmp"
+    run, log = fresh.start({"command": "true"}, {"ping": {}}, {"pause": {"seconds": 20}})
+    while not packed(next(folders.glob(f"ansible-local-{run.pid}*"), folders)) >= {"command", "ping"}:
+        assert run.poll() is None, log.read_text()
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    assert run.wait(LIMIT_S) == -signal.SIGKILL
+    (server,) = (path for path in folders.iterdir() if str(run.pid) not in path.name)
+    assert not packed(server)
+    links = {"shell": f"stat --format=%h {folders}/*/ansiballz_cache/*command-*-none", "register": "links"}
+    shown = say("{{ links.stdout_lines }}")
+    assert fresh.ended({"command": "true"})[0] == 0
+    first = {path: path.stat().st_ino for path in server.glob("ansiballz_cache/*-none")}
+    code, said = fresh.ended(links, shown)
+    assert code == 0 and said.count('"2"') == 2, said  # its own, and the server's
+    assert first and first == {path: path.stat().st_ino for path in first}
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
