@@ -51,7 +51,7 @@ class ActionModule(role_component.ActionModule):
             for name, found in built.items()
             if (answer := _right(roles[name], found, second[name], dry_run)) is not None
         }
-        result: Answer = {"changed": False, **_order(names, roles, right)}
+        result: Answer = {"changed": False, "compared": list(names), **_order(names, roles, right)}
         warnings = [text for name in right for text in (*roles[name].warnings, *built[name].notices)]
         if gpus:
             result["gpus"] = self._gpus(first[""][0], task_vars)

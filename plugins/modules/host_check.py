@@ -65,6 +65,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+compared:
+  description: The roles that were compared. With tags, those that they select.
+  type: list
+  elements: str
+  returned: success
 differing:
   description:
     - Roles to run, in order. Those that differ, those of which only the role itself can tell, and those that stand on
