@@ -18,7 +18,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._component.plan import SOURCES
+from ..module_utils._package_manager import SOURCES
 from ..plugin_utils._fast_check import ask
 
 try:

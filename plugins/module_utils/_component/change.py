@@ -11,6 +11,7 @@ import os
 import typing as t
 
 from .._errors import HostError
+from .._package_manager import Manager
 from .._runner import Runner, must
 from . import fs_entry, packages, policy, ready, units, users
 from . import journal as journals
@@ -19,7 +20,6 @@ from .fs_entry import Entry
 from .journal import Journal
 from .plan import Plan
 from .ready import RunEnvironment
-from .repositories import Manager
 from .steps import Reach
 from .store import Ledger, Store, pack
 from .validators import validate

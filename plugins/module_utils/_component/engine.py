@@ -22,6 +22,7 @@ import time
 import typing as t
 
 from .._errors import HostError
+from .._package_manager import Manager
 from .._runner import Runner
 from . import (
     broken_packages,
@@ -43,7 +44,6 @@ from .journal import Journal
 from .packages import Move, Work, set_hold
 from .plan import Plan
 from .ready import RunEnvironment
-from .repositories import Manager
 from .result import adopts, compare, returned
 from .steps import Reach
 from .store import Ledger, Store

@@ -10,12 +10,13 @@ import dataclasses
 import os
 import typing as t
 
+from .. import _package_manager
+from .._package_manager import Manager
 from .._runner import Runner
 from . import dpkg_repair, fs_entry, packages, repositories, units, users
 from .desired import Component, DesiredFile
 from .fs_entry import Entry
 from .packages import Installed
-from .repositories import Manager
 from .store import Ledger, Store, unpack
 from .units import Unit
 from .users import User
@@ -48,7 +49,9 @@ class Observed:
 
 def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> Observed:
     """Read the host; at most one process for all packages and one for all units."""
-    manager = packages.find_manager() if component.packages or component.repositories or owned.packages else None
+    manager = (
+        _package_manager.find_manager() if component.packages or component.repositories or owned.packages else None
+    )
     repository_files: tuple[DesiredFile, ...] = ()
     if manager is not None:
         repository_files = tuple(

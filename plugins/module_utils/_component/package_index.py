@@ -18,11 +18,11 @@ import time
 import typing as t
 
 from .._errors import HostError
+from .._package_manager import Manager
 from .._runner import Completed, Runner
 from . import packages, selection
 from .desired import DesiredPackage, Repository
 from .packages import Installed, Move, Work
-from .repositories import Manager
 
 # Lists of this age are read again before packages are installed.
 _FRESH_S = 3600

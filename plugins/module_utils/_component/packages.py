@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import os
 import re
 import typing as t
 
-from .. import _env_file, _versionlock
+from .. import _versionlock
 from .._errors import HostError
+from .._package_manager import Manager
 from .._runner import Runner, must
 from .desired import DesiredPackage
-from .repositories import Manager
 
 _NO_DPKG_MATCH = 1
 _VERSIONLOCK_LIST = "/etc/dnf/plugins/versionlock.list"
 _VERSIONLOCK_TOML = "/etc/dnf/versionlock.toml"
-_RPM_FAMILY = {"fedora", "rhel", "centos"}
-_DPKG_FAMILY = {"debian", "ubuntu"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,36 +50,6 @@ class Move:
 
     before: str | None
     after: str | None
-
-
-def find_manager(root: str = "/") -> Manager:
-    """The host's package manager. HostError when it has none that is known.
-
-    A Debian may have dnf installed, and an EL may have dpkg: what the host says that it is comes first, what is
-    installed is only asked where it says nothing of use.
-    """
-    family = _family(root)
-    dnf, dnf5, dpkg = (os.path.join(root, "usr/bin", name) for name in ("dnf", "dnf5", "dpkg-query"))
-    if os.path.exists(dpkg) and not family & _RPM_FAMILY:
-        return "apt"
-    # As Ansible's own facts do: on Fedora 41 and later dnf is a link to dnf5, before that and on EL one to dnf-3.
-    if os.path.exists(dnf) and not family & _DPKG_FAMILY:
-        return "dnf5" if os.path.basename(os.path.realpath(dnf)) == "dnf5" else "dnf"
-    if os.path.exists(dnf5) and not family & _DPKG_FAMILY:
-        return "dnf5"
-    raise HostError("this host has neither apt nor dnf, and packages or repositories were asked for")
-
-
-def _family(root: str) -> set[str]:
-    """ID and ID_LIKE of os-release, as words."""
-    for path in ("etc/os-release", "usr/lib/os-release"):
-        try:
-            with open(os.path.join(root, path), encoding="utf-8") as source:
-                said = _env_file.parse(source.read())
-        except FileNotFoundError:
-            continue
-        return {word for name in ("ID", "ID_LIKE") for word in said.get(name, "").split()}
-    return set()
 
 
 def observe(names: t.Sequence[str], manager: Manager, run: Runner) -> dict[str, Installed]:

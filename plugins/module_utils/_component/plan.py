@@ -10,15 +10,12 @@ import dataclasses
 import typing as t
 
 from .._drift import Drift
+from .._package_manager import SOURCES, Manager
 from . import plan_packages, plan_paths, plan_units, plan_users
 from .changes import PathChange, Situation, UnitChanges, UserChange
 from .desired import DesiredPackage
 from .packages import Work
-from .repositories import Manager
 from .store import Ledger
-
-# What decides which packages a host is offered. A module stream of dnf hides all versions of the others.
-SOURCES = ("/etc/apt/sources.list", "/etc/yum.repos.d/", "/etc/dnf/modules.d/")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,11 +11,11 @@ import typing as t
 
 from .._drift import Drift
 from .._errors import HostError
+from .._package_manager import Manager
 from . import ownership, packages
 from .changes import NOTHING, Situation
 from .desired import DesiredPackage, Effect
 from .packages import Installed, Work
-from .repositories import Manager
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from .._package_manager import Manager
 from .._runner import Runner, must
 from . import packages
 from .journal import Journal
-from .repositories import Manager
 from .store import Store
 
 

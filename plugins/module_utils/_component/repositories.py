@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import typing as t
-
+from .._package_manager import Manager
 from .desired import DesiredFile, Effect, Repository
 
-Manager = t.Literal["apt", "dnf", "dnf5"]
 _NOTHING = Effect("none")
 
 

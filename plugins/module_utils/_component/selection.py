@@ -16,11 +16,11 @@ import os
 import re
 import typing as t
 
+from .._package_manager import Manager
 from .._runner import Runner
 from . import packages
 from .desired import DesiredPackage
 from .packages import Installed
-from .repositories import Manager
 
 _PREFERENCES = "/etc/apt/preferences"
 _DNF_FILES = ("/etc/dnf/dnf.conf", "/etc/yum.conf", "/etc/yum.repos.d/*.repo", "/etc/distro.repos.d/*.repo")

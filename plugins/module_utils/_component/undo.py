@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._package_manager import Manager
 from .._runner import Runner, must
 from . import broken_packages, fs_entry, lock, package_index, packages, policy, ready, units, users
 from .change import APPLY_TIMEOUT_S
@@ -15,7 +16,6 @@ from .changes import NOTHING
 from .desired import DesiredPackage
 from .journal import Journal
 from .ready import RunEnvironment
-from .repositories import Manager
 from .store import Ledger, Store, unpack
 
 

@@ -16,8 +16,8 @@ import re
 import typing as t
 
 from .. import _versionlock
-from .._component.packages import find_manager
 from .._errors import HostError
+from .._package_manager import find_manager
 from .._runner import Runner, must
 from . import files, versions
 from .types import Flavour, Installed, Mismatch, Package, Source, Vendor

@@ -6,34 +6,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import typing as t
 
 from .._errors import HostError
 from .._runner import Runner
 from . import amd, nvidia, pci
-from .health import check_health
+from .report import Report
 from .tool import Answer
-from .types import Driver, Fault, Gpu, PciDevice
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """The GPUs of a host. ``expected_from_pci`` counts the GPUs on the PCI bus, without virtual functions."""
-
-    gpus: tuple[Gpu, ...]
-    driver: Driver
-    expected_from_pci: int
-
-    def as_result(self) -> dict[str, t.Any]:
-        """The return values of ``gpu_info``, JSON-native."""
-        return {
-            "gpus": [_as_result(gpu) for gpu in self.gpus],
-            "driver": dataclasses.asdict(self.driver),
-            "count": len(self.gpus),
-            "expected_from_pci": self.expected_from_pci,
-        }
+from .types import Fault, Gpu, PciDevice
 
 
 def collect(run: Runner, *, sysfs_root: str = "/sys", timeout_s: float = 60) -> Report:
@@ -80,13 +60,3 @@ def _unlisted(device: PciDevice, answer: Answer) -> Gpu:
         pci_id=device.pci_id,
         faults=(Fault(reason, is_fatal=not is_unknown),),
     )
-
-
-def _as_result(gpu: Gpu) -> dict[str, t.Any]:
-    result = dataclasses.asdict(gpu)
-    del result["faults"]
-    # asdict keeps tuples; JSON has lists only, and a caller of the core should see what a playbook sees.
-    result["mig_devices"] = list(result["mig_devices"])
-    result["processes"] = list(result["processes"])
-    health, reasons = check_health(gpu)
-    return {**result, "health": health, "health_reasons": list(reasons)}

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ...module_utils._cdi.containers import Container
-from ...module_utils._gpu.info import Report
+from ...module_utils._gpu.report import Report
 from ...module_utils._gpu.types import Gpu, Vendor
 from .spec import Spec
 

@@ -11,13 +11,13 @@ import grp
 import itertools
 import os
 
+from ansible_collections.mlops.hosts.plugins.module_utils import _package_manager
 from ansible_collections.mlops.hosts.plugins.module_utils._component import (
     dpkg_repair,
     engine,
     fs_entry,
     journal,
     lock,
-    packages,
     policy,
     units,
 )
@@ -125,7 +125,7 @@ class Machine(Host):
         super().__init__(path)
         (self.root / self.UNITS).mkdir(parents=True)
         self.patches, self.dies_after = monkeypatch, None
-        monkeypatch.setattr(packages, "find_manager", lambda: "apt")
+        monkeypatch.setattr(_package_manager, "find_manager", lambda: "apt")
         # A run that waits for the package manager is given up at once, and nobody else uses it.
         monkeypatch.setattr(journal, "_PATIENCE_S", -1)
         monkeypatch.setattr(lock, "package_manager_pid", lambda: None)

@@ -10,6 +10,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component import pack
 from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import DesiredPackage, Effect
 from ansible_collections.mlops.hosts.plugins.module_utils._component.packages import Installed
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import CommandError, HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._package_manager import find_manager
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.fakes import Replay
 
@@ -70,7 +71,7 @@ FEDORA = "ID=fedora\n"
 )
 def test_manager_is_that_of_the_distribution(tmp_path, os_release, programs, manager):
     _host(tmp_path, os_release, programs)
-    assert packages.find_manager(str(tmp_path)) == manager
+    assert find_manager(str(tmp_path)) == manager
 
 
 @pytest.mark.parametrize(
@@ -84,16 +85,16 @@ def test_manager_is_that_of_the_distribution(tmp_path, os_release, programs, man
 def test_a_host_without_its_manager_is_an_error(tmp_path, os_release, programs):
     _host(tmp_path, os_release, programs)
     with pytest.raises(HostError, match="neither apt nor dnf"):
-        packages.find_manager(str(tmp_path))
+        find_manager(str(tmp_path))
 
 
 def test_os_release_in_etc_comes_before_the_one_in_usr(tmp_path):
     _host(tmp_path, ROCKY, ["dpkg-query", "dnf-3", "dnf>dnf-3"])
     (tmp_path / "usr/lib").mkdir()
     (tmp_path / "usr/lib/os-release").write_text(DEBIAN)
-    assert packages.find_manager(str(tmp_path)) == "dnf"
+    assert find_manager(str(tmp_path)) == "dnf"
     (tmp_path / "etc/os-release").unlink()
-    assert packages.find_manager(str(tmp_path)) == "apt"
+    assert find_manager(str(tmp_path)) == "apt"
 
 
 def _host(root, os_release, programs):

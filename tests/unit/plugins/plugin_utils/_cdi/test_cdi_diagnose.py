@@ -13,7 +13,7 @@ import typing as t
 import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.module_utils._cdi import containers
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu.info import Report
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu.report import Report
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Driver, Gpu, MigDevice
 from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi import diagnose, spec
 from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi.found import Found
