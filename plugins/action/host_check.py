@@ -60,7 +60,7 @@ class ActionModule(role_component.ActionModule):
                 name: right[name] if name in right else refused.get(name) or self._in_full(name, task_vars)
                 for name in names
             }
-            result["changed"] = any(answer.get("changed") for answer in result["roles"].values())
+            result["changed"] = any(map(_changes, result["roles"].values()))
             warnings += [text for answer in result["roles"].values() for text in answer.pop("warnings", ())]
             diffs = [answer.pop("diff") for answer in result["roles"].values() if answer.get("diff")]
             if diffs and self._task.diff:
@@ -147,6 +147,12 @@ def _order(names: t.Sequence[str], roles: t.Mapping[str, Role], right: t.Mapping
         if name not in absent and (name not in right or set(after) & set(found)):
             found.append(name)
     return {"differing": found, "removing": [name for name in reversed(absent) if name not in right]}
+
+
+def _changes(answer: Answer) -> bool:
+    """Whether the role would change something, its component or what it asked about besides."""
+    asked = answer.get("asked", {}).values()
+    return bool(answer.get("changed") or any(one.get("changed") for one in asked))
 
 
 def _selected(name: str, task_vars: t.Mapping[str, t.Any]) -> bool:

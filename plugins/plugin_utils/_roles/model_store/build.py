@@ -27,7 +27,8 @@ def build(options: Data, _platform: Platform) -> Built:
     rest = {"state": state, "component": name}
     if state == "absent":
         # A user that owns models must not go, so the models decide first: another user could be given its number.
-        return Built(rest=lambda _changed, _dry_run: rest)
+        checks = _purged(options, name) if options["purge"] else ()
+        return Built(checks=checks, rest=lambda _changed, _dry_run: rest)
     # Before the directory is made, since that would hide that the disk is missing.
     mount = Question("mlops.hosts.model_artifact", {"artifacts": [], "store": store, "mount_required": True})
     return Built(
@@ -54,6 +55,15 @@ def _models(options: Data) -> dict[str, t.Any]:
         **{name: options[name] for name in (*same, *more)},
     }
     return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def _purged(options: Data, name: str) -> tuple[Check, ...]:
+    """Without a purge, models that stay keep the component."""
+    models = {"artifacts": [], "store": options["dir"], "purge": True}
+    return (
+        Check(Question("mlops.hosts.model_artifact", models), lambda answer: answer["drift"]),
+        Check(Question("mlops.hosts.component", {"name": name, "state": "absent"}), lambda answer: answer["drift"]),
+    )
 
 
 def component_name(store: str) -> str:

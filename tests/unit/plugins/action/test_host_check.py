@@ -210,6 +210,12 @@ def test_details_are_those_of_the_role_itself_where_it_differs(host):
     assert result["changed"] and result["warnings"] == ["No GPU.", "Careful."]
 
 
+def test_what_a_role_asked_about_besides_its_component_is_a_change(host):
+    asked = {"changed": False, "component": None, "asked": {"x": {"changed": True, "drift": [ROW]}}}
+    told = host(modules={"model_store": asked})
+    assert told.check({"model_store": room(component("differs"))}, details=True)["changed"]
+
+
 def test_a_connection_that_breaks_is_no_failure_of_a_role(host):
     broken = host(modules={"log_shipper": AnsibleConnectionFailure("gone")})
     with pytest.raises(AnsibleConnectionFailure):

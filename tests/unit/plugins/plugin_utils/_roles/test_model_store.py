@@ -16,6 +16,7 @@ OPTIONS = {
     "state": "present",
     "dir": "/srv/models",
     "mode": "0440",
+    "purge": False,
     "rehash": False,
     "artifacts": [],
     "endpoint": "https://hub.example.org",
@@ -71,7 +72,7 @@ def test_a_disk_is_looked_for_before_its_directory_is_made():
 
 def test_what_becomes_of_the_models_decides_first_whether_their_user_goes():
     found = built(state="absent", token="a", token_file="b")
-    assert found.problems == () and found.component is None
+    assert found.problems == () and found.component is None and found.checks == ()
     assert found.rest(False, False) == {"state": "absent", "component": "model_store.srv.models"}
 
 
@@ -95,3 +96,10 @@ def test_models_are_compared_as_they_are_fetched():
 def test_what_is_refused(more, words):
     (problem,) = built(**more).problems
     assert problem.startswith(words)
+
+
+def test_models_that_are_to_go_are_compared_and_so_is_their_user():
+    asked = [check.question for check in built(state="absent", purge=True).checks]
+    assert [question.module for question in asked] == ["mlops.hosts.model_artifact", "mlops.hosts.component"]
+    assert asked[0].args == {"artifacts": [], "store": "/srv/models", "purge": True}
+    assert asked[1].args == {"name": "model_store.srv.models", "state": "absent"}
