@@ -13,8 +13,8 @@ setup:  ## make .venv from requirements.lock, again when the lock has changed
 	@tools/setup.sh
 
 check: setup  ## format, lint, types, changelog, unit and contract tests
-	@tools/each.sh 'ruff format --check .' 'ruff check .' mypy 'yamllint --strict .' '$(PY) tools/lint.py --offline' \
-	  'antsibull-changelog lint' 'pytest --numprocesses=2'
+	@$(PY) tools/each.py --together 'ruff format --check .' 'ruff check .' mypy 'yamllint --strict .' \
+	  '$(PY) tools/lint.py --offline' 'antsibull-changelog lint' 'pytest --numprocesses=2'
 
 unit: setup  ## unit and contract tests only
 	pytest
@@ -35,7 +35,7 @@ compat: setup  ## scenario component with the other ansible-core versions that t
 	$(PY) tools/release/compat.py $(v)
 
 test: setup  ## all of it, ring by ring
-	@tools/each.sh 'make check' 'make sanity' 'make molecule' 'make faults' 'make compat v=2.18'
+	@$(PY) tools/each.py 'make check' 'make sanity' 'make molecule' 'make faults' 'make compat v=2.18'
 
 demo: setup  ## a small fleet on this machine
 	$(PY) -m tools.demo up

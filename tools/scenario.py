@@ -35,6 +35,7 @@ if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
 from tools.ansible_listener import Listener
+from tools.each import DETAILS
 
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
@@ -42,7 +43,7 @@ TAIL_LINES = 120
 # A second real build of a driver, which takes minutes of all processors: it runs when it is named.
 BY_NAME_ONLY = ("gpu_driver_trixie",)
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
-LONG = ("gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "gpu_driver_ubuntu", "cuda_toolkit")
+LONG = ("gpu_driver_ubuntu", "as_users_do", "gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit")
 SLOWEST = 5
 # Seconds of each scenario in the last run here that passed.
 TOOK = BUILD / "log" / "molecule-seconds.json"
@@ -256,6 +257,7 @@ def main(argv: list[str]) -> int:
     known.update({outcome.name: round(outcome.seconds) for outcome in outcomes if outcome.failure is None})
     TOOK.write_text(json.dumps(known, indent=1, sort_keys=True))
     print(_slowest(outcomes))
+    _tell(outcomes)
     print(f"scenarios: {len(outcomes) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 
@@ -281,6 +283,16 @@ def _slowest(outcomes: list[Outcome]) -> str:
     steps = [(seconds, outcome.name, step) for outcome in outcomes for step, seconds in outcome.took]
     slowest = sorted(steps, reverse=True)[:SLOWEST]
     return "slowest steps: " + ", ".join(f"{name} {step} {seconds:.0f} s" for seconds, name, step in slowest)
+
+
+def _tell(outcomes: list[Outcome]) -> None:
+    """Add a line for each scenario, the longest one first, to the table of tools/each.py that this is a part of."""
+    if DETAILS not in os.environ:
+        return
+    with open(os.environ[DETAILS], "a") as details:
+        for outcome in sorted(outcomes, key=lambda outcome: outcome.seconds, reverse=True):
+            details.write(f"{outcome.name}: {outcome.failure or 'passed'}, {outcome.seconds:.0f} s\n")
+        details.write(f"{_slowest(outcomes)}\n")
 
 
 def _report(outcome: Outcome) -> str:

@@ -61,3 +61,15 @@ def test_estimate(scenario):
     assert scenario._estimate(known, known, jobs=2) == "about 10 min left"
     assert scenario._estimate(["short", "short", "new"], known, jobs=1) == "about 3 min left"
     assert scenario._estimate(["new"], known, jobs=2) == "no earlier run to estimate from"
+
+
+def test_each_scenario_has_a_line_in_the_table_of_all_rings(scenario, monkeypatch, tmp_path):
+    monkeypatch.setenv("EACH_DETAILS", str(tmp_path / "details"))
+    short = scenario.Outcome("short", 3.0, "verify failed with exit code 2", (("verify", 2.0),), "")
+    long = scenario.Outcome("long", 60.0, None, (("converge", 40.0), ("verify", 19.0)), "")
+    scenario._tell([short, long])
+    assert (tmp_path / "details").read_text().splitlines() == [
+        "long: passed, 60 s",
+        "short: verify failed with exit code 2, 3 s",
+        "slowest steps: long converge 40 s, long verify 19 s, short verify 2 s",
+    ]
