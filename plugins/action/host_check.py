@@ -13,7 +13,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ..plugin_utils._roles import variables
 from ..plugin_utils._roles.built import Built, Question
 from . import role_component
-from .role_component import Answer, Asked, Role, differing, refuses, split
+from .role_component import PLATFORM, Answer, Asked, Role, differing, refuses, split
 
 GPUS = Question("mlops.hosts.gpu_info", {})
 
@@ -44,6 +44,7 @@ class ActionModule(role_component.ActionModule):
         roles, refused = self._roles(names, task_vars)
         questions = {name: [(asked.module, asked.args) for asked in role.questions] for name, role in roles.items()}
         first = self._in_one({**questions, **({"": [(GPUS.module, GPUS.args)]} if gpus else {})}, task_vars)
+        self._fill_in_platform(roles, first, task_vars)
         built, comparisons = self._built(roles, first, task_vars)
         second = self._in_one(comparisons, task_vars)
         right = {
@@ -79,6 +80,16 @@ class ActionModule(role_component.ActionModule):
             except AnsibleError as exc:
                 refused[name] = _failed(exc)
         return roles, refused
+
+    def _fill_in_platform(
+        self, roles: t.Mapping[str, Role], answers: t.Mapping[str, list[Answer | None]], task_vars: dict[str, t.Any]
+    ) -> None:
+        """Where os-release does not say enough, Ansible gathers it, once for all roles."""
+        waiting = [name for name, role in roles.items() if PLATFORM in role.questions and answers[name][0] is None]
+        if waiting:
+            answer = self._ask(PLATFORM, task_vars)
+            for name in waiting:
+                answers[name][0] = answer
 
     def _built(
         self, roles: t.Mapping[str, Role], answers: t.Mapping[str, list[Answer | None]], task_vars: dict[str, t.Any]

@@ -121,6 +121,21 @@ def test_a_host_is_asked_in_two_round_trips_and_nothing_twice(host):
     assert result["ansible_facts"] == FACTS
 
 
+def test_a_platform_that_os_release_does_not_tell_is_gathered_once(host):
+    facts = {"ansible_distribution": "Rocky", "ansible_distribution_release": "Blue Onyx"}
+    asked = host(answers={"a.Rocky": right("a"), "b": right("b")})
+    gathered = []
+    asked.monkeypatch.setattr(
+        host_check.role_component, "gather", lambda *_args: gathered.append(1) or {"ansible_facts": facts}
+    )
+    rooms = {
+        "gpu_driver": room(lambda platform: component(f"a.{platform.distribution}"), facts=("distribution",)),
+        "log_shipper": room(component("b"), facts=("distribution",)),
+    }
+    result = asked.check(rooms)
+    assert (result["differing"], result["ansible_facts"], gathered) == ([], facts, [1])
+
+
 def test_a_platform_that_is_known_is_not_asked_for(host):
     asked = host(answers={"driver.Debian": right("driver")})
     rooms = {"gpu_driver": room(lambda platform: component(f"driver.{platform.distribution}"), facts=("distribution",))}
