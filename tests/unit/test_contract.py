@@ -73,6 +73,22 @@ def every_default_is_read(root: pathlib.Path) -> t.Iterator[str]:
                 yield f"{role.name}: nothing reads {name}"
 
 
+CONSENT = ["never", "when_idle", "when_needed"]
+
+
+def consent_is_asked_for_in_one_way(root: pathlib.Path) -> t.Iterator[str]:
+    """``<role>_<act>``: never, or when_idle, when_needed or both, as far as the act can be done so."""
+    acts = re.compile(r"_(restart|reload|reset|reboot)(_allowed)?")
+    for role in roles(root):
+        for entry in ((load(role / "meta/argument_specs.yml") or {}).get("argument_specs") or {}).values():
+            for name, option in (entry.get("options") or {}).items():
+                act = acts.fullmatch(name[len(role.name) :])
+                choices = option.get("choices") or []
+                good = choices == [one for one in CONSENT if one in choices] and "never" in choices and len(choices) > 1
+                if act and (act[2] or not good):
+                    yield f"{role.name}: {name} is consent, and is not one of {', '.join(CONSENT)}"
+
+
 def every_role_has_a_scenario(root: pathlib.Path) -> t.Iterator[str]:
     scenarios = {path.parent.name for path in root.glob("molecule/*/molecule.yml")}
     for role in roles(root):
@@ -311,6 +327,7 @@ def words_are_those_of_the_field(root: pathlib.Path) -> t.Iterator[str]:
 PROMISES = [
     defaults_are_the_argument_specs,
     every_default_is_read,
+    consent_is_asked_for_in_one_way,
     every_role_has_a_scenario,
     every_variable_says_whose_it_is,
     every_private_variable_that_is_read_is_set,
@@ -339,6 +356,13 @@ BROKEN = {
         "argument_specs: {main: {options: {web_port: {default: 8080}, web_unread: {default: 1}, port: {default: 3},"
         " web_secret: {required: true}, web_forgotten: {type: str}, web_needed: {required: true}}}}\n"
     ),
+    "roles/idle/meta/argument_specs.yml": (
+        "argument_specs: {main: {options: {idle_restart_allowed: {type: bool, required: true},"
+        " idle_reload: {choices: [when_idle, never], required: true}, idle_reset: {choices: [never], required: true},"
+        " idle_reboot: {choices: [never, when_needed], required: true}, idle_reboot_timeout_s: {required: true}}}}\n"
+    ),
+    "roles/idle/tasks/main.yml": "",
+    "molecule/idle/molecule.yml": "platforms: []\n",
     "roles/web/vars/main.yml": "__web_a: 1\nb: !unsafe 2\n",
     "roles/web/tasks/main.yml": """
 - block:
@@ -413,6 +437,13 @@ BROKEN = {
             ],
         ),
         (every_default_is_read, ["web: nothing reads web_unread"]),
+        (
+            consent_is_asked_for_in_one_way,
+            [
+                f"idle: {name} is consent, and is not one of never, when_idle, when_needed"
+                for name in ("idle_reload", "idle_restart_allowed", "idle_reset")
+            ],
+        ),
         (every_role_has_a_scenario, ["shy: has no scenario molecule/shy or molecule/shy_*"]),
         (
             every_variable_says_whose_it_is,

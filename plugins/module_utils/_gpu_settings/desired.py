@@ -72,7 +72,7 @@ class Entries:
 
 
 def split(devices: t.Sequence[Entry]) -> Entries:
-    """Devices have ``select``, ``mig`` and the settings; each module gets what is its own. None desires nothing."""
+    """Devices have ``select``, ``mig`` and the settings; each module gets what is its own. None is left out."""
     given = [{key: value for key, value in device.items() if value is not None} for device in devices]
     settings = [{key: value for key, value in device.items() if key != MIG} for device in given]
     return Entries(

@@ -54,7 +54,7 @@ def matches(select: str, gpu: Gpu) -> bool:
 def resolve(gpus: t.Sequence[Gpu], entries: t.Sequence[Entry]) -> tuple[dict[str, Desired], list[str]]:
     """What is desired of each GPU, by UUID, and a sentence for each entry that is wrong.
 
-    Entries are ``{"select": ..., <key>: <value>}``; None desires nothing. A GPU may be meant by several, if they agree.
+    Entries are ``{"select": ..., <key>: <value>}``; None is left out. A GPU may be selected by several, if they agree.
     """
     desired: dict[str, Desired] = {}
     origins: dict[tuple[str, str], str] = {}

@@ -130,7 +130,7 @@ class Sources:
         return parts._replace(path=f"{parts.path.rstrip('/')}/{quoted}").geturl()
 
     def listing(self, artifact: DesiredArtifact) -> tuple[DesiredFile, ...]:
-        """All files of the artefact. Asks the hub; the other sources have no list, the artifact has it."""
+        """All files of the artefact. Asks the hub; the other sources have no list, and the options have it."""
         if artifact not in self._listed:
             named = self._hub_files(artifact) if artifact.origin.kind == "hub" else map(self._as_is, artifact.files)
             self._listed[artifact] = tuple(
