@@ -79,7 +79,7 @@ class Role:
             for rows in (check.drift(answer),)
         }
         published = {**built.published, "asked": {**built.published.get("asked", {}), **asked}}
-        return {**_NOTHING, **published, "dry_run": dry_run}
+        return {**_NOTHING, **published, "state": self.options.get("state"), "dry_run": dry_run}
 
 
 def differing(checked: Checked) -> bool:

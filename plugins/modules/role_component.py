@@ -45,6 +45,10 @@ component:
       M(mlops.hosts.component) are there too where it is not null.
   type: str
   returned: always
+state:
+  description: The role's option of that name, V(present) or V(absent).
+  type: str
+  returned: always
 drift:
   description: What differed, as M(mlops.hosts.component) returns it.
   type: list

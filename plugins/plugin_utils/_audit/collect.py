@@ -179,7 +179,7 @@ class Collector:
         component.changed[event.action] = changed
         if event.action in (COMPONENT, ROLE_COMPONENT):
             asked = (event.result.get("invocation") or {}).get("module_args") or {}
-            component.is_desired_absent = asked.get("state") == "absent"
+            component.is_desired_absent = (asked.get("state") or event.result.get("state")) == "absent"
             component.reboot_required = component.reboot_required or bool(event.result.get("reboot_required"))
             component.cut_off = event.result.get("recovered", "none") != "none"
 

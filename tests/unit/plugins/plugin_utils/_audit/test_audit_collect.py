@@ -323,3 +323,8 @@ def test_gpus_that_do_not_answer_are_a_failure_of_the_host(fleet):
     host = checked(fleet, {}, gpus={"failed": True, "msg": "nvidia-smi did not end in 60 s"})
     assert host["state"] == "failed"
     assert host["reason"] == "the GPUs could not be read: nvidia-smi did not end in 60 s"
+
+
+def test_a_role_that_is_away_as_desired(fleet):
+    gone = {"changed": False, "component": "model_server", "drift": [], "state": "absent"}
+    assert states(checked(fleet, {"model_server": gone})) == {"model_server": "absent"}
