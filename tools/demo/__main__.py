@@ -52,7 +52,7 @@ class Failed(Exception):
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.demo", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("verb", choices=["up", "down"])
     try:
         return up() if parser.parse_args(argv).verb == "up" else down()
