@@ -8,22 +8,22 @@ from __future__ import annotations
 import dataclasses
 
 import yaml
-from measure import FOLDER, HERE, Cost, Play, hosts, in_turn, say
+from measure import FOLDER, HERE, Cost, Counted, Play, hosts, in_turn, say
 
 GROUP = "bench-engine"
-ROUNDS_FIRST = 5
-ROUNDS_SAME = 9
+ROUNDS_FIRST = 3
+ROUNDS_SAME = 5
 _TARGET = ("--extra-vars=target=bench_hosts",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Engine:
-    """Costs by the name of the way, ``empty``, ``plain`` or ``component``; round trips of the last two; rounds."""
+    """Costs by the name of the way, ``empty``, ``plain`` or ``component``; counts of the last two; rounds."""
 
     first: dict[str, Cost]
     same: dict[str, Cost]
-    trips_first: dict[str, int]
-    trips_same: dict[str, int]
+    counted_first: dict[str, Counted]
+    counted_same: dict[str, Counted]
     rounds_first: int
     rounds_same: int
 
@@ -55,7 +55,7 @@ def _measure(most_rounds: int) -> Engine:
     rounds_first, rounds_same = min(ROUNDS_FIRST, most_rounds), min(ROUNDS_SAME, most_rounds)
     first = in_turn([empty, *changing], rounds_first, "first change", before=away.run)
     same = in_turn([empty, *ways], rounds_same, "nothing differs")
-    trips_same = {way.name: way.round_trips() for way in ways}
+    counted_same = {way.name: way.counted() for way in ways}
     away.run()
-    trips_first = {way.name: way.round_trips() for way in changing}
-    return Engine(first, same, trips_first, trips_same, rounds_first, rounds_same)
+    counted_first = {way.name: way.counted() for way in changing}
+    return Engine(first, same, counted_first, counted_same, rounds_first, rounds_same)

@@ -4,9 +4,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what hosts that are right cost, and what a first change costs; the result is docs/performance.md.
 
-    run.py [--most-hosts N] [--most-rounds N] [--out FOLDER]
+    run.py [--most-hosts N] [--most-rounds N] [--out FOLDER] [--peers FOLDER]
+    run.py --profile [--most-hosts N]
+    run.py --first-changes N
 
-Whole ansible-playbook processes are on the clock. It needs a quiet machine, about ten minutes, and 8 GiB for 50 hosts.
+Whole ansible-playbook processes are on the clock. It needs a quiet machine, about twenty minutes, and 16 GiB for 50
+hosts.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from pathlib import Path
 import engine
 import fleet
 import page
+from fingerprint import fingerprint
 from measure import FOLDER, ROOT, say
 
 
@@ -28,14 +32,26 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--most-hosts", type=int, default=max(fleet.SIZES), help="for a smaller machine")
     parser.add_argument("--most-rounds", type=int, default=99, help="1 to see that it works; the page is wrong then")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where the page and its picture go")
+    parser.add_argument("--peers", type=Path, help=f"a roles path that has {fleet.PEER}; without it, Galaxy is asked")
+    parser.add_argument(
+        "--profile", action="store_true", help="say where the controller's time goes, and measure nothing"
+    )
+    parser.add_argument("--first-changes", type=int, metavar="N", help="compare so many of each with those of before")
     options = parser.parse_args(argv)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    begun, load = time.monotonic(), os.getloadavg()[0]
+    if options.profile:
+        print(page.profile(fleet.profile(options.most_hosts), options.most_hosts))
+        return 0
+    if options.first_changes:
+        print(page.first_changes(fleet.first_changes(options.first_changes)))
+        return 0
+    begun, load, sources = time.monotonic(), os.getloadavg()[0], fingerprint()
     sizes = tuple(size for size in fleet.SIZES if size <= options.most_hosts)
-    found = engine.measure(options.most_rounds), fleet.measure(sizes, options.most_rounds)
+    peers = options.peers.resolve() if options.peers else None
+    found = engine.measure(options.most_rounds), fleet.measure(sizes, options.most_rounds, peers)
     minutes = (time.monotonic() - begun) / 60
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "performance.md").write_text(page.page(*found, minutes, load))
+    (options.out / "performance.md").write_text(page.page(*found, sources, minutes, load))
     (options.out / page.PLOT).write_text(page.picture(found[1]))
     say(f"written: {options.out / 'performance.md'}, after {minutes:.1f} minutes")
     return 0
