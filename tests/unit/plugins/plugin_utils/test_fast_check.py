@@ -17,6 +17,10 @@ import types
 import zlib
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.mlops.hosts.plugins.module_utils._http import Unreachable
+from ansible_collections.mlops.hosts.plugins.module_utils._model import arguments
+from ansible_collections.mlops.hosts.plugins.module_utils._model import fast_check as model_fast_check
 from ansible_collections.mlops.hosts.plugins.plugin_utils._fast_check import ask
 
 ME, MY_GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
@@ -161,3 +165,15 @@ def test_a_token_that_would_be_told_is_for_the_module_to_mask(tmp_path):
     gone = {"name": "hush", "state": "absent"}
     assert Action().ask(MODELS, artifacts=[gone], store=str(tmp_path)) is not None
     assert Action().ask(MODELS, artifacts=[gone], store=str(tmp_path), token="hush") is None
+
+
+def test_a_hub_that_would_have_to_be_asked_is_not_waited_for(tmp_path, monkeypatch):
+    """Each of the retries of a source that cannot be asked would wait twice as long as the one before."""
+    waits = []
+    monkeypatch.setattr(model_fast_check.time, "sleep", waits.append)
+    given = {"name": "chat", "source": "hf://acme/tiny", "revision": "a" * 40}
+    spec = ArgumentSpecValidator(arguments.SPEC, arguments.EXCLUSIVE)
+    asked = spec.validate({"artifacts": [given], "store": str(tmp_path), "retries": 5}).validated_parameters
+    with pytest.raises(Unreachable):
+        model_fast_check.fast_check(asked, check_mode=True)
+    assert waits == []
