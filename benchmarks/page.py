@@ -228,7 +228,7 @@ def targets(fleet: Fleet) -> list[tuple[str, float | None, float, str]]:
 def _row(target: str, found: float | None, most: float, unit: str) -> tuple[str, str, str]:
     words = f"{target}: at most {most:.3g}{unit}"
     if found is None:
-        return words, "not on this machine", "–"
+        return words, "not measured", "–"
     over = f"**no**, by {100 * (found / most - 1):.0f} %"
     return words, f"{found:.2f}{unit}" if unit else f"{found:g}", "yes" if found <= most else over
 
@@ -294,6 +294,8 @@ def _differ(fleet: Fleet) -> str:
 
 
 def first_changes(first: Mapping[str, Cost]) -> str:
+    if "now" not in first:
+        return "Left out of this run."
     now = first["now"]
     if "base" not in first:
         return f"Commit `{BASE}` is not in this checkout: {_s(now.wall)} wall, nothing to compare with."

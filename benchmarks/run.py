@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what hosts that are right cost, and what a first change costs; the result is docs/performance.md.
 
-    run.py [--most-hosts N] [--most-rounds N] [--out FOLDER] [--peers FOLDER]
+    run.py [--most-hosts N] [--most-rounds N] [--out FOLDER] [--peers FOLDER] [--no-first-change]
     run.py --profile [--most-hosts N]
     run.py --first-changes N
 
@@ -37,6 +37,7 @@ def main(argv: list[str]) -> int:
         "--profile", action="store_true", help="say where the controller's time goes, and measure nothing"
     )
     parser.add_argument("--first-changes", type=int, metavar="N", help="compare so many of each with those of before")
+    parser.add_argument("--no-first-change", action="store_true", help="leave out what takes longest")
     options = parser.parse_args(argv)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if options.profile:
@@ -48,7 +49,8 @@ def main(argv: list[str]) -> int:
     begun, load, sources = time.monotonic(), os.getloadavg()[0], fingerprint()
     sizes = tuple(size for size in fleet.SIZES if size <= options.most_hosts)
     peers = options.peers.resolve() if options.peers else None
-    found = engine.measure(options.most_rounds), fleet.measure(sizes, options.most_rounds, peers)
+    rounds_first = 0 if options.no_first_change else min(fleet.ROUNDS_FIRST, options.most_rounds)
+    found = engine.measure(options.most_rounds), fleet.measure(sizes, options.most_rounds, peers, rounds_first)
     minutes = (time.monotonic() - begun) / 60
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "performance.md").write_text(page.page(*found, sources, minutes, load))

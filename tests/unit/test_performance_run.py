@@ -71,10 +71,16 @@ def ran(machine, *arguments):
 
 def test_a_whole_run_measures_all_and_writes_the_page(machine):
     text = ran(machine, "--most-hosts=5", "--most-rounds=1")
-    assert "`geerlingguy.docker`" in text and "not on this machine" in text
+    assert "`geerlingguy.docker`" in text and "not measured" in text
     names = {name for name, _options, _must_change in machine.plays}
     assert names >= {"empty", "plain", "component", "facts", "site", "peer", "audit", "role", "differ", "first"}
     assert (machine.folder / "out" / "performance.svg").exists()
+
+
+def test_a_first_change_can_be_left_out_and_the_page_says_so(machine):
+    text = ran(machine, "--most-hosts=5", "--most-rounds=1", "--no-first-change")
+    assert "Left out of this run." in text
+    assert not any(name.startswith("first") for name, _options, _must_change in machine.plays)
 
 
 def test_many_hosts_start_from_an_image_of_the_first(machine):
