@@ -66,7 +66,8 @@ class Role:
 
     def rest(self, built: Built, checked: Checked, dry_run: bool, *, changed: bool = False) -> Data | None:
         """What is left to the role's other tasks."""
-        if built.checks and not changed and not differing(checked):
+        verifies = self.options.get("verify") == "always" and not dry_run
+        if built.checks and not (changed or verifies or differing(checked)):
             return None
         return built.rest(changed, dry_run)
 

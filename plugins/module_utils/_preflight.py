@@ -15,6 +15,8 @@ import re
 import stat
 import typing as t
 
+from . import _text_file
+
 _LISTEN = "0A"
 _SOCKET = re.compile(r"socket:\[(\d+)\]\Z")
 _UNIT = re.compile(r"/([^/]+\.(?:service|socket|scope))(?=/|$)")
@@ -77,15 +79,15 @@ def listeners(ports: t.Collection[int], proc: str = "/proc") -> list[Listener]:
     sockets = [
         found
         for table in ("tcp", "tcp6")
-        for found in parse_sockets(_text(os.path.join(proc, "net", table)))
+        for found in parse_sockets(_text_file.read(os.path.join(proc, "net", table)))
         if found.port in ports
     ]
     holders = _holders({found.inode for found in sockets}, proc) if sockets else {}
     result = []
     for found in sorted(sockets, key=lambda item: (item.port, item.address)):
         pid = holders.get(found.inode)
-        process = _text(os.path.join(proc, str(pid), "comm")).strip() if pid else ""
-        unit = unit_of(_text(os.path.join(proc, str(pid), "cgroup"))) if pid else None
+        process = _text_file.read(os.path.join(proc, str(pid), "comm")).strip() if pid else ""
+        unit = unit_of(_text_file.read(os.path.join(proc, str(pid), "cgroup"))) if pid else None
         result.append(Listener(found.port, found.address, pid, process or None, unit))
     return result
 
@@ -135,11 +137,3 @@ def _holders(inodes: t.Collection[str], proc: str) -> dict[str, int]:
             if match and match.group(1) in inodes:
                 found[match.group(1)] = pid  # the lowest: the parent of those that share it
     return found
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as source:
-            return source.read()
-    except OSError:
-        return ""

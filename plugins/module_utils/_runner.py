@@ -96,6 +96,20 @@ class PlainRunner:
         return Completed(argv, done.returncode, done.stdout, done.stderr)
 
 
+class Once:
+    """A Runner for what reads a host that does not change meanwhile: a command that was run is not run again."""
+
+    def __init__(self, run: Runner) -> None:
+        self._run = run
+        self._done: dict[tuple[tuple[str, ...], str | None], Completed] = {}
+
+    def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
+        asked = argv, stdin
+        if asked not in self._done:
+            self._done[asked] = self._run(*argv, timeout_s=timeout_s, stdin=stdin)
+        return self._done[asked]
+
+
 def must(completed: Completed, what: str) -> Completed:
     """Pass a command that succeeded through; raise CommandError with ``what`` (a clause such as
     "the user mlops could not be created") for one that did not."""

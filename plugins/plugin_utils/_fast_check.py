@@ -52,10 +52,12 @@ class Finder:
     def exec_module(module):
         exec(compile(sources[module.__name__], module.__name__, "exec", dont_inherit=True), module.__dict__)
 sys.meta_path.insert(0, Finder)
+from {package}._runner import Once, PlainRunner
+run = Once(PlainRunner())
 def answer(core, function, params):
     try:
         module = importlib.import_module("{package}." + core + ".fast_check")
-        return getattr(module, function)(params, check_mode={check_mode})
+        return getattr(module, function)(params, run=run, check_mode={check_mode})
     except Exception:
         return None
 answers = [answer(*question) for question in unpacked("{questions}")]
@@ -223,7 +225,7 @@ def sources(cores: t.Iterable[str]) -> dict[str, str]:
     """The source of each module that these cores reach, by the name it has on the host."""
     files = _files()
     found: dict[str, str] = {_PACKAGE: ""}
-    due = [f"{core}.fast_check" for core in cores]
+    due = ["_runner", *(f"{core}.fast_check" for core in cores)]
     while due:
         name = due.pop()
         path = files.get(name)

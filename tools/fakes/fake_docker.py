@@ -81,13 +81,13 @@ def _package(
     **more: Any,
 ) -> dict[str, Any]:
     started = {f"/usr/bin/{each}": f'#!/bin/sh\nexec {HOME}/{each} "$@"\n' for each in programs or ()}
-    laid = {f"{UNITS}/{each}": (SOURCES / each).read_text() for each in units or ()}
+    installed = {f"{UNITS}/{each}": (SOURCES / each).read_text() for each in units or ()}
     note = {f"/usr/share/doc/{name}/README.fake": f"A fake of Docker's {name} {version}, for tests.\n"}
     return {
         "name": name,
         "version": version,
         "maintainer": "Docker <tests@example.invalid>",
-        "files": {**note, **started, **laid, **(files or {})},
+        "files": {**note, **started, **installed, **(files or {})},
         "executable": list(started),
         **more,
     }

@@ -12,6 +12,7 @@ import os
 import re
 import typing as t
 
+from .. import _text_file
 from .._runner import Runner
 
 _TIMEOUT_S = 60
@@ -55,7 +56,7 @@ def parse(engine: str, item: t.Mapping[str, t.Any], proc: str = "/proc") -> Cont
     # Podman keeps what was asked for nowhere but in the command.
     words = [word for part in (item.get("Config") or {}).get("CreateCommand") or [] for word in _CDI.findall(part)]
     nodes = [device.get("PathOnHost", "") for device in host.get("Devices") or []]
-    mounts = _text(os.path.join(proc, str((item.get("State") or {}).get("Pid") or 0), "mountinfo"))
+    mounts = _text_file.read(os.path.join(proc, str((item.get("State") or {}).get("Pid") or 0), "mountinfo"))
     sources = [fields[3] for fields in (line.split() for line in mounts.splitlines()) if len(fields) > 3]
     return Container(
         engine=engine,
@@ -73,11 +74,3 @@ def _list(text: str) -> list[t.Any]:
     except ValueError:
         return []
     return found if isinstance(found, list) else []
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as source:
-            return source.read()
-    except OSError:
-        return ""

@@ -12,16 +12,16 @@ import typing as t
 
 from .._errors import HostError
 from .._gpu.info import collect
-from .._runner import PlainRunner, Runner
+from .._runner import Runner
 from . import containers, files
 
 
-def fast_check(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def fast_check(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """None without root, and where the GPUs do not answer: the module says why."""
     if os.geteuid() != 0:
         return None
     try:
-        return {"changed": False, "host": host(params, PlainRunner())}
+        return {"changed": False, "host": host(params, run)}
     except HostError:
         return None
 

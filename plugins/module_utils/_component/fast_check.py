@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._runner import PlainRunner, Runner
+from .._runner import Runner
 from .desired import STATE_DIR, Component, parse
 from .result import adopts, compare, returned
 from .store import Store
 
 
-def fast_check(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def fast_check(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """The module's return values for a host that is right. None when it is not, or when only the module can tell."""
     if os.geteuid() != 0:
         return None  # the module says what it needs root for
-    return fast_check_at(parse(params), Store(STATE_DIR), PlainRunner(), check_mode=check_mode)
+    return fast_check_at(parse(params), Store(STATE_DIR), run, check_mode=check_mode)
 
 
 def fast_check_at(component: Component, store: Store, run: Runner, *, check_mode: bool) -> dict[str, t.Any] | None:

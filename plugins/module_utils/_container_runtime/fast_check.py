@@ -9,19 +9,20 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._runner import PlainRunner, Runner
+from .. import _text_file
+from .._runner import Runner
 from . import containerd_host, images
 from . import info as engine
 
 
-def info(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def info(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """None without root: the module says what it needs it for."""
-    return {"changed": False, **seen(params, PlainRunner())} if os.geteuid() == 0 else None
+    return {"changed": False, **seen(params, run)} if os.geteuid() == 0 else None
 
 
-def image(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def image(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """None where an image would be pulled."""
-    missing = images.missing(params["images"], params["provider"], PlainRunner())
+    missing = images.missing(params["images"], params["provider"], run)
     return {"changed": bool(missing), "pulled": missing} if check_mode or not missing else None
 
 
@@ -29,16 +30,8 @@ def seen(params: t.Mapping[str, t.Any], run: Runner) -> dict[str, t.Any]:
     """What the engine is like."""
     mounts = params["mounts"]
     if params["provider"] == "docker":
-        return engine.docker(run, mounts, _text).as_result()
+        return engine.docker(run, mounts, _text_file.read).as_result()
     if params["provider"] == "containerd":
-        configuration = containerd_host.configuration(run, _text, params["containerd_settings"])
+        configuration = containerd_host.configuration(run, _text_file.read, params["containerd_settings"])
         return engine.containers_of_their_own(mounts, configuration).as_result()
     return engine.containers_of_their_own(mounts).as_result()
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as source:
-            return source.read()
-    except OSError:
-        return ""

@@ -9,17 +9,17 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import HostError
-from .._runner import PlainRunner
+from .._runner import Runner
 from .info import collect
 from .types import Desired, as_result
 from .verdict import diagnose
 
 
-def fast_check(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+def fast_check(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any]:
     """The module's return values; those of a failure have ``failed``."""
     desired = Desired(params["version"], params["flavour"])
     try:
-        state = collect(PlainRunner(), vendor=params["vendor"], timeout_s=params["timeout_s"])
+        state = collect(run, vendor=params["vendor"], timeout_s=params["timeout_s"])
     except HostError as exc:
         return exc.as_result()
     return {"changed": False, **as_result(state, desired, diagnose(state, desired))}

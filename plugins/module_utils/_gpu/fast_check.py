@@ -9,14 +9,14 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import HostError
-from .._runner import PlainRunner
+from .._runner import Runner
 from .info import collect
 
 
-def fast_check(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any]:
+def fast_check(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any]:
     """The module's return values; those of a failure have ``failed``."""
     try:
-        report = collect(PlainRunner(), sysfs_root=params["sysfs_root"], timeout_s=params["timeout_s"])
+        report = collect(run, sysfs_root=params["sysfs_root"], timeout_s=params["timeout_s"])
     except HostError as exc:
         return exc.as_result()
     return {"changed": False, **report.as_result()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from .._errors import HostError
-from .._runner import PlainRunner
+from .._runner import Runner
 from . import mig_apply, settings_apply
 from .result import Options, Result
 from .smi import Smi
@@ -24,23 +24,23 @@ def options(params: t.Mapping[str, t.Any]) -> Options:
     )
 
 
-def settings(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def settings(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """The return values of gpu_settings; those of a failure have ``failed``. None where it would change something."""
-    return _compared(settings_apply.converge, params, check_mode=check_mode)
+    return _compared(settings_apply.converge, params, run=run, check_mode=check_mode)
 
 
-def mig(params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def mig(params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """The same of mig_layout."""
-    return _compared(mig_apply.converge, params, check_mode=check_mode)
+    return _compared(mig_apply.converge, params, run=run, check_mode=check_mode)
 
 
 def _compared(
-    converge: t.Callable[..., Result], params: t.Mapping[str, t.Any], *, check_mode: bool
+    converge: t.Callable[..., Result], params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool
 ) -> dict[str, t.Any] | None:
     if not check_mode:
         return None
     try:
-        smi = Smi(PlainRunner(), timeout_s=params["timeout_s"])
+        smi = Smi(run, timeout_s=params["timeout_s"])
         return converge(smi, params["devices"], options(params), dry_run=True).must().as_result()
     except HostError as exc:
         return exc.as_result()

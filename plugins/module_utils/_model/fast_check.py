@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from .._http import Unreachable
+from .._runner import Runner
 from . import host
 from .artifact import RunEnvironment, Settings, ensure
 from .desired import DesiredArtifact, parse
@@ -29,7 +30,7 @@ def settings(given: t.Mapping[str, t.Any]) -> Settings:
     return Settings(**{key: given[key] for key in Settings.__dataclass_fields__})
 
 
-def fast_check(given: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def fast_check(given: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """The module's return values for a store that is right. None when it is not, or when only the module can tell."""
     tokens = [host.token(one) for one in (given, *given["artifacts"])]
     desired = artifacts(given, tokens)

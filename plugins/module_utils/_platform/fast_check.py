@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from .. import _env_file
+from .._runner import Runner
 
 # What these hosts call themselves, and what Ansible calls them. Derivatives that keep the ID of their parent do not
 # keep its name.
@@ -17,7 +18,7 @@ _KNOWN = {("debian", "Debian GNU/Linux"): "Debian", ("ubuntu", "Ubuntu"): "Ubunt
 _PATH = "/etc/os-release"
 
 
-def fast_check(_params: t.Mapping[str, t.Any], *, check_mode: bool) -> dict[str, t.Any] | None:
+def fast_check(_params: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """The return values of ``platform_facts``; None where os-release does not say enough."""
     try:
         with open(_PATH, encoding="utf-8", errors="replace") as source:

@@ -248,3 +248,15 @@ def test_a_role_that_is_none_of_ours_is_named(host):
     one = host()
     with pytest.raises(AnsibleActionFail, match="mlops.hosts has no role web; it has demo"):
         one.run(Built(), role="web")
+
+
+def test_what_is_right_is_verified_where_that_is_desired_always(host):
+    checked = host(differs=False, fast={LOOK.module: {"rows": []}})
+    built = Built(
+        component=COMPONENT,
+        checks=(Check(LOOK, lambda found: found["rows"]),),
+        rest=lambda _changed, _dry_run: {"left": 1},
+    )
+    assert checked.run(built, {"verify": "always"})["rest"] == {"left": 1}
+    assert checked.run(built, {"verify": "always"}, check_mode=True)["rest"] is None
+    assert checked.run(built)["rest"] is None

@@ -21,6 +21,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mlops.hosts.plugins.module_utils._http import Unreachable
 from ansible_collections.mlops.hosts.plugins.module_utils._model import arguments
 from ansible_collections.mlops.hosts.plugins.module_utils._model import fast_check as model_fast_check
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed, Once
 from ansible_collections.mlops.hosts.plugins.plugin_utils._fast_check import ask
 
 ME, MY_GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
@@ -175,5 +176,25 @@ def test_a_hub_that_would_have_to_be_asked_is_not_waited_for(tmp_path, monkeypat
     spec = ArgumentSpecValidator(arguments.SPEC, arguments.EXCLUSIVE)
     asked = spec.validate({"artifacts": [given], "store": str(tmp_path), "retries": 5}).validated_parameters
     with pytest.raises(Unreachable):
-        model_fast_check.fast_check(asked, check_mode=True)
+        model_fast_check.fast_check(asked, run=None, check_mode=True)
     assert waits == []
+
+
+def test_what_several_questions_read_is_read_once():
+    """nvidia-smi takes seconds on a host with eight GPUs, and a minute to be given up on one that hangs."""
+    done = []
+
+    def run(*argv, timeout_s=None, stdin=None):
+        done.append(argv)
+        return Completed(argv, 124, stdin or "", "", timed_out=True)
+
+    once = Once(run)
+    asked = [
+        once("nvidia-smi", "-q"),
+        once("nvidia-smi", "-q", timeout_s=5),
+        once("nvidia-smi"),
+        once("cat", stdin="a"),
+    ]
+    assert asked[0] is asked[1] and asked[0].timed_out
+    assert once("cat", stdin="b").stdout == "b"
+    assert done == [("nvidia-smi", "-q"), ("nvidia-smi",), ("cat",), ("cat",)]
