@@ -112,10 +112,9 @@ sum of the two, both beyond the empty play. {_capital(_rounds(fleet.rounds["diff
 ## A first change of the whole site
 
 From a bare host to all seven roles, and the same with the collection of commit `{BASE}`, each time on a host of its own
-from one image. {_capital(_rounds(fleet.rounds["first"]))} in {fleet.minutes_first:.1f} minutes,
-with the start of the hosts:
+from one image.
 
-{first_changes(fleet.first)}
+{_first(fleet)}
 
 ## Where the controller's time goes
 
@@ -293,9 +292,16 @@ def _differ(fleet: Fleet) -> str:
     return _table(("what differs", "role alone", "question", "site", "site by the sum"), rows)
 
 
+def _first(fleet: Fleet) -> str:
+    if not fleet.first:
+        return "Left out of this run, by `--no-first-change`."
+    took = (
+        f"{_capital(_rounds(fleet.rounds['first']))} in {fleet.minutes_first:.1f} minutes, with the start of the hosts"
+    )
+    return f"{took}:\n\n{first_changes(fleet.first)}"
+
+
 def first_changes(first: Mapping[str, Cost]) -> str:
-    if "now" not in first:
-        return "Left out of this run."
     now = first["now"]
     if "base" not in first:
         return f"Commit `{BASE}` is not in this checkout: {_s(now.wall)} wall, nothing to compare with."

@@ -79,7 +79,7 @@ def test_a_whole_run_measures_all_and_writes_the_page(machine):
 
 def test_a_first_change_can_be_left_out_and_the_page_says_so(machine):
     text = ran(machine, "--most-hosts=5", "--most-rounds=1", "--no-first-change")
-    assert "Left out of this run." in text
+    assert "Left out of this run, by `--no-first-change`." in text
     assert not any(name.startswith("first") for name, _options, _must_change in machine.plays)
 
 
