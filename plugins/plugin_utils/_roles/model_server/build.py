@@ -9,6 +9,7 @@ An API key goes into the content of a secret file and nowhere else.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ....module_utils import _env_file
@@ -134,6 +135,7 @@ def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
         "gpus": bool(instance.gpus),
         "loopback": instance.loopback,
         "port": instance.port,
+        **dataclasses.asdict(engine.lifecycle),
     }
 
 

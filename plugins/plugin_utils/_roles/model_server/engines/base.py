@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ...built import Data
@@ -13,6 +14,30 @@ from ...platform import Platform
 
 if t.TYPE_CHECKING:
     from ..instance import Instance
+
+
+@dataclasses.dataclass(frozen=True)
+class Lifecycle:
+    """How systemd starts, stops and confines a server program, where programs differ.
+
+    ``restart``: ``always`` for one that exits with status 0 when it has died.
+    ``start_limit_s``: the time in which five failed starts are the last: more than five of them take.
+    ``stop_s``: what a stop may take before the program is killed. ``kill_mode``: whom ``stop_signal`` is sent to.
+    ``clean_exits``: statuses that are no failure, besides 0 and the signals of a stop.
+    ``compiles``: it writes code and runs it, reads the machine in ``/proc`` and binds its threads to cores, without
+    GPUs, too. ``workers``: its processes talk over ports and interfaces of their own choice.
+    ``keeps_cache``: what it compiles is worth more than a start, and must lie where it may be run.
+    """
+
+    restart: t.Literal["on-failure", "always"] = "on-failure"
+    start_limit_s: int = 600
+    stop_s: int = 120
+    stop_signal: str = "SIGTERM"
+    kill_mode: t.Literal["control-group", "mixed"] = "mixed"
+    clean_exits: tuple[str, ...] = ()
+    compiles: bool = False
+    workers: bool = False
+    keeps_cache: bool = False
 
 
 class Engine(t.Protocol):
@@ -43,6 +68,9 @@ class Engine(t.Protocol):
     @property
     def model_kind(self) -> str:
         """``file`` or ``directory``."""
+
+    @property
+    def lifecycle(self) -> Lifecycle: ...
 
     @property
     def options(self) -> frozenset[str]:

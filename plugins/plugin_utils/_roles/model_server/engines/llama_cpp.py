@@ -10,7 +10,7 @@ import typing as t
 
 from ...built import Data
 from ...platform import Platform
-from .base import completion, known_packages, quoted
+from .base import Lifecycle, completion, known_packages, quoted
 
 if t.TYPE_CHECKING:
     from ..instance import Instance
@@ -24,6 +24,9 @@ class LlamaCpp:
     packaged_for = ("Debian forky",)
     model = "a GGUF file"
     model_kind = "file"
+    # It dies with a status that is not 0. A stop gives up open answers at once, and then waits in vain: for a stream
+    # until the next ping to it, for any other as long as the client holds the connection.
+    lifecycle = Lifecycle(stop_s=15)
     options = frozenset({"context_size", "parallel", "threads", "gpu_layers"})
     reserved: t.Mapping[str, tuple[str, ...]] = {
         "host": ("--host", "LLAMA_ARG_HOST"),
@@ -71,6 +74,8 @@ class LlamaCpp:
             "LLAMA_ARG_CORS_ORIGINS": "localhost",
             "LLAMA_ARG_CORS_CREDENTIALS": "off",
             "LLAMA_ARG_OFFLINE": "on",
+            # A stop ends a stream with the next ping, which is 30 s away otherwise.
+            "LLAMA_ARG_SSE_PING_INTERVAL": 5,
             "CUDA_VISIBLE_DEVICES": ",".join(instance.gpus) or None,
         }
 

@@ -7,13 +7,14 @@ import dataclasses
 import pathlib
 import re
 
+import jinja2
 import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import validate
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines import ENGINES
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.base import quoted
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.base import Lifecycle, quoted
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.llama_cpp import LlamaCpp
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.instance import DEFAULTS, GATE, parse
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, Platform, platform
@@ -65,6 +66,20 @@ def host_problems(instances, seen, *, drift=(), check_mode=False):
     found = built(*instances)
     assert found.problems == ()
     return found.conflicts(seen, {"drift": list(drift)}, check_mode)
+
+
+def unit_of(component):
+    """The unit of the only instance, as its template makes it: the values of each setting, in order."""
+    (item,) = (item for item in component["files"] if item.get("template") == "model.service.j2")
+    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
+    environment.filters["comment"] = "# {}".format
+    template = environment.from_string((ROLE / "templates/model.service.j2").read_text())
+    lines = template.render(ansible_managed="managed", **item["template_vars"]).splitlines()
+    found = {}
+    for line in lines:
+        if line and not line.startswith(("#", "[")):
+            found.setdefault(line.partition("=")[0], []).append(line.partition("=")[2])
+    return found
 
 
 def file(component, path):
@@ -133,6 +148,66 @@ def test_a_second_engine_touches_nothing_else(monkeypatch):
     assert "which is a file; set model.path to a folder of weights" in found
 
 
+def with_lifecycle(monkeypatch, lifecycle, **more):
+    class Other(LlamaCpp):
+        name = "other"
+
+    Other.lifecycle = lifecycle
+    monkeypatch.setitem(ENGINES, "other", Other())
+    return unit_of(made(chat(engine="other", binary="/opt/serve", **more)))
+
+
+def test_a_usual_program_is_closed_and_restarted_when_it_fails(monkeypatch):
+    unit = with_lifecycle(monkeypatch, Lifecycle())
+    assert unit["Restart"] == ["on-failure"]
+    assert (unit["TimeoutStopSec"], unit["KillSignal"], unit["KillMode"]) == (["120"], ["SIGTERM"], ["mixed"])
+    assert unit["Environment"] == ["HOME=%t/mlops-model-chat"]
+    assert (unit["SocketBindDeny"], unit["SocketBindAllow"]) == (["any"], ["tcp:8001"])
+    assert unit["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]
+    assert (unit["MemoryDenyWriteExecute"], unit["ProcSubset"]) == (["yes"], ["pid"])
+    assert unit["SystemCallFilter"][-1] == "~@privileged @resources"
+    assert "SuccessExitStatus" not in unit
+
+
+@pytest.mark.parametrize(
+    ("lifecycle", "setting", "values"),
+    [
+        pytest.param({"restart": "always"}, "Restart", ["always"], id="exits-with-0-when-it-has-died"),
+        pytest.param({"start_limit_s": 3600}, "StartLimitIntervalSec", ["3600"], id="starts-slowly"),
+        pytest.param({"stop_s": 15}, "TimeoutStopSec", ["15"], id="stops-fast"),
+        pytest.param({"stop_signal": "SIGINT"}, "KillSignal", ["SIGINT"], id="stops-by-another-signal"),
+        pytest.param({"kill_mode": "control-group"}, "KillMode", ["control-group"], id="all-are-told-to-stop"),
+        pytest.param({"clean_exits": ("3", "143")}, "SuccessExitStatus", ["3 143"], id="clean-exits"),
+        pytest.param({"compiles": True}, "MemoryDenyWriteExecute", None, id="compiles"),
+        pytest.param({"compiles": True}, "ProcSubset", None, id="reads-the-machine"),
+        pytest.param({"compiles": True}, "PrivateDevices", ["yes"], id="compiles-without-devices"),
+        pytest.param({"workers": True}, "SocketBindDeny", None, id="workers-have-ports"),
+        pytest.param(
+            {"workers": True}, "RestrictAddressFamilies", ["AF_UNIX AF_INET AF_INET6 AF_NETLINK"], id="workers-look"
+        ),
+        pytest.param({"workers": True}, "IPAddressAllow", ["localhost"], id="workers-are-on-loopback"),
+        pytest.param({"keeps_cache": True}, "Environment", ["HOME=%C/mlops-model-chat"], id="keeps-its-cache"),
+        pytest.param({"keeps_cache": True}, "RuntimeDirectory", None, id="has-one-home"),
+    ],
+)
+def test_a_unit_is_what_its_program_needs(monkeypatch, lifecycle, setting, values):
+    assert with_lifecycle(monkeypatch, Lifecycle(**lifecycle)).get(setting) == values
+
+
+def test_a_program_with_gpus_may_compile(monkeypatch):
+    unit = with_lifecycle(monkeypatch, Lifecycle(), gpus={"uuids": [GPU]})
+    assert "MemoryDenyWriteExecute" not in unit
+    assert unit["SystemCallFilter"][-1] == "~@privileged"
+    assert unit["DeviceAllow"][0] == "char-nvidia* rw"
+
+
+def test_a_stop_of_llama_server_does_not_wait_for_a_stream():
+    component = made(chat())
+    assert unit_of(component)["TimeoutStopSec"] == ["15"]
+    (ping,) = (line for line in lines_of_environment(component) if "PING" in line)
+    assert ping == 'LLAMA_ARG_SSE_PING_INTERVAL="5"'
+
+
 def test_a_usual_instance_has_no_problem():
     assert problems([chat(), code(api_key=KEY), {"name": "old", "state": "absent"}]) == []
 
@@ -193,6 +268,10 @@ def test_what_is_refused_is_one_sentence_without_the_key(instances, problem):
     assert found.startswith("Model server instance")
     assert found.endswith(".")
     assert KEY not in found
+
+
+def lines_of_environment(component):
+    return file(component, "/env")["template_vars"]["__model_server_env"]
 
 
 def test_what_is_absent_is_not_validated():
