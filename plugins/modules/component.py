@@ -382,11 +382,19 @@ options:
             type: int
             default: 8
           api_key_file:
-            description: File on the host that holds the API key. Its first line is sent as bearer token.
+            description: File on the host that holds the API key. The first of its lines that can be a key is sent as
+              bearer token. A file without one is refused before a unit stops.
             type: str
           expect:
             description: Text that the answer must contain.
             type: str
+          closed_paths:
+            description:
+              - Paths that can run the model. With an API key, the same is asked there without one and with a wrong one,
+                and the server is not ready unless it refuses with status 401 or 403.
+              - Without this option it is the path that answered. With an empty list nothing is asked.
+            type: list
+            elements: str
       timeout_s:
         description: How long to wait, in seconds.
         type: int

@@ -38,7 +38,9 @@ options:
     description: The API key, sent as bearer token.
     type: str
   api_key_file:
-    description: File on the host that holds the API key. Its first line is sent as bearer token.
+    description:
+      - File on the host that holds the API key. The first of its lines that can be a key is sent as bearer token.
+      - Empty lines, lines that begin with C(#), and lines with a blank or a carriage return in them are passed over.
     type: path
   expect_text:
     description: Text that the answer must contain.
@@ -49,6 +51,13 @@ options:
         null, zero or empty.
       - It is evaluated on the controller, which needs the Python library C(jmespath) for it. The host needs nothing.
     type: str
+  closed_paths:
+    description:
+      - Paths that can run the model. With an API key, the same is asked there without one and with a wrong one, and the
+        task fails unless the server refuses with status 401 or 403.
+      - Without this option it is the path that answered. With an empty list nothing is asked.
+    type: list
+    elements: str
   timeout_s:
     description: How long to wait for the whole answer, in seconds. With O(wait=true), how long to keep trying.
     type: float
@@ -214,6 +223,7 @@ def probe(params: dict[str, t.Any]) -> Answer:
         max_tokens=params["max_tokens"],
         api_key=read_api_key(params["api_key_file"]) if params["api_key_file"] else params["api_key"],
         expect=params["expect_text"],
+        closed_paths=None if params["closed_paths"] is None else tuple(params["closed_paths"]),
     )
     fetch = ModuleFetch(ca_path=params["ca_path"])
     if params["wait"]:
@@ -248,6 +258,7 @@ def main() -> None:
             "api_key_file": {"type": "path", "no_log": False},
             "expect_text": {"type": "str"},
             "expect": {"type": "str"},
+            "closed_paths": {"type": "list", "elements": "str"},
             "timeout_s": {"type": "float", "default": 60},
             "wait": {"type": "bool", "default": False},
             "ca_path": {"type": "path"},

@@ -103,6 +103,7 @@ SPEC = {
                 "max_tokens": {"type": "int", "default": 8, "no_log": False},
                 "api_key_file": _text(no_log=False),
                 "expect": _text(),
+                "closed_paths": _items(),
             },
         },
         timeout_s={"type": "int", "default": 60},

@@ -67,6 +67,19 @@ def wait(
     return reports
 
 
+def validate(conditions: t.Sequence[t.Mapping[str, t.Any]], written: t.Collection[str]) -> None:
+    """Refuse, before a unit stops, a key file that holds no key: servers that read it would be open to all.
+
+    ``written``: paths that this change writes.
+    """
+    from .._inference.question import read_api_key
+
+    for condition in conditions:
+        path = (condition.get("inference") or {}).get("api_key_file")
+        if path and path not in written:
+            read_api_key(path)
+
+
 def _check(condition: t.Mapping[str, t.Any], restarts: t.Mapping[str, int], env: RunEnvironment) -> dict[str, t.Any]:
     timeout_s = condition.get("timeout_s", 60)
     watched = {name: count for name, count in restarts.items() if name == condition.get("unit", name)}
@@ -163,6 +176,7 @@ def _inference(
     from .._inference.question import Question, read_api_key
     from .._inference.wait import wait_for_answer
 
+    closed = to_install.get("closed_paths")
     question = Question(
         url=to_install["url"],
         model=to_install.get("model"),
@@ -170,6 +184,7 @@ def _inference(
         max_tokens=to_install.get("max_tokens") or 8,
         api_key=read_api_key(to_install["api_key_file"]) if to_install.get("api_key_file") else None,
         expect=to_install.get("expect"),
+        closed_paths=None if closed is None else tuple(closed),
     )
 
     def alive() -> str | None:

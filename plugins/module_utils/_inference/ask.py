@@ -16,7 +16,7 @@ import typing as t
 from .._http import Fetch, Response, Unreachable
 from .answer import Answer, NotAnswering
 from .question import Question
-from .reply import BODY_MOST, Broken, Reply, events, message_in
+from .reply import BODY_MOST, Broken, Failed, Reply, events, message_in
 from .verdict import Verdict, reason_of, short
 
 _CHAT = "/v1/chat/completions"
@@ -24,6 +24,10 @@ _COMPLETIONS = "/v1/completions"
 _MODELS = "/v1/models"
 
 _NO_ROUTE = (404, 405, 501)
+_REFUSED = (401, 403)
+_WRONG_KEY = "this-is-not-the-key"
+# vLLM ends what it drops as if it were complete, with status 200 and [DONE].
+_GIVEN_UP = ("abort", "error")
 # What vLLM, SGLang and Ollama say on the chat route about a base model, which has no chat template.
 _NO_MODEL = re.compile(
     r"\bmodel\b.*(not (be )?found|not exist|unknown|invalid)|unknown model", re.IGNORECASE | re.DOTALL
@@ -58,6 +62,7 @@ class _Attempt:
         for route in (_CHAT, _COMPLETIONS):
             found = self._ask(route, model)
             if isinstance(found, Answer):
+                self._prove_closed(route, model)
                 return found
             refusal = found
         served = self._served()
@@ -113,20 +118,35 @@ class _Attempt:
             return said
         raise self._verdict.refused(status, said, response.headers)
 
+    def _prove_closed(self, route: str, model: str | None) -> None:
+        """Raise NotAnswering unless who has no key, and who has a wrong one, is refused."""
+        if not self._question.api_key:
+            return
+        paths = (route,) if self._question.closed_paths is None else self._question.closed_paths
+        for path in paths:
+            for key, how in ((None, "without an API key"), (_WRONG_KEY, "with a wrong API key")):
+                with self._send_as(key, path, self._body(path, model, {})) as response:
+                    if response.status not in _REFUSED:
+                        raise self._verdict.open_to_all(response.status, f"{path} {how}")
+
     def _body(self, route: str, model: str | None, options: t.Mapping[str, t.Any]) -> bytes:
         prompt = self._question.prompt
-        content = {"messages": [{"role": "user", "content": prompt}]} if route == _CHAT else {"prompt": prompt}
+        chat = route.endswith("/chat/completions")
+        content = {"messages": [{"role": "user", "content": prompt}]} if chat else {"prompt": prompt}
         named = {} if model is None else {"model": model}
         limits = {"max_tokens": self._question.max_tokens, "temperature": 0, "stream": True}
         return json.dumps({**named, **content, **limits, **options}).encode()
 
+    def _send(self, path: str, data: bytes | None = None) -> t.ContextManager[Response]:
+        return self._send_as(self._question.api_key, path, data)
+
     @contextlib.contextmanager
-    def _send(self, path: str, data: bytes | None = None) -> t.Iterator[Response]:
+    def _send_as(self, api_key: str | None, path: str, data: bytes | None) -> t.Iterator[Response]:
         headers = {"Accept": "application/json" if data is None else "text/event-stream, application/json"}
         if data is not None:
             headers["Content-Type"] = "application/json"
-        if self._question.api_key:
-            headers["Authorization"] = f"Bearer {self._question.api_key}"
+        if api_key:
+            headers["Authorization"] = f"Bearer {api_key}"
         try:
             with self._fetch(
                 self._question.url.rstrip("/") + path,
@@ -159,6 +179,7 @@ class _Attempt:
             why = f"the reply ({response.headers.get('content-type', 'of no type')}) ended before it was complete"
         except Broken as exc:
             why = str(exc)
+            reply.complete = reply.complete and not isinstance(exc, Failed)
         if not reply.complete:
             raise self._verdict.unanswered(f"{why}, after {reply.tokens} tokens")
         return reply
@@ -172,12 +193,14 @@ class _Attempt:
         if not isinstance(event, dict):
             raise Broken(f"the server sent what is not an object, {shown}")
         if event.get("error"):
-            raise Broken(f"the server sent an error, {message_in(event) or shown}")
+            raise Failed(f"the server sent an error, {message_in(event) or shown}")
         return event
 
     def _answer(self, reply: Reply, model: str | None, started: float) -> Answer:
         text = "".join(reply.parts)
         why = f"finish reason: {reply.finish_reason or 'none'}, tokens: {reply.tokens}"
+        if reply.finish_reason in _GIVEN_UP:
+            raise self._verdict.unanswered(f"the server gave up the reply ({why})")
         if not text:
             raise self._verdict.unanswered(f"the reply had no text ({why})")
         if reply.tokens < 1:

@@ -13,10 +13,17 @@ import urllib.parse
 
 from .._errors import HostError
 
+# A line of a key file, and what can be sent in a header. Servers take a line with # for a comment.
+KEY = re.compile(r'[!"$-~][!-~]*')
+
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """What to ask. ``url`` ends before ``/v1``; without ``model``, the first one that the server lists is asked."""
+    """What to ask. ``url`` ends before ``/v1``; without ``model``, the first one that the server lists is asked.
+
+    ``closed_paths``: where a request without the key, and one with a wrong key, must be refused; None is the path that
+    answered. Without a key, nothing must be.
+    """
 
     url: str
     model: str | None = None
@@ -24,6 +31,7 @@ class Question:
     max_tokens: int = 8
     api_key: str | None = dataclasses.field(default=None, repr=False)
     expect: str | None = None
+    closed_paths: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -58,13 +66,18 @@ class Question:
 
 
 def read_api_key(path: str) -> str:
-    """The first line of a file that holds an API key."""
+    """The first usable key of a file with one a line. Blanks at the ends of a line would be part of the key."""
     try:
-        with open(path, encoding="utf-8") as file:
-            key = file.readline().strip()
+        with open(path, encoding="utf-8", newline="") as file:
+            lines = file.read().split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
         raise HostError(f"the file with the API key, {path}, cannot be read: {reason}", path=path) from None
-    if not key:
-        raise HostError(f"the file with the API key, {path}, has no key in its first line", path=path)
-    return key
+    for line in lines:
+        if KEY.fullmatch(line):
+            return line
+    raise HostError(
+        f"the file with the API key, {path}, holds no usable key; write it as a line of printable ASCII that holds no "
+        "blank and no carriage return and does not begin with #",
+        path=path,
+    )

@@ -16,6 +16,10 @@ class Broken(Exception):
     """The reply cannot be read on; the message says why."""
 
 
+class Failed(Broken):
+    """The server says that it failed, whatever it sent before."""
+
+
 @dataclasses.dataclass
 class Reply:
     """A reply as far as it has come."""

@@ -62,6 +62,15 @@ class Verdict:
             )
         return self.unanswered(said)
 
+    def open_to_all(self, status: int, where: str) -> NotAnswering:
+        """``where``: the path, and with which key it was asked."""
+        return self.error(
+            f"the server on {self._question.where} does not refuse {where}",
+            f"{status} {http.client.responses.get(status, '')}".strip(),
+            stage="answers",
+            curable=status in (*_NOT_YET, *_TRY_LATER),
+        )
+
     def unknown_model(self, said: str, served: t.Sequence[str]) -> NotAnswering:
         listed = f"; it serves {', '.join(served[:10])}" if served else ""
         return self.error(

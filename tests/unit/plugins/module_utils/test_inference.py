@@ -41,6 +41,10 @@ class FakeHandler(http.server.BaseHTTPRequestHandler):
     def _play(self, asked):
         self.close_connection = True
         self.server.requests.append((self.path, asked, self.headers))
+        key = self.server.key
+        if key and self.headers["Authorization"] != f"Bearer {key}" and self.path not in self.server.open_paths:
+            status(401, {"error": "Unauthorized"})(self)
+            return
         replies = self.server.routes.get(self.path, [status(404, {"detail": "Not Found"})])
         (replies.pop(0) if len(replies) > 1 else replies[0])(self)
 
@@ -55,6 +59,8 @@ class Fake(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), FakeHandler)
         self.routes = {MODELS: [status(200, {"object": "list", "data": [{"id": "tiny"}]})]}
         self.requests = []
+        self.key = None
+        self.open_paths = ()  # where the key is not asked for
         self.released = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -186,10 +192,10 @@ def refusal(server, *, timeout_s=5, **options):
 
 
 def test_streamed_answer_is_counted_by_the_server(server):
-    server.routes[CHAT] = [OK]
+    server.routes[CHAT], server.key = [OK], KEY
     answer = ask(FETCHES["used"](), Question(server.url, prompt="Hello?", max_tokens=4, api_key=KEY), timeout_s=5)
     assert (answer.model, answer.text, answer.tokens, answer.finish_reason) == ("tiny", "Hi you", 3, "stop")
-    assert server.asked() == [MODELS, CHAT]
+    assert server.asked() == [MODELS, CHAT, CHAT, CHAT]
     _path, asked, headers = server.requests[1]
     assert asked == {
         "model": "tiny",
@@ -365,6 +371,19 @@ def test_a_reply_that_trickles_does_not_outlive_the_limit():
             stream(piece("a"), 'error: {"code": 500, "message": "slot lost"}', end="close"),
             "an error, slot lost, after 1 tokens",
             id="error-field-of-an-older-llama-server",
+        ),
+        pytest.param(
+            stream(piece("a"), piece(finish_reason="abort")),
+            "gave up the reply (finish reason: abort, tokens: 1)",
+            id="vllm-stops",
+        ),
+        pytest.param(
+            stream(piece("a"), piece(finish_reason="error")), "gave up the reply (finish reason: error", id="it-failed"
+        ),
+        pytest.param(
+            stream(piece("a", finish_reason="stop"), {"error": {"message": "EngineCore encountered an issue."}}),
+            "an error, EngineCore encountered an issue., after 1 tokens",
+            id="error-after-the-end",
         ),
         pytest.param(stream(piece("a"), "<oops>"), "not JSON, '<oops>'", id="not-json-in-the-middle"),
         pytest.param(stream(piece("a"), end="close"), "broke off (the connection was closed)", id="closed-early"),
@@ -683,7 +702,12 @@ def test_the_key_is_not_in_the_representation():
     ("content", "words"),
     [
         pytest.param(None, "cannot be read: No such file or directory", id="missing"),
-        pytest.param(b"\n" + KEY.encode(), "has no key in its first line", id="empty-first-line"),
+        pytest.param(b"", "holds no usable key", id="empty"),
+        pytest.param(b"\n\n# a comment\n#" + KEY.encode(), "holds no usable key", id="blank-lines-and-comments"),
+        pytest.param(KEY.encode() + b"\r\n", "no carriage return", id="written-on-windows"),
+        pytest.param(KEY.encode() + b" \n", "holds no blank", id="trailing-blank"),
+        pytest.param(b" " + KEY.encode() + b"\n", "holds no blank", id="leading-blank"),
+        pytest.param("schlüssel\n".encode(), "printable ASCII", id="not-ascii"),
         pytest.param(b"\xff\xfe", "it is not UTF-8", id="binary"),
     ],
 )
@@ -697,10 +721,73 @@ def test_a_key_file_without_a_key_is_named(tmp_path, content, words):
     assert KEY not in str(caught.value)
 
 
-def test_the_first_line_of_a_key_file_is_the_key(tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"{KEY}\nnot-this\n", id="the-first-line"),
+        pytest.param(KEY, id="without-a-line-end"),
+        pytest.param(f"\n# comment\n{KEY}\n", id="after-what-servers-pass-over"),
+        pytest.param(f"nobody-can-send-this \nnor-this\r\n{KEY}\n", id="after-what-no-client-can-send"),
+    ],
+)
+def test_the_first_usable_line_of_a_key_file_is_the_key(tmp_path, content):
     path = tmp_path / "key"
-    path.write_text(f"{KEY} \nnot this\n")
+    path.write_text(content, newline="")
     assert read_api_key(str(path)) == KEY
+
+
+# the door
+
+
+@pytest.mark.parametrize(
+    ("closed_paths", "asked"),
+    [
+        pytest.param(None, [CHAT, CHAT], id="the-path-that-answered"),
+        pytest.param((COMPLETIONS, "/infill"), [COMPLETIONS, COMPLETIONS, "/infill", "/infill"], id="named-paths"),
+        pytest.param((), [], id="none"),
+    ],
+)
+def test_who_has_no_key_is_refused_on_every_path(server, closed_paths, asked):
+    server.routes[CHAT], server.key = [OK], KEY
+    question = Question(server.url, model="tiny", api_key=KEY, closed_paths=closed_paths)
+    assert ask(FETCHES["used"](), question, timeout_s=5).text == "Hi you"
+    assert server.asked() == [CHAT, *asked]
+
+
+def test_without_a_key_nothing_is_to_be_closed(server):
+    server.routes[CHAT] = [OK]
+    ask(FETCHES["used"](), Question(server.url, model="tiny", closed_paths=(CHAT,)), timeout_s=5)
+    assert server.asked() == [CHAT]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        pytest.param(OK, "200 OK", id="it-answers"),
+        pytest.param(status(400, {"detail": "bad"}), "400 Bad Request", id="it-reads-the-request"),
+        pytest.param(status(404, ""), "404 Not Found", id="nothing-is-known-of-the-path"),
+    ],
+)
+def test_a_path_that_is_open_without_the_key_is_no_server_that_is_ready(server, reply, said):
+    server.routes |= {CHAT: [OK], "/invocations": [reply]}
+    server.key, server.open_paths = KEY, ("/invocations",)
+    with pytest.raises(NotAnswering) as caught:
+        wait(Question(server.url, model="tiny", api_key=KEY, closed_paths=(CHAT, "/invocations")), deadline_s=900)
+    assert str(caught.value) == (
+        f"the server on port {server.server_port} does not refuse /invocations without an API key: {said}"
+    )
+    assert (caught.value.stage, caught.value.curable, caught.value.time.slept) == ("answers", False, [])
+
+
+def test_a_server_that_takes_any_key_is_not_ready(server):
+    server.routes[CHAT] = [OK, status(401, ""), OK]
+    assert "does not refuse /v1/chat/completions with a wrong API key: 200 OK" in str(refusal(server, api_key=KEY))
+
+
+def test_a_server_that_cannot_say_yet_is_asked_again(server):
+    server.routes[CHAT] = [OK, LOADING, OK, status(403, "")]
+    answer, _waited_s, time = wait(Question(server.url, api_key=KEY))
+    assert (answer.text, time.slept) == ("Hi you", [0.2])
 
 
 # the connection
@@ -718,9 +805,12 @@ def test_netrc_does_not_replace_the_key(server, tmp_path, monkeypatch):
     netrc.write_text("machine 127.0.0.1 login me password other\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    server.routes[CHAT] = [OK]
+    server.routes[CHAT], server.key = [OK], KEY
     ask(FETCHES["used"](), Question(server.url, api_key=KEY), timeout_s=5)
-    assert {headers["Authorization"] for _path, _body, headers in server.requests} == {f"Bearer {KEY}"}
+    sent = [headers["Authorization"] for _path, _body, headers in server.requests]
+    assert sent[:2] == [f"Bearer {KEY}"] * 2
+    assert KEY not in str(sent[2])  # what netrc says is not the key
+    assert sent[3:] == ["Bearer this-is-not-the-key"]
 
 
 def test_tls_that_is_not_spoken_is_an_open_port(server):

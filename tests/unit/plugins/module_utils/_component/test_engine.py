@@ -240,6 +240,29 @@ def test_a_file_that_is_only_validated_again_is_not_written(host):
     assert (host.root / "conf").stat().st_ino == inode
 
 
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        pytest.param({}, "holds no usable key", id="on-the-host"),
+        pytest.param({"key": b"sk-1\n"}, "came to the stop", id="of-this-change"),
+    ],
+)
+def test_a_key_file_without_a_key_is_refused_before_a_unit_stops(host, written, words):
+    def reach(step):
+        if step == "stop":
+            raise HostError("came to the stop")
+
+    path = pathlib.Path(host.path("key"))
+    path.write_text("# none\n")
+    before = host.snapshot()
+    question = {"url": "http://127.0.0.1:1", "api_key_file": str(path)}
+    files = [host.file(name, content) for name, content in {"env": b"A=1\n", **written}.items()]
+    with pytest.raises(HostError, match=words) as caught:
+        host.ensure(component(files=tuple(files), ready=({"inference": question},)), reach=reach)
+    assert caught.value.details["rolled_back"] is True
+    assert host.snapshot() == before
+
+
 def test_a_validator_that_is_not_installed_is_reported_in_check_mode_and_refused_otherwise(host):
     desired = component(files=(host.file("a", b"new", validate=("nowhere", "{staged}")),))
     assert host.ensure(desired, check=True)["after_install"] == [f"{host.path('a')}: nowhere"]
