@@ -17,7 +17,7 @@ from ..built import Built, Data, Question
 from ..platform import Platform
 from . import validate
 from .engines import ENGINES
-from .engines.base import quoted
+from .engines.base import key_check, quoted
 from .instance import CONFIG_DIR, Instance, parse_all
 
 # A change of these can change what is right here.
@@ -61,7 +61,24 @@ def build(options: Data, platform: Platform) -> Built:
             instances, seen, drift=compared["drift"], dry_run=dry_run
         ),
         verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
+        notices=tuple(_notices(instances)),
+        published={"open_paths": {instance.name: list(_open_paths(instance)) for instance in instances}},
     )
+
+
+def _open_paths(instance: Instance) -> tuple[str, ...]:
+    """What the key of the instance does not close."""
+    return () if instance.key_file is None else ENGINES[instance.engine].open_paths
+
+
+def _notices(instances: t.Iterable[Instance]) -> t.Iterator[str]:
+    for instance in instances:
+        paths = _open_paths(instance)
+        if paths and not instance.loopback:
+            yield (
+                f"Model server instance {instance.name!r} listens on {instance.host}, where its key does not close "
+                f"{', '.join(paths)}; let a gateway alone reach it, or set host 127.0.0.1."
+            )
 
 
 def _component(instances: t.Sequence[Instance], options: Data, platform: Platform) -> dict[str, t.Any]:
@@ -132,6 +149,7 @@ def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
         "command": " ".join([*engine.command(instance), *map(quoted, instance.extra_args)]),
         "env_file": f"{instance.folder}/env",
         "key_file": instance.key_file,
+        "key_check": key_check(),
         "gpus": bool(instance.gpus),
         "loopback": instance.loopback,
         "port": instance.port,
@@ -163,4 +181,5 @@ def _probe(instance: Instance) -> dict[str, t.Any]:
         "api_key_file": question.get("api_key_file"),
         "max_tokens": question["max_tokens"],
         "expect_text": question.get("expect"),
+        "closed_paths": question.get("closed_paths"),
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ....module_utils._inference.question import KEY
 from ..built import Data
 from ..platform import Platform
 from .engines import ENGINES
@@ -120,15 +121,10 @@ def _wrong_places(instance: Instance) -> t.Iterator[str]:
 def _wrong_exposure(instance: Instance) -> t.Iterator[str]:
     if instance.api_key is not None and instance.api_key_file is not None:
         yield "has both api_key and api_key_file; keep one"
-    if instance.api_key is not None and (
-        not instance.api_key
-        or instance.api_key != instance.api_key.strip()
-        or instance.api_key.startswith("#")
-        or not (instance.api_key.isascii() and instance.api_key.isprintable())
-    ):
+    if instance.api_key is not None and (not KEY.fullmatch(instance.api_key)):
         yield (
             "has an api_key that cannot be sent as bearer token: it is empty, begins with '#', or holds something "
-            "other than printable ASCII"
+            "other than printable ASCII without blanks"
         )
     exposed = parse_ip(instance.host) is not None and not instance.loopback
     if exposed and instance.key_file is None and not instance.allow_unauthenticated:

@@ -88,6 +88,14 @@ class Engine(t.Protocol):
     def dangerous(self) -> tuple[str, ...]:
         """Arguments and variables that let whoever reaches the API read files or run commands on the host."""
 
+    @property
+    def closed_paths(self) -> tuple[str, ...]:
+        """Paths that can run the model, all of which a key must close."""
+
+    @property
+    def open_paths(self) -> tuple[str, ...]:
+        """Paths that stay open though a key is set, other than health."""
+
     def problems(self, instance: Instance) -> t.Iterable[str]:
         """What this engine cannot do, as words that follow the name of the instance."""
 
@@ -110,7 +118,7 @@ def known_packages(engine: str, platform: Platform) -> t.Sequence[Data]:
     return found
 
 
-def completion(instance: Instance) -> dict[str, t.Any]:
+def completion(instance: Instance, closed_paths: tuple[str, ...]) -> dict[str, t.Any]:
     """A question for servers that speak the API of OpenAI."""
     question = {
         "url": instance.url,
@@ -118,8 +126,19 @@ def completion(instance: Instance) -> dict[str, t.Any]:
         "api_key_file": instance.key_file,
         "max_tokens": int(instance.gate["max_tokens"]),
         "expect": instance.gate.get("expect"),
+        "closed_paths": None if instance.key_file is None else list(closed_paths),
     }
     return {key: value for key, value in question.items() if value is not None}
+
+
+# The first line of a key file that can be a key, as _inference.question.KEY has it.
+KEY_LINE = """LC_ALL=C grep -xm1 '[!"$-~][!-~]*' "$CREDENTIALS_DIRECTORY/api_key\""""
+
+
+def key_check() -> str:
+    """``ExecStartPre=`` of a server with a key: without a usable one it must not start, for it would be open."""
+    words = "the file with the API key holds no usable key, and without one the server would be open to all"
+    return " ".join(map(quoted, ("/bin/sh", "-c", f"{KEY_LINE} >/dev/null || {{ echo '{words}' >&2; exit 1; }}")))
 
 
 def quoted(word: str) -> str:

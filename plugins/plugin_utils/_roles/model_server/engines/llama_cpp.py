@@ -45,6 +45,12 @@ class LlamaCpp:
         *("LLAMA_ARG_MCP_SERVERS_JSON", "LLAMA_ARG_UI_MCP_PROXY"),
     )
 
+    closed_paths = (
+        *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"),
+        *("/completion", "/infill", "/embedding", "/reranking"),
+    )
+    open_paths = ()
+
     def problems(self, instance: Instance) -> t.Iterator[str]:
         if not instance.model_path:
             yield f"has no model; set model.path to {self.model} on the host, or model.artifact to a model of the store"
@@ -80,4 +86,4 @@ class LlamaCpp:
         }
 
     def question(self, instance: Instance) -> dict[str, t.Any]:
-        return completion(instance)
+        return completion(instance, self.closed_paths)

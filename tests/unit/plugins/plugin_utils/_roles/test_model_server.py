@@ -3,13 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import re
+import subprocess
 
 import jinja2
 import pytest
 import yaml
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.question import read_api_key
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import validate
@@ -201,6 +206,76 @@ def test_a_program_with_gpus_may_compile(monkeypatch):
     assert unit["DeviceAllow"][0] == "char-nvidia* rw"
 
 
+SHELL = re.compile(r'"/bin/sh" "-c" "(.*)"\Z')
+
+
+def run_by_systemd(words, key_file):
+    """Run the script of an ``ExecStart=`` as systemd does, which takes quotes and doubled signs away."""
+    script = SHELL.match(words)[1].replace("$$", "$").replace("%%", "%").replace('\\"', '"').replace("\\\\", "\\")
+    return subprocess.run(
+        ["/bin/sh", "-c", script],
+        env={"CREDENTIALS_DIRECTORY": str(key_file.parent), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "starts"),
+    [
+        pytest.param(f"{KEY}\n", True, id="a-key"),
+        pytest.param(f"# comment\n\n{KEY}", True, id="after-a-comment"),
+        pytest.param('"quoted$(id)%d\n', True, id="signs"),
+        pytest.param("", False, id="empty"),
+        pytest.param("\n\n", False, id="blank-lines"),
+        pytest.param(f"#{KEY}\n", False, id="comment"),
+        pytest.param(f"{KEY} \n", False, id="trailing-blank"),
+        pytest.param(f"{KEY}\r\n", False, id="carriage-return"),
+        pytest.param(f" {KEY}\n", False, id="leading-blank"),
+        pytest.param("schlüssel\n", False, id="not-ascii"),
+    ],
+)
+def test_a_server_whose_key_file_holds_no_key_does_not_start(tmp_path, content, starts):
+    unit = unit_of(made(chat(binary="/opt/llama-server", api_key_file="/etc/key")))
+    key_file = tmp_path / "api_key"
+    key_file.write_text(content, newline="")
+    done = run_by_systemd(unit["ExecStartPre"][0], key_file)
+    assert (done.returncode == 0) is starts
+    assert done.stdout == ""
+    assert bool(re.search("holds no usable key", done.stderr)) is not starts
+    # The gate reads the file in the same way.
+    with contextlib.nullcontext() if starts else pytest.raises(HostError, match="holds no usable key"):
+        read_api_key(str(key_file))
+
+
+def test_a_server_without_a_key_needs_no_key():
+    assert "ExecStartPre" not in unit_of(made(chat()))
+
+
+def test_the_gate_proves_that_a_key_closes_the_server():
+    found = built(chat(api_key=KEY), code())
+    keyed, open_to_all = (condition["inference"] for condition in found.component["ready"])
+    assert {"/v1/chat/completions", "/v1/completions", "/completion", "/infill"} <= {*keyed["closed_paths"]}
+    assert "closed_paths" not in open_to_all
+    assert [probe["closed_paths"] for probe in found.verify["probes"]] == [keyed["closed_paths"], None]
+    assert (found.published["open_paths"], found.notices) == ({"chat": [], "code": []}, ())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_paths_that_a_key_does_not_close_are_told(monkeypatch, host):
+    class Other(LlamaCpp):
+        name, open_paths = "other", ("/invocations", "/metrics")
+
+    monkeypatch.setitem(ENGINES, "other", Other())
+    found = built(chat(engine="other", binary="/opt/serve", host=host, api_key=KEY))
+    assert found.published["open_paths"] == {"chat": ["/invocations", "/metrics"]}
+    assert list(found.notices) == [
+        f"Model server instance 'chat' listens on {host}, where its key does not close /invocations, /metrics; let a "
+        "gateway alone reach it, or set host 127.0.0.1."
+    ] * (host == "0.0.0.0")
+
+
 def test_a_stop_of_llama_server_does_not_wait_for_a_stream():
     component = made(chat())
     assert unit_of(component)["TimeoutStopSec"] == ["15"]
@@ -249,6 +324,8 @@ def test_a_usual_instance_has_no_problem():
         pytest.param([chat(served_name="a,b")], "has a served_name that", id="served-name-with-comma"),
         pytest.param([chat(api_key=KEY, api_key_file="/etc/k")], "has both api_key and api_key_file", id="two-keys"),
         pytest.param([chat(api_key=f"{KEY}\nsk-other")], "has an api_key that cannot be sent", id="key-of-two-lines"),
+        pytest.param([chat(api_key=f"{KEY} more")], "printable ASCII without blanks", id="key-with-a-blank"),
+        pytest.param([chat(api_key=f"#{KEY}")], "begins with '#'", id="key-that-is-a-comment"),
         pytest.param([chat(api_key="")], "has an api_key that cannot be sent", id="key-empty"),
         pytest.param([chat(host="10.0.0.5")], "listens on 10.0.0.5 and has no API key", id="open-to-all"),
         pytest.param([chat(extra_args=["--api-key", KEY])], "which the role sets; use api_key", id="key-in-argv"),
