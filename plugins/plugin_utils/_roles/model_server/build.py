@@ -146,6 +146,7 @@ def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
         "name": instance.name,
         "documentation": engine.documentation,
         "user": user,
+        "program": (instance.binary or engine.program).rpartition("/")[2].replace("%", "%%"),
         "command": " ".join([*engine.command(instance), *map(quoted, instance.extra_args)]),
         "env_file": f"{instance.folder}/env",
         "key_file": instance.key_file,

@@ -14,7 +14,7 @@ import ipaddress
 import typing as t
 
 from ....module_utils._errors import HostError
-from ....module_utils._model.paths import model_file
+from ....module_utils._model.paths import model_file, version_folder
 from ..built import Data
 from . import engines
 
@@ -27,6 +27,7 @@ DEFAULTS: Data = {
     "host": "127.0.0.1",
     "allow_unauthenticated": False,
     "extra_args": [],
+    "allow_unknown_args": False,
     "environment": {},
 }
 GATE: Data = {"timeout_s": 900, "max_tokens": 8, "settle_s": 5}
@@ -51,6 +52,7 @@ class Instance:
     allow_unauthenticated: bool
     gpus: tuple[str, ...]
     extra_args: tuple[str, ...]
+    allow_unknown_args: bool
     environment: Data
     gate: Data
     given: Data
@@ -105,6 +107,7 @@ def parse(item: Data) -> Instance:
         allow_unauthenticated=full["allow_unauthenticated"] is True,
         gpus=tuple((full.get("gpus") or {}).get("uuids") or ()),
         extra_args=tuple(str(word) for word in full["extra_args"]),
+        allow_unknown_args=full["allow_unknown_args"] is True,
         environment=full["environment"],
         gate={**GATE, **{key: value for key, value in (full.get("gate") or {}).items() if value is not None}},
         given=given,
@@ -115,19 +118,25 @@ def parse_all(options: Data) -> list[Instance]:
     """All instances, also those to be absent, with a path for each model that is named by its artefact."""
     artifacts, store = options["artifacts"] or (), options["store_dir"]
     return [
-        parse({**item, "model": _located(item["model"], artifacts, store)} if item.get("model") else item)
+        parse({**item, "model": _located(item, artifacts, store)} if item.get("model") else item)
         for item in options["instances"]
     ]
 
 
-def _located(model: Data, artifacts: t.Sequence[Data], store: str) -> Data:
+def _located(item: Data, artifacts: t.Sequence[Data], store: str) -> Data:
     """The path, or ``problem`` in its place. ``artifacts`` are those of the module ``model_artifact``."""
-    path, artifact, file = (model.get(key) for key in ("path", "artifact", "file"))
+    path, artifact, file = (item["model"].get(key) for key in ("path", "artifact", "file"))
+    engine = engines.ENGINES.get(item.get("engine") or engines.DEFAULT)
+    whole = engine is not None and engine.model_kind == "directory"
     if artifact is None:
         return {"problem": "has model.file without model.artifact; set model.artifact"} if file else {"path": path}
     if path:
         return {"problem": "has both model.path and model.artifact; keep one"}
+    if whole and file:
+        return {"problem": "has model.file, and its engine takes the whole artifact; leave it out"}
     try:
+        if whole:
+            return {"path": version_folder(artifacts, artifact, store=store)}
         return {"path": model_file(artifacts, artifact, store=store, file=file)}
     except HostError as exc:
         return {"problem": f"cannot have its model from the list of artifacts: {exc}"}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
@@ -19,6 +20,7 @@ from .instance import Instance, parse_ip
 _SCOPE = re.compile(r"[a-z0-9_-]{0,32}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_FLAG = re.compile(r"--?[A-Za-z]")
 _GPU = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]+\Z")
 # Places that the unit cannot see: ProtectHome and PrivateTmp.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
@@ -141,7 +143,7 @@ def _wrong_options(instance: Instance, engine: Engine) -> t.Iterator[str]:
 
 
 def _wrong_extras(instance: Instance, engine: Engine) -> t.Iterator[str]:
-    options = [word.partition("=")[0] for word in instance.extra_args if word.startswith("-")]
+    options = [engine.meant(word) for word in instance.extra_args if _FLAG.match(word)]
     for where, names in (("extra_args", options), ("environment", list(instance.environment))):
         for name in names:
             ours = next((option for option, words in engine.reserved.items() if name in words), None)
@@ -151,6 +153,8 @@ def _wrong_extras(instance: Instance, engine: Engine) -> t.Iterator[str]:
                 yield f"has {name} in {where}, where others can read it; models are fetched by the role model_store"
             elif name in engine.dangerous:
                 yield f"has {name} in {where}, which hands the host to whoever reaches the API; leave it out"
+            elif not instance.allow_unknown_args:
+                yield from _unknown(name, where, engine)
     for name, value in instance.environment.items():
         if not _VARIABLE.match(str(name)):
             yield f"has {name!r} in environment, which is no name of a variable"
@@ -160,6 +164,23 @@ def _wrong_extras(instance: Instance, engine: Engine) -> t.Iterator[str]:
             yield f"has {name} in environment, whose value holds a control character"
     if any(_unprintable(word) for word in instance.extra_args):
         yield "has a control character in extra_args"
+
+
+def _unknown(name: str, where: str, engine: Engine) -> t.Iterator[str]:
+    """A program with an argument that it does not know does not start, and passes over such a variable."""
+    known = engine.flags.names
+    own = where == "extra_args" or str(name).startswith(engine.variables)
+    if name in known or not own:
+        return
+    if name in engine.renamed:
+        new = " or ".join(engine.renamed[name])
+        yield f"has {name} in {where}, which {engine.name} no longer has; {f'use {new}' if new else 'leave it out'}"
+        return
+    near = "".join(f", such as {one}" for one in difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.8))
+    yield (
+        f"has {name} in {where}, which {engine.flags.version} does not have; set one that it has{near}, or "
+        "allow_unknown_args: true for a program that has it"
+    )
 
 
 def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], platform: Platform) -> t.Iterator[str]:
@@ -172,8 +193,9 @@ def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], plat
         if not (packages or engine.packages(platform)):
             program = engine.program.rpartition("/")[2]
             host = f"{platform.distribution} {platform.distribution_release}"
+            known = f" (known: {', '.join(engine.packaged_for)})" if engine.packaged_for else ""
             yield (
-                f"No package with {program} is known for {host} (known: {', '.join(engine.packaged_for)}), and model "
+                f"No package with {program} is known for {host}{known}, and model "
                 f"server instance {first.name!r} has no binary; set its binary to a {program} on the host, or set "
                 "model_server_packages."
             )

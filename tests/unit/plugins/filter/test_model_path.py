@@ -189,6 +189,13 @@ def test_an_instance_names_its_model(model, path):
     assert f"wants the model {path}, which is not on the host" in words[0]
 
 
+def test_an_engine_that_takes_a_directory_has_the_whole_artefact():
+    found = built({**instance(artifact="chat"), "engine": "vllm"})
+    assert found.question.args["paths"][0] == model_path(ALL, "chat", "x.gguf").removesuffix("/x.gguf")
+    (problem,) = built({**instance(artifact="chat", file="x.gguf"), "engine": "vllm"}).problems
+    assert "has model.file, and its engine takes the whole artifact; leave it out" in problem
+
+
 def test_the_store_of_an_instance_is_where_it_is_said():
     assert served(built(instance(artifact="tiny"), store="/data")) == model_path(ALL, "tiny", "a b.gguf", "/data")
 

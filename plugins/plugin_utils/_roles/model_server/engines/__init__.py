@@ -10,8 +10,9 @@ import typing as t
 
 from .base import Engine
 from .llama_cpp import LlamaCpp
+from .vllm import Vllm
 
-_ALL: tuple[Engine, ...] = (LlamaCpp(),)
+_ALL: tuple[Engine, ...] = (LlamaCpp(), Vllm())
 
 ENGINES: t.Mapping[str, Engine] = {engine.name: engine for engine in _ALL}
 DEFAULT = _ALL[0].name

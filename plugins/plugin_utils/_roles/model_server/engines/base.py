@@ -13,6 +13,7 @@ from ...built import Data
 from ...platform import Platform
 
 if t.TYPE_CHECKING:
+    from ..flags import Flags
     from ..instance import Instance
 
 
@@ -96,6 +97,21 @@ class Engine(t.Protocol):
     def open_paths(self) -> tuple[str, ...]:
         """Paths that stay open though a key is set, other than health."""
 
+    @property
+    def flags(self) -> Flags:
+        """What the version that the engine is made for documents."""
+
+    @property
+    def renamed(self) -> t.Mapping[str, tuple[str, ...]]:
+        """Flags of earlier versions, with those that took their place; none where nothing did."""
+
+    @property
+    def variables(self) -> str:
+        """How the names of its own variables begin."""
+
+    def meant(self, word: str) -> str:
+        """The flag that a word of the command line means to the program."""
+
     def problems(self, instance: Instance) -> t.Iterable[str]:
         """What this engine cannot do, as words that follow the name of the instance."""
 
@@ -139,6 +155,12 @@ def key_check() -> str:
     """``ExecStartPre=`` of a server with a key: without a usable one it must not start, for it would be open."""
     words = "the file with the API key holds no usable key, and without one the server would be open to all"
     return " ".join(map(quoted, ("/bin/sh", "-c", f"{KEY_LINE} >/dev/null || {{ echo '{words}' >&2; exit 1; }}")))
+
+
+def key_in_environment(variable: str) -> list[str]:
+    """Words before those of a program that reads its key from a variable: it is in no file, unit and argument."""
+    script = f'{variable}=$({KEY_LINE}) && export {variable} && exec "$@"'
+    return ["/bin/sh", "-c", script, "sh"]
 
 
 def quoted(word: str) -> str:

@@ -10,6 +10,7 @@ import typing as t
 
 from ...built import Data
 from ...platform import Platform
+from ..flags import read
 from .base import Lifecycle, completion, known_packages, quoted
 
 if t.TYPE_CHECKING:
@@ -50,6 +51,16 @@ class LlamaCpp:
         *("/completion", "/infill", "/embedding", "/reranking"),
     )
     open_paths = ()
+
+    flags = read("llama_cpp")
+    renamed: t.Mapping[str, tuple[str, ...]] = {
+        **dict.fromkeys(("--mlock", "--mmap", "--no-mmap"), ("--load-mode",)),
+        **dict.fromkeys(("LLAMA_ARG_MLOCK", "LLAMA_ARG_MMAP", "LLAMA_ARG_NO_MMAP"), ("LLAMA_ARG_LOAD_MODE",)),
+    }
+    variables = "LLAMA_ARG_"
+
+    def meant(self, word: str) -> str:
+        return self.flags.meant(word)
 
     def problems(self, instance: Instance) -> t.Iterator[str]:
         if not instance.model_path:

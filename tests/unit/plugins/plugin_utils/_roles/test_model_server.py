@@ -8,6 +8,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 
 import jinja2
@@ -206,14 +207,207 @@ def test_a_program_with_gpus_may_compile(monkeypatch):
     assert unit["DeviceAllow"][0] == "char-nvidia* rw"
 
 
-SHELL = re.compile(r'"/bin/sh" "-c" "(.*)"\Z')
+# vLLM
+
+WEIGHTS = "/srv/models/chat-v1"
+
+
+def vllm(**more):
+    return chat(**{"engine": "vllm", "binary": "/opt/vllm/bin/vllm", "model": {"path": WEIGHTS}, **more})
+
+
+def test_vllm_is_told_all_that_it_would_choose_itself():
+    (word, *words) = unit_of(made(vllm()))["ExecStart"][0].split()
+    assert word == '"/opt/vllm/bin/vllm"'
+    assert " ".join(words).replace('"', "") == (
+        f"serve {WEIGHTS} --host 127.0.0.1 --port 8001 --served-model-name chat --shutdown-timeout 60"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param({"context_size": 4096}, '"--max-model-len" "4096"', id="context"),
+        pytest.param({"parallel": 8}, '"--max-num-seqs" "8"', id="parallel"),
+        pytest.param({"memory_share": 0.2}, '"--gpu-memory-utilization" "0.2"', id="memory"),
+        pytest.param({"gpus": {"uuids": [GPU, f"{GPU}2"]}}, '"--tensor-parallel-size" "2"', id="gpus"),
+        pytest.param({"extra_args": ["--enforce-eager"]}, '"--shutdown-timeout" "60" "--enforce-eager"', id="extra"),
+    ],
+)
+def test_options_of_vllm_are_in_its_own_terms(given, words):
+    assert unit_of(made(vllm(**given)))["ExecStart"][0].endswith(words)
+
+
+def test_vllm_comes_back_when_its_core_has_died():
+    unit = unit_of(made(vllm()))
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["always"], ["3600"])
+    assert (unit["KillMode"], unit["TimeoutStopSec"]) == (["mixed"], ["90"])  # more than its own timeout
+    assert unit["CacheDirectory"] == ["mlops-model-chat"]
+    assert not {"SocketBindDeny", "MemoryDenyWriteExecute", "ProcSubset"} & unit.keys()
+
+
+def test_vllm_asks_nobody_for_anything():
+    lines = lines_of_environment(made(vllm(gpus={"uuids": [GPU]})))
+    assert {'HF_HUB_OFFLINE="1"', 'TRANSFORMERS_OFFLINE="1"', 'VLLM_NO_USAGE_STATS="1"', 'DO_NOT_TRACK="1"'} <= {*lines}
+    assert f'CUDA_VISIBLE_DEVICES="{GPU}"' in lines
+
+
+def test_the_key_of_vllm_comes_from_its_file_and_is_no_argument(tmp_path):
+    found = built(vllm(api_key=KEY, extra_args=["a b", "$HOME", "%d"]))
+    key_file, program = tmp_path / "api_key", tmp_path / "vllm"
+    key_file.write_text(file(found.component, "/api_key")["content"])
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$VLLM_API_KEY" "$@"\n')
+    program.chmod(0o755)
+    command = unit_of(found.component)["ExecStart"][0]
+    assert KEY not in command
+    done = run_by_systemd(command.replace("/opt/vllm/bin/vllm", str(program)), key_file)
+    assert done.stdout.splitlines()[:2] == [KEY, "serve"]
+    assert done.stdout.splitlines()[-3:] == ["a b", "$HOME", "%d"]
+
+
+def test_vllm_does_not_start_without_its_key(tmp_path):
+    key_file = tmp_path / "api_key"
+    key_file.write_text("# none\n")
+    done = run_by_systemd(unit_of(made(vllm(api_key_file="/etc/key")))["ExecStart"][0], key_file)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+def test_what_the_key_of_vllm_leaves_open_is_told():
+    found = built(vllm(api_key=KEY, host="0.0.0.0"))
+    assert "/invocations" in found.published["open_paths"]["chat"]
+    assert "'chat' listens on 0.0.0.0, where its key does not close /invocations, " in found.notices[0]
+    closed = found.component["ready"][0]["inference"]["closed_paths"]
+    assert "/v1/chat/completions" in closed
+    assert not set(closed) & set(found.published["open_paths"]["chat"])
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        pytest.param({"model": None}, "set model.path to a directory with config.json", id="no-model"),
+        pytest.param({"memory_share": 0.0}, "has memory_share 0.0; set it to a number above 0", id="no-memory"),
+        pytest.param({"memory_share": 20.0}, "has memory_share 20.0", id="memory-in-percent"),
+        pytest.param({"gpu_layers": "all"}, "has gpu_layers, which vllm does not have", id="option-of-another"),
+        pytest.param({"extra_args": ["--max-model-len=1"]}, "which the role sets; use context_size", id="ours"),
+        pytest.param({"extra_args": ["--api-key", KEY]}, "which the role sets; use api_key", id="key-in-argv"),
+        pytest.param({"environment": {"VLLM_API_KEY": KEY}}, "which the role sets; use api_key", id="key-in-env"),
+        pytest.param({"environment": {"HF_HUB_OFFLINE": "0"}}, "which the role sets; use model", id="online"),
+        pytest.param({"environment": {"HF_TOKEN": KEY}}, "where others can read it", id="token"),
+        pytest.param({"environment": {"VLLM_SERVER_DEV_MODE": "1"}}, "hands the host", id="dev-mode"),
+        pytest.param({"extra_args": ["--allowed-local-media-path", "/"]}, "hands the host", id="files-of-the-host"),
+    ],
+)
+def test_what_vllm_cannot_do_is_refused(given, problem):
+    (found,) = problems([vllm(**given)])
+    assert problem in found
+    assert KEY not in found
+
+
+def test_vllm_is_no_package():
+    (problem,) = built(vllm(binary=None)).problems
+    assert problem == (
+        "No package with vllm is known for Debian forky, and model server instance 'chat' has no binary; set its "
+        "binary to a vllm on the host, or set model_server_packages."
+    )
+
+
+# Flags
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=lambda engine: engine.name)
+def test_what_an_engine_says_of_flags_is_what_its_program_documents(engine):
+    known = engine.flags.names
+    assert all(flag.startswith("-") or flag.isupper() for flag in known)
+    assert not engine.renamed.keys() & known
+    assert {new for flags in engine.renamed.values() for new in flags} <= known
+    ours = [flag for flags in engine.reserved.values() for flag in flags]
+    assert [flag for flag in ours if flag.startswith("-") and flag not in known] == []
+    item = chat(engine=engine.name, model={"path": "/srv/m"}, binary="/opt/serve", gpus={"uuids": [GPU]}, parallel=2)
+    component = made({**item, "context_size": 512})
+    words = shlex.split(unit_of(component)["ExecStart"][0])
+    assert [word for word in words if word.startswith("--") and word not in known] == []
+    names = [line.partition("=")[0] for line in lines_of_environment(component)]
+    assert [name for name in names if name.startswith(engine.variables) and name not in known] in (
+        [],
+        ["LLAMA_ARG_WEBUI"],  # of older versions, in which it would be open
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        pytest.param(
+            vllm(extra_args=["--swap-space", "4"]),
+            "has --swap-space in extra_args, which vllm no longer has; leave it out",
+            id="gone",
+        ),
+        pytest.param(
+            vllm(extra_args=["--disable_log_requests"]),
+            "has --disable-log-requests in extra_args, which vllm no longer has; use --no-enable-log-requests",
+            id="renamed-and-with-underscores",
+        ),
+        pytest.param(
+            vllm(extra_args=["--task=embed"]), "which vllm no longer has; use --runner or --convert", id="split"
+        ),
+        pytest.param(
+            vllm(extra_args=["--enforce-eagar"]),
+            "has --enforce-eagar in extra_args, which vllm 0.32.0+cpu does not have; set one that it has, such as "
+            "--enforce-eager, or allow_unknown_args: true for a program that has it",
+            id="misspelt",
+        ),
+        pytest.param(vllm(extra_args=["--api_key", KEY]), "has --api-key in extra_args, which the role", id="key"),
+        pytest.param(vllm(extra_args=["--api-k", KEY]), "has --api-key in extra_args, which the role", id="short-key"),
+        pytest.param(
+            vllm(environment={"VLLM_LOGING_LEVEL": "DEBUG"}), "such as VLLM_LOGGING_LEVEL", id="misspelt-variable"
+        ),
+        pytest.param(
+            chat(extra_args=["--no-mmap"]), "which llama_cpp no longer has; use --load-mode", id="llama-renamed"
+        ),
+        pytest.param(chat(extra_args=["--flash-atn", "on"]), "such as --flash-attn", id="misspelt-for-llama"),
+        pytest.param(
+            chat(extra_args=["--api_key", KEY]), "has --api-key in extra_args, which the role", id="llama-key"
+        ),
+        pytest.param(
+            chat(environment={"LLAMA_ARG_CTX_SIZ": "1"}),
+            "has LLAMA_ARG_CTX_SIZ in environment, which llama-server 0.7.0 (build 11669) does not have; set one that "
+            "it has, such as LLAMA_ARG_CTX_SIZE, or",
+            id="a-variable-that-would-be-passed-over",
+        ),
+    ],
+)
+def test_a_flag_that_the_program_does_not_have_is_refused(item, problem):
+    (found,) = problems([item])
+    assert problem in found
+    assert KEY not in found
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param(vllm(extra_args=["-O3", "--compilation-config.mode=3", "-tp", "1", "--enforce_eager"]), id="vllm"),
+        pytest.param(vllm(extra_args=["--dtype=bfloat16", "--seed", "-1"]), id="values"),
+        pytest.param(vllm(environment={"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": 1}), id="variables"),
+        pytest.param(chat(extra_args=["-fa", "on", "--no_context_shift", "--metrics"]), id="llama"),
+        pytest.param(vllm(extra_args=["--of-tomorrow"], allow_unknown_args=True), id="allowed"),
+    ],
+)
+def test_a_flag_that_the_program_has_is_passed_on(item):
+    assert problems([item]) == []
+
+
+def test_what_is_refused_stays_so_among_unknown_flags():
+    (found,) = problems([vllm(extra_args=["--api-k", KEY], allow_unknown_args=True)])
+    assert "which the role sets; use api_key" in found
+
+
+# The door
 
 
 def run_by_systemd(words, key_file):
-    """Run the script of an ``ExecStart=`` as systemd does, which takes quotes and doubled signs away."""
-    script = SHELL.match(words)[1].replace("$$", "$").replace("%%", "%").replace('\\"', '"').replace("\\\\", "\\")
+    """Run an ``ExecStart=`` as systemd does, which takes quotes and doubled signs away."""
+    argv = [word.replace("$$", "$").replace("%%", "%") for word in shlex.split(words)]
     return subprocess.run(
-        ["/bin/sh", "-c", script],
+        argv,
         env={"CREDENTIALS_DIRECTORY": str(key_file.parent), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
@@ -291,7 +485,9 @@ def test_a_usual_instance_has_no_problem():
     ("instances", "problem"),
     [
         pytest.param(
-            [chat(engine="vllm")], "asks for engine 'vllm'; engines that work now: llama_cpp", id="engine-unknown"
+            [chat(engine="ollama")],
+            "asks for engine 'ollama'; engines that work now: llama_cpp, vllm",
+            id="engine-unknown",
         ),
         pytest.param(
             [chat(deployment="container")],
@@ -371,7 +567,7 @@ def test_a_platform_without_a_package_needs_a_binary():
 
 
 def test_a_refused_request_is_no_component():
-    found = built(chat(), code(engine="vllm"))
+    found = built(chat(), code(engine="ollama"))
     assert found.problems
     assert (found.component, found.question, found.verify) == (None, None, None)
 

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""vLLM: ``vllm serve`` takes its configuration from arguments, and its key from the environment."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...built import Data
+from ...platform import Platform
+from ..flags import read
+from .base import Lifecycle, completion, key_in_environment, known_packages, quoted
+
+if t.TYPE_CHECKING:
+    from ..instance import Instance
+
+# How long open answers have to end when the server is told to stop. Without it they are cut at once.
+_DRAIN_S = 60
+
+
+class Vllm:
+    name = "vllm"
+    program = "/usr/bin/vllm"
+    documentation = "https://docs.vllm.ai"
+    deployments = ("native",)
+    packaged_for = ()
+    model = "a directory with config.json and safetensors"
+    model_kind = "directory"
+    # It exits with status 0 when its engine core has died. A model that does not load takes minutes to say so.
+    lifecycle = Lifecycle(
+        restart="always",
+        start_limit_s=3600,
+        stop_s=_DRAIN_S + 30,
+        compiles=True,
+        workers=True,
+        keeps_cache=True,
+    )
+    options = frozenset({"context_size", "parallel", "memory_share"})
+    reserved: t.Mapping[str, tuple[str, ...]] = {
+        "host": ("--host",),
+        "port": ("--port", "--uds", "--grpc", "--grpc-port", "--headless"),
+        "model": ("--model", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"),
+        "served_name": ("--served-model-name",),
+        "api_key": ("--api-key", "VLLM_API_KEY"),
+        "gpus": ("CUDA_VISIBLE_DEVICES",),
+        "context_size": ("--max-model-len",),
+        "parallel": ("--max-num-seqs",),
+        "memory_share": ("--gpu-memory-utilization", "--device-memory-utilization"),
+    }
+    tokens = ("--hf-token", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+    dangerous = (
+        *("--allowed-local-media-path", "--tool-server"),
+        *("VLLM_SERVER_DEV_MODE", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_ALLOW_INSECURE_SERIALIZATION"),
+    )
+    closed_paths = (
+        *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"),
+        "/inference/v1/generate",
+    )
+    # The key closes what begins with /v1, /v2 and /inference.
+    open_paths = (
+        *("/invocations", "/generative_scoring", "/tokenize", "/detokenize", "/scale_elastic_ep"),
+        *("/is_scaling_elastic_ep", "/kv_event_sources", "/metrics", "/load", "/version", "/docs", "/redoc"),
+        "/openapi.json",
+    )
+
+    flags = read("vllm")
+    renamed: t.Mapping[str, tuple[str, ...]] = {
+        "--device": (),
+        "--disable-async-output-proc": (),
+        "--disable-log-requests": ("--no-enable-log-requests",),
+        "--engine-use-ray": (),
+        "--guided-decoding-backend": ("--structured-outputs-config",),
+        "--max-seq-len-to-capture": (),
+        "--num-scheduler-steps": (),
+        "--num-speculative-tokens": ("--speculative-config",),
+        "--override-neuron-config": (),
+        "--override-pooler-config": ("--pooler-config",),
+        "--preemption-mode": (),
+        "--rope-scaling": ("--hf-overrides",),
+        "--rope-theta": ("--hf-overrides",),
+        "--scheduler-delay-factor": (),
+        "--speculative-model": ("--speculative-config",),
+        "--swap-space": (),
+        "--task": ("--runner", "--convert"),
+        "--tokenizer-pool-size": (),
+        "--use-v2-block-manager": (),
+    }
+    variables = "VLLM_"
+
+    def meant(self, word: str) -> str:
+        """What follows a dot is a key of the value, -O needs no blank, and the beginning of one flag alone means it."""
+        name = self.flags.meant(word).partition(".")[0]
+        if name.startswith("-O"):
+            return "--optimization-level"
+        full = [flag for flag in self.flags.names if flag.startswith(name)] if name.startswith("--") else []
+        return full[0] if len(full) == 1 and name not in self.renamed else name
+
+    def problems(self, instance: Instance) -> t.Iterator[str]:
+        if not instance.model_path:
+            yield f"has no model; set model.path to {self.model} on the host, or model.artifact to a model of the store"
+        share = instance.given.get("memory_share")
+        if share is not None and not 0 < share <= 1:
+            yield f"has memory_share {share}; set it to a number above 0, and up to 1"
+
+    def packages(self, platform: Platform) -> t.Sequence[Data]:
+        return known_packages(self.name, platform)
+
+    def command(self, instance: Instance) -> list[str]:
+        given = {
+            "--host": instance.host,
+            "--port": instance.port,
+            "--served-model-name": instance.served_name,
+            "--shutdown-timeout": _DRAIN_S,
+            "--max-model-len": instance.given.get("context_size"),
+            "--max-num-seqs": instance.given.get("parallel"),
+            "--gpu-memory-utilization": instance.given.get("memory_share"),
+            "--tensor-parallel-size": len(instance.gpus) or None,
+        }
+        words = [instance.binary or self.program, "serve", str(instance.model_path)]
+        for flag, value in given.items():
+            words += [] if value is None else [flag, str(value)]
+        key = [] if instance.key_file is None else key_in_environment("VLLM_API_KEY")
+        return [quoted(word) for word in (*key, *words)]
+
+    def environment(self, instance: Instance) -> Data:
+        return {
+            "HF_HUB_OFFLINE": 1,
+            "TRANSFORMERS_OFFLINE": 1,
+            "HF_HUB_DISABLE_TELEMETRY": 1,
+            "VLLM_NO_USAGE_STATS": 1,
+            "VLLM_DO_NOT_TRACK": 1,
+            "DO_NOT_TRACK": 1,
+            # Its processes talk to each other, and would look for an address of the host for it.
+            "VLLM_HOST_IP": "127.0.0.1",
+            "CUDA_VISIBLE_DEVICES": ",".join(instance.gpus) or None,
+        }
+
+    def question(self, instance: Instance) -> dict[str, t.Any]:
+        return completion(instance, self.closed_paths)

@@ -1,0 +1,28 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""The flags and variables that server programs document, as ``tools/engine_flags.py`` writes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """``version``: the program and its version. ``names``: of flags, with their dashes, and of variables."""
+
+    version: str
+    names: frozenset[str]
+
+    def meant(self, word: str) -> str:
+        """The flag that a word of a command line means, without its value; programs take underscores for dashes."""
+        name, _equals, _value = word.partition("=")
+        return name.replace("_", "-") if name.startswith("--") else name
+
+
+def read(engine: str) -> Flags:
+    head, *names = (pathlib.Path(__file__).parent / f"{engine}.txt").read_text().splitlines()
+    return Flags(head.removeprefix("# ").partition(",")[0], frozenset(names))

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``tools/engine_flags.py`` reads in the help of a program. The lines are of the real ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.engine_flags import flags
+
+VLLM = """\
+usage: vllm serve [model_tag] [options]
+
+  Use `--help=all` to show all available flags at once.
+
+options:
+  --api-server-count API_SERVER_COUNT, -asc API_SERVER_COUNT
+                        How many API server processes to run. Defaults to
+                        --data-parallel-size if not specified. (default: None)
+  -h, --help            show this help message and exit
+  --allow-credentials, --no-allow-credentials
+                        Allow credentials. (default: False)
+"""
+LLAMA = """\
+----- common params -----
+
+-h,    --help, --usage                  print usage and exit
+-C,    --cpu-mask M                     CPU affinity mask: arbitrarily long hex. Complements --cpu-range
+--sse-ping-interval N                   server SSE ping interval in seconds (-1 = disabled, default: 30)
+                                        (env: LLAMA_ARG_SSE_PING_INTERVAL)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (VLLM, ["--allow-credentials", "--api-server-count", "--help", "--no-allow-credentials", "-asc", "-h"]),
+        (
+            LLAMA,
+            ["--cpu-mask", "--help", "--sse-ping-interval", "--usage", "-C", "-h", "LLAMA_ARG_SSE_PING_INTERVAL"],
+        ),
+        ("vllm: error: no such option\n", []),
+    ],
+    ids=["vllm", "llama-server", "no-help"],
+)
+def test_flags_are_those_that_are_defined(text, names):
+    assert flags(text) == names

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the flags that a server program documents, of the version that its engine is made for.
+
+    vllm serve --help=all | python -m tools.engine_flags vllm "vllm 0.32.0+cpu, vllm serve --help=all"
+
+They go to plugins/plugin_utils/_roles/model_server/flags/ENGINE.txt, with what they are of in the first line.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+FLAGS = Path(__file__).parents[1] / "plugins/plugin_utils/_roles/model_server/flags"
+_DEFINITION = re.compile(r" {0,2}-")
+# What follows two blanks is the description; blanks after a comma are between two names of the flag.
+_DESCRIPTION = re.compile(r"(?<![, ]) {2,}")
+_FLAG = re.compile(r"(?:^|,\s*)(--?[A-Za-z][\w-]*)")
+_VARIABLE = re.compile(r"\(env: (\w+)\)")
+
+
+def flags(text: str) -> list[str]:
+    """Names of flags, and of the variables that can be set in their place."""
+    found = set(_VARIABLE.findall(text))
+    for line in text.splitlines():
+        if _DEFINITION.match(line):
+            found.update(_FLAG.findall(_DESCRIPTION.split(line.strip())[0]))
+    return sorted(found)
+
+
+def main(engine: str, source: str) -> None:
+    found = flags(sys.stdin.read())
+    if not found:
+        raise SystemExit("engine_flags: no flag is in this text")
+    (FLAGS / f"{engine}.txt").write_text("".join(f"{line}\n" for line in (f"# {source}", *found)))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    main(*sys.argv[1:])
