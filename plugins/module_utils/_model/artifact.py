@@ -11,10 +11,10 @@ import os
 import typing as t
 
 from .._errors import HostError
+from .._holders import Holder, holders
 from .._http import Fetch
+from .._lock import locked
 from .desired import DesiredArtifact
-from .holders import Holder, holders
-from .lock import locked
 from .patience import Patience
 from .plan import Item, Observed, Plan, observe, plan, plan_purge
 from .sources import Sources
@@ -124,7 +124,9 @@ def ensure(
         if dry_run or decided.is_empty:
             return _result(artifacts, store, observed, decided, {})
         store.make()
-        with locked(path, wait_s=settings.lock_timeout_s, clock=environment.clock, sleep=environment.sleep):
+        with locked(
+            path, "model_artifact", wait_s=settings.lock_timeout_s, clock=environment.clock, sleep=environment.sleep
+        ):
             observed, decided = decide()  # another run may have done it in the meantime
             fetched = {} if decided.is_empty else _apply(decided, observed, store, environment, settings, patience)
             then = observe(artifacts, store, sources, verify=False, parallel=settings.parallel)

@@ -11,10 +11,10 @@ import threading
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._holders import Holder
+from ansible_collections.mlops.hosts.plugins.module_utils._lock import locked
 from ansible_collections.mlops.hosts.plugins.module_utils._model import store as store_module
 from ansible_collections.mlops.hosts.plugins.module_utils._model import transfer as transfer_module
-from ansible_collections.mlops.hosts.plugins.module_utils._model.holders import Holder
-from ansible_collections.mlops.hosts.plugins.module_utils._model.lock import locked
 from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ownership, Store
 
 from .conftest import write
@@ -536,7 +536,7 @@ def test_mode_is_kept_right(bench):
 
 def test_a_second_run_names_the_holder(bench):
     bench.path.mkdir()
-    with locked(str(bench.path), wait_s=0, clock=lambda: 0, sleep=lambda _s: None):
+    with locked(str(bench.path), "model_artifact", wait_s=0, clock=lambda: 0, sleep=lambda _s: None):
         said = refused(bench, bench.chat(), lock_timeout_s=3)
     assert f"within 3 s: model_artifact, process {os.getpid()}" in said
     assert bench.slept == [1, 1, 1]
@@ -545,7 +545,7 @@ def test_a_second_run_names_the_holder(bench):
 
 def test_a_lock_that_went_with_the_store_is_not_waited_for(bench):
     bench.path.mkdir()
-    with locked(str(bench.path), wait_s=0, clock=lambda: 0, sleep=lambda _s: None):
+    with locked(str(bench.path), "model_artifact", wait_s=0, clock=lambda: 0, sleep=lambda _s: None):
         (bench.path / ".lock").unlink()
         assert bench(bench.chat(), lock_timeout_s=0)["changed"]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""One run at a time changes a store."""
+"""One run at a time changes a folder."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import fcntl
 import os
 import typing as t
 
-from .._errors import HostError
+from ._errors import HostError
 
 
 @contextlib.contextmanager
 def locked(
-    store: str, *, wait_s: float, clock: t.Callable[[], float], sleep: t.Callable[[float], None]
+    folder: str, module: str, *, wait_s: float, clock: t.Callable[[], float], sleep: t.Callable[[float], None]
 ) -> t.Iterator[None]:
-    """One run at a time changes the store. The holder is named to the one who waits in vain."""
-    path = os.path.join(store, ".lock")
+    """Hold the folder, as this module. The holder is named to the one who waits in vain."""
+    path = os.path.join(folder, ".lock")
     until = clock() + wait_s
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -30,9 +30,9 @@ def locked(
                 holder = file.read(200).strip() or "unknown"
             else:
                 if not _is_there(path, file.fileno()):
-                    continue  # its holder took the store away, and the lock with it
+                    continue  # its holder took the folder away, and the lock with it
                 file.truncate()
-                file.write(f"model_artifact, process {os.getpid()}\n")
+                file.write(f"{module}, process {os.getpid()}\n")
                 file.flush()
                 yield
                 file.seek(0)
@@ -40,7 +40,7 @@ def locked(
                 return
         if clock() >= until:
             raise HostError(
-                f"another run changes {store} and did not end within {wait_s:g} s: {holder}; "
+                f"another run changes {folder} and did not end within {wait_s:g} s: {holder}; "
                 "run again when it has ended, or raise lock_timeout_s",
                 holder=holder,
             )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Which processes use files below a directory: those that have one open or mapped, and services that name one.
+"""Which processes use files below a directory: those that have one open or mapped, and those that name one.
 
 A service that has read its model into memory has no file open, and needs it again when it is restarted or rolled back.
 """
@@ -40,8 +40,7 @@ def holders(directories: t.Sequence[str], proc: str = "/proc") -> dict[str, tupl
     # A service may name a path with symbolic links in it; the kernel names the one that they lead to.
     below = {directory: (f"{directory}/", f"{os.path.realpath(directory)}/") for directory in directories}
     inodes = {directory: _inodes(directory) for directory in directories}
-    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid()):
-        folder = os.path.join(proc, str(pid))
+    for pid, folder in _others(proc):
         unit = _unit(folder)
         opened = [*_mapped(folder), *_opened(folder)]
         named = _named(folder) if unit else []
@@ -53,6 +52,28 @@ def holders(directories: t.Sequence[str], proc: str = "/proc") -> dict[str, tupl
             ) or any(start in word for word in named for start in below[directory]):
                 found.setdefault(directory, []).append(Holder(pid, _text(folder, "comm").strip() or "?", unit))
     return {directory: tuple(those) for directory, those in found.items()}
+
+
+def runners(directories: t.Sequence[str], proc: str = "/proc") -> dict[str, tuple[Holder, ...]]:
+    """By directory, the processes that run from it. A directory that nobody runs from is left out.
+
+    The interpreter of an environment is a link to the host's own, which is all that the kernel tells; so the command
+    line counts for every process, and not for services alone.
+    """
+    found: dict[str, list[Holder]] = {}
+    for pid, folder in _others(proc) if directories else ():
+        paths = [path for path, _inode in (*_mapped(folder), *_opened(folder))]
+        words = [*paths, *_text(folder, "cmdline").split("\0")]
+        for directory in directories:
+            if any(word.startswith((f"{directory}/", f"{os.path.realpath(directory)}/")) for word in words):
+                found.setdefault(directory, []).append(Holder(pid, _text(folder, "comm").strip() or "?", _unit(folder)))
+    return {directory: tuple(those) for directory, those in found.items()}
+
+
+def _others(proc: str) -> t.Iterator[tuple[int, str]]:
+    """All processes but this one, with their folders."""
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit() and int(name) != os.getpid()):
+        yield pid, os.path.join(proc, str(pid))
 
 
 def _inodes(directory: str) -> set[int]:

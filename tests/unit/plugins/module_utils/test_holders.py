@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._model.holders import Holder, holders
+from ansible_collections.mlops.hosts.plugins.module_utils._holders import Holder, holders, runners
 
 
 @pytest.fixture
@@ -70,6 +70,16 @@ def test_nobody_uses_what_nobody_uses(store, tmp_path):
     process(tmp_path / "proc", 5, maps=mapped(f"{store}/v10/model.gguf", 1), cmdline=f"cat\0{store}/v1\0")
     assert users(store, tmp_path / "proc") == {}
     assert holders([], "/nowhere") == {}
+
+
+def test_who_runs_from_an_environment_is_known_by_its_command_line(store, tmp_path):
+    proc = tmp_path / "proc"
+    process(proc, 5, cmdline=f"{store}/v1/bin/python\0-m\0demo\0", comm="python\n")
+    process(proc, 6, cmdline="VLLM::EngineCore\0", maps=mapped(f"{store}/v2/lib/torch.so", 1), comm="VLLM\n")
+    process(proc, 7, cmdline=f"ls\0{store}/v10/bin\0--color={store}/v1/\0")
+    found = runners([f"{store}/v1", f"{store}/v2", f"{store}/v3"], str(proc))
+    assert {path[-2:]: [one.pid for one in those] for path, those in found.items()} == {"v1": [5], "v2": [6]}
+    assert runners([], "/nowhere") == {}
 
 
 def test_a_holder_without_a_unit():
