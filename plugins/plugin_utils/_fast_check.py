@@ -98,6 +98,7 @@ _MODULES = {
     "mlops.hosts.mig_layout": _Module("_gpu_settings", "MIG", "mig"),
     "mlops.hosts.model_artifact": _Module("_model"),
     "mlops.hosts.platform_facts": _Module("_platform", ""),
+    "mlops.hosts.python_environment": _Module("_python_environment"),
 }
 # Every task is a fork of the process that loads this, and need not load them again.
 _ARGUMENTS = {

@@ -13,6 +13,7 @@ import pwd
 import re
 import subprocess
 import sys
+import time
 import types
 import zlib
 
@@ -21,8 +22,15 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mlops.hosts.plugins.module_utils._http import Unreachable
 from ansible_collections.mlops.hosts.plugins.module_utils._model import arguments
 from ansible_collections.mlops.hosts.plugins.module_utils._model import fast_check as model_fast_check
+from ansible_collections.mlops.hosts.plugins.module_utils._python_environment import arguments as environment_arguments
+from ansible_collections.mlops.hosts.plugins.module_utils._python_environment.environment import (
+    RunEnvironment,
+    desired,
+    ensure,
+)
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed, Once
 from ansible_collections.mlops.hosts.plugins.plugin_utils._fast_check import ask
+from ansible_collections.mlops.hosts.tests.unit.fake_python import SET, FakePython
 
 ME, MY_GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 COMPONENT = "mlops.hosts.component"
@@ -198,3 +206,20 @@ def test_what_several_questions_read_is_read_once():
     assert asked[0] is asked[1] and asked[0].timed_out
     assert once("cat", stdin="b").stdout == "b"
     assert done == [("nvidia-smi", "-q"), ("nvidia-smi",), ("cat",), ("cat",)]
+
+
+def test_an_environment_of_python_that_is_there(tmp_path):
+    python = tmp_path / "python3.11"
+    python.write_text("")
+    python.chmod(0o755)
+    args = {"name": "vllm", "base": str(tmp_path / "base"), "python": str(python), "requirements": SET}
+    environment = "mlops.hosts.python_environment"
+    assert Action(check_mode=False).ask(environment, **args) is None
+    given = ArgumentSpecValidator(environment_arguments.SPEC).validate(args).validated_parameters
+    host = RunEnvironment(run=FakePython("3.11"), clock=time.monotonic, sleep=time.sleep, variables={})
+    built = ensure(desired(given), host, dry_run=False)
+    nothing = {"changed": False, "drift": [], "diff": {"before": {}, "after": {}}}
+    assert Action(check_mode=False).ask(environment, **args) == {**built, **nothing}
+    assert Action(check_mode=False).ask(environment, **{**args, "state": "absent"}) is None
+    assert Action().ask(environment, **{**args, "state": "absent"})["removed"] == [built["path"]]
+    assert Action().ask(environment, **{**args, "requirements": "demo"}) is None, "the module says why"
