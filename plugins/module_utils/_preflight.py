@@ -45,6 +45,24 @@ class Listener:
     unit: str | None
 
 
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An IPv4 address that is written as IPv6 is the IPv4 address. None where the text is no address."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two addresses cannot both be listened on with the same port."""
+    left, right = (parse_ip("127.0.0.1" if address == "localhost" else address) for address in (one, other))
+    if left is None or right is None:
+        return one == other
+    return left == right or left.is_unspecified or right.is_unspecified
+
+
 class _Socket(t.NamedTuple):
     address: str
     port: int

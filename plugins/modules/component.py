@@ -338,6 +338,76 @@ options:
         type: str
         choices: [remove, keep]
         default: remove
+  requires:
+    description:
+      - Conditions on the host. They are checked when something differs, before anything is changed, and not with
+        O(state=absent).
+      - All that do not hold are told at once. Those with the same message are told in one sentence.
+      - In check mode a path or a mount point that is missing is a warning, since an earlier task of the same run may
+        bring it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      kind:
+        description:
+          - V(port) is free, or held by one of O(requires[].units) or by a unit that the change stops.
+          - V(path) is there, and as O(requires[].type), O(requires[].max_mode) and O(requires[].executable) say. Links
+            are followed.
+          - V(mount) is a mount point.
+          - V(empty) is not there, or a directory without entries.
+        type: str
+        choices: [port, path, mount, empty]
+        required: true
+      message:
+        description:
+          - Sentence for when it does not hold. In it C({what}) becomes the path, or the port with the unit that holds
+            it, and C({found}) what there is instead.
+          - Of a port that is its process, with pid and unit. Of a path it is C(not there), C(a file), C(a directory),
+            C(neither a file nor a directory), or its mode and owner.
+        type: str
+        required: true
+      messages:
+        description:
+          - Sentences in the place of O(requires[].message), by the reason. Of a path, these are C(absent), C(type),
+            C(max_mode) and C(executable). Of a port, it is the unit that holds it.
+        type: dict
+        default: {}
+      otherwise:
+        description:
+          - What to do when it does not hold. With V(fail) the task fails.
+          - With V(wait) nothing is changed, and RV(pending) says what the component waits for.
+        type: str
+        choices: [fail, wait]
+        default: fail
+      ends_with:
+        description: What ends the wait, for RV(pending). Required with O(requires[].otherwise=wait).
+        type: str
+      port:
+        description: TCP port.
+        type: int
+      address:
+        description: Address to listen on, or V(localhost). Without it, all of them.
+        type: str
+      units:
+        description: Units that may hold the port, with their type, such as V(chat.service).
+        type: list
+        elements: str
+        default: []
+      path:
+        description: Absolute path, for all kinds but V(port).
+        type: str
+      type:
+        description: What must be at the path.
+        type: str
+        choices: [file, directory]
+      max_mode:
+        description: Permission bits that the path may have, as octal digits in quotes.
+        type: str
+      executable:
+        description: Whether the path must be executable, for owner, group or others.
+        type: bool
+        default: false
   ready:
     description:
       - What must hold after a change, before it is final. At most one of C(tcp), C(http), C(command) and C(inference)
@@ -483,6 +553,16 @@ EXAMPLES = r"""
         template: chat.service.j2
     units:
       - name: chat.service
+    requires:
+      - kind: path
+        path: /srv/models/chat.gguf
+        type: file
+        message: "The model {what} is {found}; copy it there first."
+      - kind: port
+        port: 8001
+        address: 127.0.0.1
+        units: [chat.service]
+        message: "Port 8001 is held by {found}; stop that first."
     ready:
       - unit: chat.service
         inference: {url: "http://127.0.0.1:8001"}
@@ -552,6 +632,29 @@ reboot_required:
   description: Whether a change takes effect only after a reboot.
   type: bool
   returned: always
+pending:
+  description: What the component waits for, see O(requires). Nothing was changed when it is not empty.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    what:
+      description: The port or path.
+      type: str
+      sample: port 8001
+    why:
+      description: The message of the condition.
+      type: str
+      sample: Port 8001 is held by trainer (pid 812, training.service).
+    ends_with:
+      description: What ends the wait.
+      type: str
+      sample: the end of the training
+requires:
+  description: The sentences of all conditions that do not hold, see O(requires).
+  type: list
+  elements: str
+  returned: when one of them makes the task fail
 after_install:
   description: Validators that could not run in check mode since their program is not installed yet.
   type: list

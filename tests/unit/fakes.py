@@ -1,12 +1,19 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runners that answer in place of a host's programs, with what real ones once said or with what a test tells them."""
+"""What answers in place of a host: runners of its programs, with what real ones once said or with what a test tells
+them, and what is read of its paths and ports."""
 
 from __future__ import annotations
 
 import pathlib
+import typing as t
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.mlops.hosts.plugins.module_utils import _preflight
+from ansible_collections.mlops.hosts.plugins.module_utils._component import desired, requirements
+from ansible_collections.mlops.hosts.plugins.module_utils._component.arguments import SPEC
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -79,6 +86,57 @@ class Told(_Runner):
         if answer is None:
             return not_installed(argv)
         return Completed(argv, 0, answer, "") if isinstance(answer, str) else answer
+
+
+class FakeReader:
+    """Reads a host that has ``paths`` and ``listeners``, rows as those of module preflight_info. Other paths are
+    absent; ``names`` are in every directory."""
+
+    def __init__(
+        self,
+        paths: t.Iterable[t.Mapping[str, t.Any]] = (),
+        listeners: t.Iterable[t.Mapping[str, t.Any]] = (),
+        mounts: t.Collection[str] = (),
+        names: t.Sequence[str] = (),
+    ) -> None:
+        self.paths = {row["path"]: _preflight.Path(**row) for row in paths}
+        unknown = {"address": "0.0.0.0", "pid": None, "process": None, "unit": None}
+        self.known = [_preflight.Listener(**{**unknown, **row}) for row in listeners]
+        self.mounts, self.entries = mounts, names
+
+    def path(self, path: str) -> _preflight.Path:
+        return self.paths.get(path, _preflight.Path(path, "absent"))
+
+    def listeners(self, port: int) -> list[_preflight.Listener]:
+        return [listener for listener in self.known if listener.port == port]
+
+    def is_mount(self, path: str) -> bool:
+        return path in self.mounts
+
+    def names(self, directory: str) -> t.Sequence[str]:
+        return self.entries
+
+
+def requirements_of(component: t.Mapping[str, t.Any]) -> tuple[desired.Requirement, ...]:
+    """Those of a component as a role builds it, read as the module reads them."""
+    checked = ArgumentSpecValidator(SPEC).validate({"name": "demo", "requires": component.get("requires", [])})
+    assert not checked.error_messages
+    return desired.parse(checked.validated_parameters).requires
+
+
+def refused(
+    component: t.Mapping[str, t.Any],
+    reader: FakeReader,
+    *,
+    stopped: t.Collection[str] = (),
+    check_mode: bool = False,
+) -> tuple[list[str], list[str]]:
+    """What the host is refused for, and what is only said of it."""
+    try:
+        checked = requirements.check(requirements_of(component), reader, stopped=stopped, check_mode=check_mode)
+    except HostError as exc:
+        return t.cast("list[str]", exc.details["requires"]), []
+    return [], list(checked.notices)
 
 
 def not_installed(argv: tuple[str, ...]) -> Completed:

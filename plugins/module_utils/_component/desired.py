@@ -17,6 +17,10 @@ from . import openpgp
 Impact = t.Literal["restart", "reload", "none", "reboot"]
 STATE_DIR = "/var/lib/mlops.hosts"
 
+# Options of a requirement that not all kinds have.
+_PORT, _PATH = ("port", "address", "units"), ("path", "type", "max_mode", "executable")
+_OF_KIND = {"port": _PORT, "path": _PATH, "mount": ("path",), "empty": ("path",)}
+_REASONS = ("absent", "type", "max_mode", "executable")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 
@@ -108,6 +112,25 @@ class Repository:
 
 
 @dataclasses.dataclass(frozen=True)
+class Requirement:
+    """A condition on the host, see the module's ``requires``. ``port`` is None except for that kind, which has no
+    ``path``."""
+
+    kind: t.Literal["port", "path", "mount", "empty"]
+    message: str
+    messages: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    otherwise: t.Literal["fail", "wait"] = "fail"
+    ends_with: str | None = None
+    port: int | None = None
+    address: str = "0.0.0.0"
+    units: tuple[str, ...] = ()
+    path: str = ""
+    type: t.Literal["file", "directory"] | None = None
+    max_mode: int | None = None
+    executable: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Component:
     """``ready`` stays plain data: it is stored in the ledger and read back by another run."""
 
@@ -121,6 +144,7 @@ class Component:
     links: tuple[DesiredLink, ...] = ()
     absent_paths: tuple[str, ...] = ()
     units: tuple[DesiredUnit, ...] = ()
+    requires: tuple[Requirement, ...] = ()
     ready: tuple[t.Mapping[str, t.Any], ...] = ()
     settle_s: int = 5
 
@@ -146,6 +170,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Component:
         links=tuple(_link(item) for item in params["links"]),
         absent_paths=tuple(_path(path) for path in params["absent_paths"]),
         units=tuple(_unit(item) for item in params["units"]),
+        requires=tuple(_requirement(item) for item in params["requires"]),
         ready=tuple(_ready(item) for item in params["ready"]),
         settle_s=params["settle_s"],
     )
@@ -236,6 +261,51 @@ def _ready(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {key: value for key, value in item.items() if value is not None}
 
 
+def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
+    kind = item["kind"]
+    needed = "port" if kind == "port" else "path"
+    if item[needed] is None:
+        raise HostError(f"a requirement of kind {kind} needs a {needed}")
+    for name in (*_PORT, *_PATH):
+        if item[name] and name not in _OF_KIND[kind]:
+            raise HostError(f"a requirement of kind {kind} has no {name}")
+    unknown = sorted(set(item["messages"]) - set(_REASONS if kind == "path" else ()))
+    if unknown and kind != "port":
+        raise HostError(f"a requirement of kind {kind} has no messages for {', '.join(unknown)}")
+    if (item["otherwise"] == "wait") != (item["ends_with"] is not None):
+        raise HostError(f"a requirement of kind {kind} must have ends_with with otherwise: wait, and only then")
+    return Requirement(
+        kind=kind,
+        message=item["message"],
+        messages=item["messages"],
+        otherwise=item["otherwise"],
+        ends_with=item["ends_with"],
+        port=_port(item["port"]),
+        address=_address(item["address"]),
+        units=tuple(item["units"]),
+        path="" if item["path"] is None else _path(item["path"]),
+        type=item["type"],
+        max_mode=None if item["max_mode"] is None else _mode(item, "max_mode"),
+        executable=item["executable"],
+    )
+
+
+def _port(port: int | None) -> int | None:
+    if port is not None and not 0 < port < 65536:
+        raise HostError(f"a required port must be 1 to 65535, not {port}")
+    return port
+
+
+def _address(address: str | None) -> str:
+    if address is None:
+        return "0.0.0.0"
+    from .._preflight import parse_ip  # its imports are for hosts with a port only
+
+    if address != "localhost" and parse_ip(address) is None:
+        raise HostError(f"the address of a required port must be an IP address or localhost, not {address!r}")
+    return address
+
+
 def _effect(item: t.Mapping[str, t.Any], command: tuple[str, ...] = ()) -> Effect:
     units = item["units"]
     return Effect(item["on_change"], None if units is None else tuple(units), command)
@@ -249,10 +319,10 @@ def _path(path: str) -> str:
     return path
 
 
-def _mode(item: t.Mapping[str, t.Any]) -> int:
-    if not re.fullmatch(r"[0-7]{3,4}", item["mode"]):
-        raise HostError(f"mode {item['mode']!r} of {item['path']} must be three or four octal digits in quotes")
-    return int(item["mode"], 8)
+def _mode(item: t.Mapping[str, t.Any], option: str = "mode") -> int:
+    if not re.fullmatch(r"[0-7]{3,4}", item[option]):
+        raise HostError(f"{option} {item[option]!r} of {item['path']} must be three or four octal digits in quotes")
+    return int(item[option], 8)
 
 
 def _refuse_contradictions(component: Component) -> None:

@@ -33,6 +33,7 @@ from . import (
     package_index,
     policy,
     removals,
+    requirements,
     selection,
     sources,
     undo,
@@ -44,7 +45,7 @@ from .journal import Journal
 from .packages import Move, Work, set_hold
 from .plan import Plan
 from .ready import RunEnvironment
-from .result import adopts, compare, returned
+from .result import adopts, compare, returned, waiting
 from .steps import Reach
 from .store import Ledger, Store
 
@@ -87,14 +88,30 @@ def ensure(request: Request, store: Store, env: RunEnvironment, reach: Reach = l
 def _check(request: Request, store: Store, env: RunEnvironment) -> dict[str, t.Any]:
     journal = journals.load(store)
     planned = compare(request.component, store, env.run)
-    sources.require_readable(planned.before_packages, env.run)
-    warnings, moves = _foresee(planned, request, store, env.run)
-    validated = (*planned.before_packages, *planned.paths, *planned.revalidated)
-    later = validators.rehearse(validated, env.run, pending=bool(planned.work))
-    result = returned(planned, after_install=later, moves=moves)
-    result["warnings"] += warnings
+    required = _required(planned, request, env)
+    result = waiting(planned, required.pending) if required.pending else _rehearsed(planned, request, store, env.run)
+    result["warnings"] += required.notices
     if journal is not None:
         _note_recovery(result, "finished" if _committed(journal, store) else "undone")
+    return result
+
+
+def _required(planned: Plan, request: Request, env: RunEnvironment) -> requirements.Checked:
+    """HostError when the host is not as the component requires it. One that is right is not asked."""
+    if planned.empty:
+        return requirements.Checked()
+    stopped = set(planned.units.stop) - set(planned.units.start)
+    return requirements.check(request.component.requires, env.reader, stopped=stopped, check_mode=request.check_mode)
+
+
+def _rehearsed(planned: Plan, request: Request, store: Store, run: Runner) -> dict[str, t.Any]:
+    """The return values of check mode."""
+    sources.require_readable(planned.before_packages, run)
+    warnings, moves = _foresee(planned, request, store, run)
+    validated = (*planned.before_packages, *planned.paths, *planned.revalidated)
+    later = validators.rehearse(validated, run, pending=bool(planned.work))
+    result = returned(planned, after_install=later, moves=moves)
+    result["warnings"] += warnings
     return result
 
 
@@ -178,6 +195,11 @@ class _Call:
         _note_recovery(result, recovered)
         if planned.empty:
             self._adopt(planned)
+            return result
+        required = _required(planned, self.request, self.env)
+        if required.pending:
+            result = waiting(planned, required.pending)
+            _note_recovery(result, recovered)
             return result
         sources.require_readable(planned.before_packages, self.env.run)
         journal = Journal(

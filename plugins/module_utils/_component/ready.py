@@ -15,6 +15,7 @@ import typing as t
 from .._errors import HostError
 from .._runner import Runner
 from . import units
+from .requirements import HostReader, Reader
 
 if t.TYPE_CHECKING:
     from .._http import Fetch
@@ -32,10 +33,11 @@ class NotReady(HostError):
 
 @dataclasses.dataclass(frozen=True)
 class RunEnvironment:
-    """What the gate needs from the outside."""
+    """What the engine needs from the outside."""
 
     run: Runner
     fetch: Fetch
+    reader: Reader = dataclasses.field(default_factory=HostReader)
     clock: t.Callable[[], float] = time.monotonic
     sleep: t.Callable[[float], None] = time.sleep
 

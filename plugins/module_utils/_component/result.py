@@ -35,6 +35,13 @@ def adopts(planned: Plan, store: Store) -> bool:
     return planned.ledger.empty or dataclasses.replace(planned.ledger, txn=old.txn) != old
 
 
+def waiting(planned: Plan, pending: t.Sequence[t.Mapping[str, str]]) -> dict[str, t.Any]:
+    """The module's return values for a plan that waits: all that differs, and nothing that is done about it."""
+    nothing = {"changed": False, "diff": [], "reboot_required": False}
+    units: dict[str, list[str]] = {verb: [] for verb in ("stopped", "started", "restarted", "reloaded")}
+    return {**returned(planned), **nothing, **units, "pending": list(pending)}
+
+
 def returned(
     planned: Plan, *, after_install: t.Sequence[str] = (), moves: t.Mapping[str, Move] | None = None
 ) -> dict[str, t.Any]:
@@ -53,5 +60,6 @@ def returned(
         "reboot_required": planned.reboot_required,
         "after_install": list(after_install),
         "ready": [],
+        "pending": [],
         "warnings": list(planned.notes),
     }

@@ -10,11 +10,11 @@ An instance comes as the user wrote it; what is left out gets the defaults of th
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import typing as t
 
 from ....module_utils._errors import HostError
 from ....module_utils._model.paths import model_file, version_folder
+from ....module_utils._preflight import parse_ip
 from ..built import Data
 from . import engines
 
@@ -140,12 +140,3 @@ def _located(item: Data, artifacts: t.Sequence[Data], store: str) -> Data:
         return {"path": model_file(artifacts, artifact, store=store, file=file)}
     except HostError as exc:
         return {"problem": f"cannot have its model from the list of artifacts: {exc}"}
-
-
-def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        ip = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return mapped or ip

@@ -11,11 +11,12 @@ import re
 import typing as t
 
 from ....module_utils._inference.question import KEY
+from ....module_utils._preflight import overlap, parse_ip
 from ..built import Data
 from ..platform import Platform
 from .engines import ENGINES
 from .engines.base import Engine
-from .instance import Instance, parse_ip
+from .instance import Instance
 
 _SCOPE = re.compile(r"[a-z0-9_-]{0,32}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
@@ -62,7 +63,7 @@ def _twice(instances: t.Sequence[Instance]) -> t.Iterator[str]:
         for other in desired[place + 1 :]:
             if one.name == other.name:
                 continue
-            if one.port and one.port == other.port and _overlap(one.host, other.host):
+            if one.port and one.port == other.port and overlap(one.host, other.host):
                 yield (
                     f"Model server instances {one.name!r} and {other.name!r} both want port {one.port} of {one.host}; "
                     "set another port for one of them."
@@ -279,7 +280,7 @@ def _taken(
         if (
             listener["port"] != instance.port
             or unit == instance.unit
-            or not _overlap(instance.host, listener["address"])
+            or not overlap(instance.host, listener["address"])
         ):
             continue
         if unit in stays:
@@ -298,17 +299,6 @@ def _taken(
             f"{' (' + ', '.join(details) + ')' if details else ''} has; stop that, or set another port"
         )
         return
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether two addresses cannot both be listened on with the same port."""
-    left, right = (
-        parse_ip("127.0.0.1" if one == "localhost" else one),
-        parse_ip("127.0.0.1" if other == "localhost" else other),
-    )
-    if left is None or right is None:
-        return one == other
-    return left == right or left.is_unspecified or right.is_unspecified
 
 
 def _unprintable(text: str) -> bool:
