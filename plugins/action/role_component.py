@@ -198,10 +198,11 @@ class ActionModule(component.ActionModule):
             return compared, checked
         decision = self._decision(built, compared, dry_run, task_vars)
         self._refuse(decision.conflicts)
+        pending = [*compared["pending"], *decision.pending]
         if dry_run:
-            return {**compared, "changed": bool(compared["drift"]), "pending": list(decision.pending)}, checked
-        if decision.pending or (not compared["drift"] and compared["recovered"] == "none"):
-            return {**compared, "changed": False, "pending": list(decision.pending)}, checked
+            return {**compared, "changed": bool(compared["drift"]), "pending": pending}, checked
+        if pending or (not compared["drift"] and compared["recovered"] == "none"):
+            return {**compared, "changed": False, "pending": pending}, checked
         desired = self.prepared(dict(decision.component or built.component or {}), task_vars)
         return self.ensure(desired, task_vars), checked
 

@@ -9,7 +9,8 @@ module: preflight_info
 short_description: Read the state of paths and TCP ports
 description:
   - Tells whether paths exist, with owner and mode, and which process and unit listens on which TCP port.
-  - Roles ask it once, for everything that they need to know, before the first change.
+  - It is for playbooks that look before they act. M(mlops.hosts.component) has an option for what it needs of a host,
+    O(mlops.hosts.component#module:requires).
 version_added: 0.1.0
 author:
   - The mlops.hosts founders (@mlops-hosts)

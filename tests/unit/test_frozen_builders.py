@@ -4,7 +4,7 @@
 """What each role builds of recorded options and platforms stays what it was: hosts that are right must stay right.
 
 ``data/builders/<role>.jsonl``: one case a line, with ``options``, ``platform`` and ``built``, and in some the
-``answer`` of a host, of which the builder makes ``conflicts``. After a change that is meant,
+``answer`` of a host, and ``conflicts``, what it is refused for by ``requires``. After a change that is meant,
 ``MLOPS_FREEZE=1 pytest tests/unit/test_frozen_builders.py`` writes ``built`` again, for ``git diff``.
 """
 
@@ -19,13 +19,15 @@ import typing as t
 import pytest
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
+from ansible_collections.mlops.hosts.tests.unit.fakes import FakeReader, refused
 
 DATA = pathlib.Path(__file__).parent / "data" / "builders"
 ROOMS = "ansible_collections.mlops.hosts.plugins.plugin_utils._roles"
 
 
 def conflicts(found: Built, case: dict[str, t.Any]) -> list[str]:
-    return found.conflicts(case["answer"], case.get("compared", {}), case.get("dry_run", False))
+    more = {"stopped": case.get("stopped", ()), "check_mode": case.get("dry_run", False)}
+    return refused(found.component or {}, FakeReader(**case["answer"]), **more)[0]
 
 
 def built(role: str, case: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -283,7 +283,7 @@ def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
         port=_port(item["port"]),
         address=_address(item["address"]),
         units=tuple(item["units"]),
-        path="" if item["path"] is None else _path(item["path"]),
+        path=_required_path(item["path"]),
         type=item["type"],
         max_mode=None if item["max_mode"] is None else _mode(item, "max_mode"),
         executable=item["executable"],
@@ -294,6 +294,13 @@ def _port(port: int | None) -> int | None:
     if port is not None and not 0 < port < 65536:
         raise HostError(f"a required port must be 1 to 65535, not {port}")
     return port
+
+
+def _required_path(path: str | None) -> str:
+    """It is read only, so it may be any."""
+    if path is not None and not path.startswith("/"):
+        raise HostError(f"path {path!r} must be absolute")
+    return path or ""
 
 
 def _address(address: str | None) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..built import Built, Data, Question
+from ..built import Built, Data
 from ..platform import Platform
 from .pipeline import CONFIG_DIR, NAME, RECEIPTS, SPOOL, UNIT, Pipeline, Receiver, parse
 from .shippers import SHIPPERS
 from .shippers.base import Shipper, pem_files
-from .validate import conflicts, problems
+from .validate import problems, requires
 
 LOGROTATE = f"/etc/logrotate.d/{NAME}"
 
@@ -33,18 +33,15 @@ def build(options: Data, platform: Platform) -> Built:
     found = [*_unknown(platform, row), *problems(pipeline, program.name, program.supports)]
     if found:
         return Built(tuple(found))
-    shipper, rivals = program(row), row["rivals"]
-    paths = [*pipeline.host_paths, *(rival["path"] for rival in rivals)]
-    ports = [receiver.port for receiver in pipeline.receivers]
+    shipper = program(row)
     return Built(
         component={
             "name": "log_shipper",
             "state": "present",
             "settle_s": 2,
+            "requires": requires(pipeline, row["rivals"], program.name),
             **_component(pipeline, shipper, platform.known["platform"]),
         },
-        question=Question("mlops.hosts.preflight_info", {"paths": paths, "ports": ports}) if paths or ports else None,
-        conflicts=lambda seen, _compared, _dry_run: conflicts(pipeline, seen, rivals, program.name),
         verify=_verify(pipeline, shipper) if pipeline.endpoints else None,
     )
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Says what is wrong with a pipeline, and what on a host conflicts with it. Pure."""
+"""Says what is wrong with a pipeline, and what it requires of a host. Pure."""
 
 from __future__ import annotations
 
@@ -132,30 +132,40 @@ def _bad_pattern(path: str) -> bool:
     return not _PATTERN.match(path) or "{host}" not in path or bool(_SHARED.match(path))
 
 
-def conflicts(pipeline: Pipeline, seen: Data, rivals: t.Iterable[Data], package: str) -> list[str]:
-    """One sentence for each thing on the host that conflicts. What our unit listens on is its own.
+def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str) -> list[Data]:
+    """Conditions of the module ``component``. What our unit listens on is its own.
 
-    ``seen``: what preflight_info returned. ``rivals``: packages that ``package`` would remove, with a path of each.
+    ``rivals``: packages that ``package`` would remove, with a path of each.
     """
     keys = {endpoint.key.path for endpoint in pipeline.endpoints}
-    files = {item["path"]: item for item in seen["paths"] if item["kind"] == "file"}
-    missing = [path for path in pipeline.host_paths if path not in files]
-    exposed = [path for path, item in files.items() if path in keys and not item["mode"].endswith("0")]
-    taken = [_holder(item) for item in seen["listeners"] if item["unit"] != UNIT]
-    removed = [f"{rival['package']} ({rival['path']})" for rival in rivals if rival["path"] in files]
-    return _sentences(
-        [
-            (missing, "These files are not on the host: {}; put them there first, or give their content."),
-            (exposed, "The private key {} can be read by others; take away their permissions (mode 0600 or 0640)."),
-            (taken, "Another program listens on port {}; stop it or choose another port."),
-            (
-                removed,
-                f"The host logs with {{}}, which the package {package} would remove; remove it yourself, or take the "
-                "host out of the play.",
-            ),
-        ]
-    )
-
-
-def _holder(listener: Data) -> str:
-    return f"{listener['port']} ({listener['unit']})" if listener["unit"] else str(listener["port"])
+    exposed = "The private key {what} can be read by others; take away their permissions (mode 0600 or 0640)."
+    return [
+        *(
+            {
+                "kind": "path",
+                "path": path,
+                "type": "file",
+                "message": "These files are not on the host: {what}; put them there first, or give their content.",
+                **({"max_mode": "0770", "messages": {"max_mode": exposed}} if path in keys else {}),
+            }
+            for path in pipeline.host_paths
+        ),
+        *(
+            {
+                "kind": "port",
+                "port": receiver.port,
+                "units": [UNIT],
+                "message": "Another program listens on port {what}; stop it or choose another port.",
+            }
+            for receiver in pipeline.receivers
+        ),
+        *(
+            {
+                "kind": "empty",
+                "path": rival["path"],
+                "message": f"The host logs with {rival['package']} ({{what}}), which the package {package} would "
+                "remove; remove it yourself, or take the host out of the play.",
+            }
+            for rival in rivals
+        ),
+    ]

@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 
 from ....module_utils import _env_file
-from ..built import Built, Data, Question
+from ..built import Built, Data
 from ..platform import Platform
 from . import validate
 from .engines import ENGINES
@@ -56,10 +56,6 @@ def build(options: Data, platform: Platform) -> Built:
     instances = [instance for instance in everything if instance.present]
     return Built(
         component={"name": name, "state": "present", **_component(instances, options, platform)},
-        question=Question("mlops.hosts.preflight_info", validate.questions(instances)) if instances else None,
-        conflicts=lambda seen, compared, dry_run: validate.conflicts(
-            instances, seen, drift=compared["drift"], dry_run=dry_run
-        ),
         verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
         notices=tuple(_notices(instances)),
         published={"open_paths": {instance.name: list(_open_paths(instance)) for instance in instances}},
@@ -96,6 +92,7 @@ def _component(instances: t.Sequence[Instance], options: Data, platform: Platfor
         ],
         "files": [file for instance in instances for file in _files(instance, user)],
         "units": [{"name": instance.unit} for instance in instances],
+        "requires": validate.requires(instances),
         "ready": [_ready(instance) for instance in instances],
         "settle_s": max(int(instance.gate["settle_s"]) for instance in instances),
     }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Validates the instances, by themselves and on the host. Each problem is one sentence."""
+"""Validates the instances, and says what they require of the host. Each problem is one sentence."""
 
 from __future__ import annotations
 
@@ -202,103 +202,78 @@ def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], plat
             )
 
 
-# What is wrong with the host
+# What the host must have
 
 
-def questions(instances: t.Iterable[Instance]) -> dict[str, list[t.Any]]:
-    """What the module ``preflight_info`` is asked for all instances, which are present."""
-    paths = [
-        path
+def requires(instances: t.Sequence[Instance]) -> list[Data]:
+    """Conditions of the module ``component`` for all instances, which are present."""
+    return [
+        {**condition, **_sentences(instance, condition)}
         for instance in instances
-        for path in (instance.model_path, instance.binary, instance.api_key_file)
-        if path is not None
+        for condition in (*_required_files(instance), _required_port(instance, instances))
     ]
-    return {"paths": list(dict.fromkeys(paths)), "ports": sorted({instance.port for instance in instances})}
 
 
-def conflicts(
-    instances: t.Sequence[Instance], seen: Data, *, drift: t.Iterable[Data] = (), dry_run: bool = False
-) -> list[str]:
-    """One sentence for each thing on the host that conflicts with the instances, which are present.
+def _sentences(instance: Instance, condition: Data) -> Data:
+    subject = f"Model server instance {instance.name!r}"
+    messages = {reason: f"{subject} {words}." for reason, words in condition["messages"].items()}
+    return {"message": f"{subject} {condition['message']}.", "messages": messages}
 
-    ``drift`` is what the component differs in, which says the servers that this run stops. In a dry run what is
-    missing is no problem: an earlier role of the same run may be what brings it.
-    """
-    stopped = {
-        item["item"]
-        for item in drift
-        if (item["kind"], item["attribute"], item["want"]) == ("unit", "state", "stopped")
+
+def _required_files(instance: Instance) -> t.Iterator[Data]:
+    engine = ENGINES[instance.engine]
+    yield {
+        "kind": "path",
+        "path": instance.model_path,
+        "type": engine.model_kind,
+        "message": f"wants the model {instance.model_path}, which is {{found}}; set model.path to {engine.model}",
+        "messages": {
+            "absent": f"wants the model {instance.model_path}, which is not on the host; publish it with the role "
+            "model_store, or set model.path"
+        },
     }
-    paths = {item["path"]: item for item in seen["paths"]}
-    found: list[str] = []
-    for instance in instances:
-        words = [
-            *_wrong_files(instance, paths, missing=not dry_run),
-            *_taken(instance, instances, seen["listeners"], stopped),
-        ]
-        found += [f"Model server instance {instance.name!r} {text}." for text in words]
-    return found
-
-
-def _wrong_files(instance: Instance, paths: t.Mapping[str, Data], *, missing: bool) -> t.Iterator[str]:
-    engine, model = ENGINES[instance.engine], paths[instance.model_path or ""]
-    if model["kind"] == "absent" and missing:
-        yield (
-            f"wants the model {model['path']}, which is not on the host; publish it with the role model_store, "
-            "or set model.path"
-        )
-    elif model["kind"] not in (engine.model_kind, "absent"):
-        yield f"wants the model {model['path']}, which is a {model['kind']}; set model.path to {engine.model}"
     if instance.binary is not None:
-        binary = paths[instance.binary]
-        if binary["kind"] == "absent" and missing:
-            yield (
-                f"wants the program {instance.binary}, which is not on the host; install it, or leave out binary "
-                "to have the package"
-            )
-        elif binary["kind"] != "absent" and (binary["kind"] != "file" or not int(binary["mode"], 8) & 0o111):
-            yield f"wants the program {instance.binary}, which is not an executable file; set binary"
+        yield {
+            "kind": "path",
+            "path": instance.binary,
+            "type": "file",
+            "executable": True,
+            "message": f"wants the program {instance.binary}, which is not an executable file; set binary",
+            "messages": {
+                "absent": f"wants the program {instance.binary}, which is not on the host; install it, or leave out "
+                "binary to have the package"
+            },
+        }
     if instance.api_key_file is not None:
-        key = paths[instance.api_key_file]
-        if key["kind"] == "absent" and missing:
-            yield f"wants the API key in {key['path']}, which is not on the host; put it there, or set api_key"
-        elif key["kind"] not in ("file", "absent"):
-            yield f"wants the API key in {key['path']}, which is a {key['kind']}; set api_key_file to a file"
-        elif key["kind"] == "file" and int(key["mode"], 8) & 0o077:
-            yield (
-                f"has its API key in {key['path']}, and the key is readable by others (mode {key['mode']}, owner "
-                f"{key['owner']}:{key['group']}); set mode 0600 or 0400"
-            )
+        key = f"API key in {instance.api_key_file}"
+        yield {
+            "kind": "path",
+            "path": instance.api_key_file,
+            "type": "file",
+            "max_mode": "0700",
+            "message": f"wants the {key}, which is {{found}}; set api_key_file to a file",
+            "messages": {
+                "absent": f"wants the {key}, which is not on the host; put it there, or set api_key",
+                "max_mode": f"has its {key}, and the key is readable by others ({{found}}); set mode 0600 or 0400",
+            },
+        }
 
 
-def _taken(
-    instance: Instance, instances: t.Sequence[Instance], listeners: t.Iterable[Data], stopped: t.Collection[str]
-) -> t.Iterator[str]:
-    stays = {other.unit: other for other in instances}
-    for listener in listeners:
-        unit = listener["unit"]
-        if (
-            listener["port"] != instance.port
-            or unit == instance.unit
-            or not overlap(instance.host, listener["address"])
-        ):
-            continue
-        if unit in stays:
-            yield (
-                f"wants port {instance.port}, which instance {stays[unit].name!r} still has; move that one first, "
-                "in a run of its own"
-            )
-            continue
-        if unit in stopped:
-            continue  # before anything starts
-        holder = listener["process"] or "a process that cannot be seen"
-        details = [f"pid {listener['pid']}"] if listener["pid"] else []
-        details += [unit] if unit else []
-        yield (
-            f"wants port {instance.port} of {instance.host}, which {holder}"
-            f"{' (' + ', '.join(details) + ')' if details else ''} has; stop that, or set another port"
-        )
-        return
+def _required_port(instance: Instance, instances: t.Sequence[Instance]) -> Data:
+    """Of an instance that stays the port is not free yet: it is restarted in the same step as this one."""
+    wants = f"wants port {instance.port}"
+    return {
+        "kind": "port",
+        "port": instance.port,
+        "address": instance.host,
+        "units": [instance.unit],
+        "message": f"{wants} of {instance.host}, which {{found}} has; stop that, or set another port",
+        "messages": {
+            other.unit: f"{wants}, which instance {other.name!r} still has; move that one first, in a run of its own"
+            for other in instances
+            if other.unit != instance.unit
+        },
+    }
 
 
 def _unprintable(text: str) -> bool:

@@ -20,7 +20,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import (
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import Read
 
 COMPONENT = {"name": "demo", "state": "present"}
-RIGHT = {"changed": False, "component": "demo", "drift": [], "recovered": "none"}
+RIGHT = {"changed": False, "component": "demo", "drift": [], "recovered": "none", "pending": []}
 DRIFT = [{"kind": "file", "item": "/etc/a", "attribute": "content", "want": "x", "have": "y"}]
 DIFFERS = {**RIGHT, "changed": True, "drift": DRIFT}
 LOOK = Question("mlops.hosts.preflight_info", {"ports": [80]})
@@ -29,8 +29,9 @@ LOOK = Question("mlops.hosts.preflight_info", {"ports": [80]})
 class Host:
     """A host that differs or not, and answers questions. ``asked``: what was run, with the check mode it was run in."""
 
-    def __init__(self, monkeypatch, differs=True, answers=None, fast=None):
+    def __init__(self, monkeypatch, differs=True, answers=None, fast=None, waits=()):
         self.monkeypatch, self.differs, self.answers, self.fast = monkeypatch, differs, answers or {}, fast or {}
+        self.waits = dict(waits)
         self.asked = []
 
     def run(self, built, options=None, *, check_mode=False, variables=None, role="demo", **room):
@@ -72,8 +73,9 @@ class Host:
         ]
 
     def _ensure(self, task, args):
-        self.asked.append(("compare" if task.check_mode else "converge", args["name"], task.diff))
-        return dict(DIFFERS)
+        step = "compare" if task.check_mode else "converge"
+        self.asked.append((step, args["name"], task.diff))
+        return {**DIFFERS, "changed": step not in self.waits, "pending": self.waits.get(step, [])}
 
     def _answer(self, module):
         self.asked.append(module)
@@ -140,6 +142,23 @@ def test_what_waits_changes_nothing_and_is_said(host):
     assert (result["changed"], result["pending"], result["rest"]) == (False, [pending], None)
     assert result["warnings"] == ["a warning", "Containers run."]
     assert ("converge", "demo", True) not in differs.asked
+
+
+@pytest.mark.parametrize("step", ["compare", "converge"])
+def test_a_component_that_waits_is_no_change_and_nothing_follows(host, step):
+    pending = {"what": "port 80", "why": "Port 80 is taken.", "ends_with": "its end"}
+    differs = host(waits={step: [pending]})
+    result = differs.run(Built(component=COMPONENT, verify={"a": 1}, rest=lambda _changed, _dry_run: {"never": True}))
+    assert (result["changed"], result["pending"]) == (False, [pending])
+    assert (result["verify"], result["rest"]) == (None, None)
+    assert result["warnings"] == ["a warning", "Port 80 is taken."]
+    assert differs.asked[-1][0] == step
+
+
+def test_in_a_dry_run_a_component_that_waits_differs(host):
+    pending = {"what": "port 80", "why": "Port 80 is taken.", "ends_with": "its end"}
+    result = host(waits={"compare": [pending]}).run(Built(component=COMPONENT), check_mode=True)
+    assert (result["changed"], result["pending"], result["drift"]) == (True, [pending], DRIFT)
 
 
 def test_a_decision_can_converge_another_component(host):

@@ -17,6 +17,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ow
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import variables
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.build import build
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
+from ansible_collections.mlops.hosts.tests.unit.fakes import FakeReader, refused
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SUMS = ["a" * 64, "b" * 64]
@@ -183,9 +184,7 @@ def test_a_store_must_be_absolute():
 def test_an_instance_names_its_model(model, path):
     found = built(instance(**model))
     assert found.problems == () and served(found) == path
-    assert path in found.question.args["paths"]
-    missing = {"paths": [{"path": one, "kind": "absent"} for one in found.question.args["paths"]], "listeners": []}
-    words = found.conflicts(missing, {"drift": []}, False)
+    words, _notices = refused(found.component, FakeReader())
     assert f"wants the model {path}, which is not on the host" in words[0]
 
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built, Question
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import build as builder
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import pipeline
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.build import build, facts
@@ -16,6 +16,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shi
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers.rsyslog import Rsyslog
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform, platform
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
+from ansible_collections.mlops.hosts.tests.unit.fakes import FakeReader, refused, requirements_of
 
 ROLE = pathlib.Path(__file__).parents[5] / "roles/log_shipper"
 DEBIAN = platform("log_shipper", {"distribution": "Debian", "distribution_release": "bookworm", "os_family": "Debian"})
@@ -320,7 +321,7 @@ def test_a_key_is_in_one_secret_file_and_nowhere_else():
     }
     assert "c2VjcmV0" not in repr(found)
     assert "c2VjcmV0" not in repr(pipeline.parse(lists))
-    assert found.question == Question("mlops.hosts.preflight_info", {"paths": RIVALS, "ports": [6514]})
+    assert required(found.component) == {"port": [6514], "empty": RIVALS}
 
 
 @pytest.mark.parametrize("kind", ["relp_tls", "syslog_tls"])
@@ -333,10 +334,18 @@ def test_the_configuration_is_validated_with_the_contents_that_it_names(kind):
     ]
 
 
-def test_what_lies_on_the_host_is_asked_for_once():
-    found = built(sinks=[sink("a", **ON_HOST), sink("b")], receivers=[receiver(port=7)])
-    assert found.question.args == {"paths": [CA, CERT, PRIVATE_KEY, *RIVALS], "ports": [7]}
-    assert [item["path"] for item in found.component["files"]] == [
+def required(component):
+    """What conditions are about, by their kind."""
+    found = {}
+    for item in requirements_of(component):
+        found.setdefault(item.kind, []).append(item.port or item.path)
+    return found
+
+
+def test_what_lies_on_the_host_is_required_once():
+    component = made(sinks=[sink("a", **ON_HOST), sink("b")], receivers=[receiver(port=7)])
+    assert required(component) == {"path": [CA, CERT, PRIVATE_KEY], "port": [7], "empty": RIVALS}
+    assert [item["path"] for item in component["files"]] == [
         pipeline.UNIT_FILE,
         Rsyslog.config,
         builder.LOGROTATE,
@@ -434,13 +443,14 @@ def test_files_are_kept_as_long_as_any_receiver_of_the_path_wants():
     assert kept == [{"files": "/s/l/*", "days": 30}, {"files": "/var/log/mlops/*/*.log", "days": 9}]
 
 
-def conflicts(paths=(), listeners=()):
+def conflicts(paths=(), listeners=(), **more):
     paths = {path: {} for path in ON_HOST.values()} | dict(paths)
-    seen = {
-        "paths": [{"path": path, "kind": "file", "mode": "0600"} | what for path, what in paths.items()],
-        "listeners": [{"port": port, "unit": unit} for port, unit in listeners],
-    }
-    return built(sinks=[sink(**ON_HOST)]).conflicts(seen, {}, False)
+    reader = FakeReader(
+        [{"path": path, "kind": "file", "mode": "0600"} | what for path, what in paths.items()],
+        [{"port": port, "unit": unit} for port, unit in listeners],
+    )
+    receivers = [receiver(str(port), port=port) for port in (22, 514, 6514)]
+    return refused(made(sinks=[sink(**ON_HOST)], receivers=receivers), reader, **more)
 
 
 @pytest.mark.parametrize(
@@ -478,7 +488,14 @@ def conflicts(paths=(), listeners=()):
     ids=["a-good-host", "files-are-missing", "a-key-is-open", "a-port-is-taken", "a-rival", "no-rival"],
 )
 def test_what_the_host_has_against_it_is_one_sentence(paths, listeners, sentences):
-    assert conflicts(paths, listeners) == sentences
+    assert conflicts(paths, listeners) == (sentences, [])
+
+
+def test_in_check_mode_an_earlier_role_may_bring_the_files():
+    words = f"These files are not on the host: {CA}; put them there first, or give their content."
+    absent, directory = {CA: {"kind": "absent", "mode": None}}, {CA: {"kind": "directory", "mode": "0755"}}
+    assert conflicts(absent, check_mode=True) == ([], [words])
+    assert conflicts(directory, check_mode=True) == ([words], [])
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.en
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.llama_cpp import LlamaCpp
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.instance import DEFAULTS, GATE, parse
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, Platform, platform
+from ansible_collections.mlops.hosts.tests.unit.fakes import FakeReader, refused, requirements_of
 
 ROLE = ROLES / "model_server"
 KEY = "sk-secret"
@@ -68,10 +69,10 @@ def problems(instances):
     return validate.problems([parse(item) for item in instances])
 
 
-def host_problems(instances, seen, *, drift=(), check_mode=False):
-    found = built(*instances)
-    assert found.problems == ()
-    return found.conflicts(seen, {"drift": list(drift)}, check_mode)
+def host_problems(instances, reader, **more):
+    found, notices = refused(made(*instances), reader, **more)
+    assert notices == []
+    return found
 
 
 def unit_of(component):
@@ -665,7 +666,7 @@ def seen(*listeners, **paths):
         "/etc/key": {"kind": "file", "mode": "0600", "owner": "root", "group": "root"},
         **paths,
     }
-    return {"paths": [{"path": path, **what} for path, what in known.items()], "listeners": list(listeners)}
+    return FakeReader([{"path": path, **what} for path, what in known.items()], listeners)
 
 
 def listener(address="127.0.0.1", **more):
@@ -697,8 +698,8 @@ def test_a_good_host_stands_against_nothing():
 def test_what_lies_wrong_is_one_sentence(path, what, problem):
     (found,) = host_problems([FULL], seen(**{path: what}))
     assert problem in found
-    in_check_mode = host_problems([FULL], seen(**{path: what}), check_mode=True)
-    assert in_check_mode == ([] if what["kind"] == "absent" else [found])
+    in_check_mode = refused(made(FULL), seen(**{path: what}), check_mode=True)
+    assert in_check_mode == (([], [found]) if what["kind"] == "absent" else ([found], []))
 
 
 @pytest.mark.parametrize(
@@ -730,8 +731,8 @@ def test_who_has_the_port_is_named():
 
 def test_a_port_may_be_our_own_or_that_of_an_instance_that_goes():
     assert host_problems([chat()], seen(listener(unit="mlops-model-chat.service"))) == []
-    old = {"kind": "unit", "item": "mlops-model-old.service", "attribute": "state", "want": "stopped", "have": "active"}
-    assert host_problems([chat()], seen(listener(unit="mlops-model-old.service")), drift=[old]) == []
+    old = "mlops-model-old.service"
+    assert host_problems([chat()], seen(listener(unit=old)), stopped=[old]) == []
 
 
 def test_a_port_of_an_instance_of_another_scope_is_taken():
@@ -802,7 +803,9 @@ def test_the_list_of_the_store_is_read_where_an_instance_names_one_of_it(options
     assert room.borrows({**OPTIONS, **options}) == ({"artifacts": "model_store"} if read else {})
 
 
-def test_nobody_is_asked_about_a_host_without_instances():
-    assert built({"name": "old", "state": "absent"}).question is None
+def test_without_instances_nothing_is_required_of_a_host():
+    assert requirements_of(made({"name": "old", "state": "absent"})) == ()
     assert built({"name": "old", "state": "absent"}).verify is None
-    assert built(chat()).question.args == {"paths": [MODEL], "ports": [8001]}
+    model, port = requirements_of(made(chat()))
+    assert (model.path, model.type) == (MODEL, "file")
+    assert (port.port, port.address, port.units) == (8001, "127.0.0.1", ("mlops-model-chat.service",))
