@@ -7,6 +7,7 @@ The observer writes the name of a point to ``/faults/at``. The first process tha
 writes its pid to ``/faults/reached`` and waits there until the observer makes ``/faults/go``, or kills it. Points are
 
     <step>          before a step of the transaction, or a phase of the engine
+    requires        the host was compared, and what the component requires of it is to be checked
     staged <path>   a file or link waits next to its place, on disk, and is not swapped in yet
     swapped <path>  it is
 
@@ -61,6 +62,9 @@ def _patch(name: str, module) -> None:
     if name == "engine":
         ensure = module.ensure
         module.ensure = lambda request, store, env: ensure(request, store, env, reach=point)
+    if name == "requirements":
+        check = module.check
+        module.check = lambda *args, **options: point("requires") or check(*args, **options)
     if name == "fs_entry":
         module.stage = _told(module.stage, "staged")
         module.swap_in = _told(module.swap_in, "swapped")
