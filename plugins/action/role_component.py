@@ -203,7 +203,7 @@ class ActionModule(component.ActionModule):
             return {**compared, "changed": bool(compared["drift"]), "pending": pending}, checked
         if pending or (not compared["drift"] and compared["recovered"] == "none"):
             return {**compared, "changed": False, "pending": pending}, checked
-        desired = self.prepared(dict(decision.component or built.component or {}), task_vars)
+        desired = self.prepared(dict(built.component or {}), task_vars)
         return self.ensure(desired, task_vars), checked
 
     def comparison(self, name: str, built: Built, task_vars: dict[str, t.Any]) -> list[Asked]:

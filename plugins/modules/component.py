@@ -226,6 +226,13 @@ options:
             one, with a warning.
         type: dict
         default: {}
+      reload_keys:
+        description:
+          - Top-level keys of O(files[].json_keys) that the program reads again when it is reloaded. A change of these
+            alone reloads the units, whatever O(files[].on_change) says.
+        type: list
+        elements: str
+        default: []
       owner:
         description: Owner.
         type: str
@@ -539,6 +546,7 @@ EXAMPLES = r"""
     files:
       - path: /etc/docker/daemon.json
         json_keys: {live-restore: true, log-driver: journald}
+        reload_keys: [live-restore]
         validate: [dockerd, --validate, --config-file, "{staged}"]
     units:
       - name: docker.service

@@ -71,6 +71,7 @@ SPEC = {
         src=_text(),
         json_keys={"type": "dict", "no_log": False},
         json_only={"type": "dict", "default": {}},
+        reload_keys=_items(default=[], no_log=False),
         **_OWNER,
         mode=_text(default="0644"),
         validate=_items(default=[]),

@@ -35,13 +35,14 @@ class Effect:
 
 @dataclasses.dataclass(frozen=True)
 class DesiredFile:
-    """Exactly one of ``content`` and ``json_keys`` is not None. ``kind`` is the word that drift uses. With
-    ``before_packages`` it is in place before the package manager works."""
+    """Exactly one of ``content`` and ``json_keys`` is not None. A change of ``reload_keys`` alone is a reload. ``kind``
+    is the word that drift uses. With ``before_packages`` it is in place before the package manager works."""
 
     path: str
     content: bytes | None
     json_keys: t.Mapping[str, t.Any] | None = None
     json_only: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    reload_keys: tuple[str, ...] = ()
     owner: str = "root"
     group: str = "root"
     mode: int = 0o644
@@ -229,6 +230,8 @@ def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:
     content, json_keys = item["content"], item["json_keys"]
     if (content is None) == (json_keys is None):
         raise HostError(f"file {path} needs exactly one of content, template, src and json_keys")
+    if item["reload_keys"] and json_keys is None:
+        raise HostError(f"file {path} has reload_keys, which are for files with json_keys")
     if item["before_packages"] and (item["apply_command"] or item["on_change"] != "none"):
         raise HostError(f"file {path} is before_packages, so it must have on_change: none and no apply_command")
     return DesiredFile(
@@ -236,6 +239,7 @@ def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:
         content=None if content is None else content.encode("utf-8", "surrogateescape"),
         json_keys=json_keys,
         json_only=item["json_only"],
+        reload_keys=tuple(item["reload_keys"]),
         owner=item["owner"],
         group=item["group"],
         mode=_mode(item),

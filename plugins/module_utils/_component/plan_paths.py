@@ -165,7 +165,10 @@ class _Planner:
             after = dataclasses.replace(have, content=content)
             owner, group = owner_name(have.uid), group_name(have.gid)
         if content != have.content:
-            self.paths.append(_change(file.path, have, after, owner, group, file.effect, file))
+            names = {json_keys.parse_pointer(item.pointer)[0] for item in merged.drift}
+            reload = names and names <= set(file.reload_keys)
+            effect = dataclasses.replace(file.effect, impact="reload") if reload else file.effect
+            self.paths.append(_change(file.path, have, after, owner, group, effect, file))
 
     def _swap(
         self,

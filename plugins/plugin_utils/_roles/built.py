@@ -29,13 +29,11 @@ class Decision:
     """What becomes of a change, once the host is known.
 
     ``conflicts``: sentences; with one, nothing changes. ``pending``: what waits, each with ``what``, ``why`` (a
-    sentence) and ``ends_with`` (what would end the wait); with one, the component waits. ``component``: the one to
-    converge in place of the one that was compared, None for that one.
+    sentence) and ``ends_with`` (what would end the wait); with one, the component waits.
     """
 
     conflicts: tuple[str, ...] = ()
     pending: tuple[Data, ...] = ()
-    component: Data | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -127,18 +127,12 @@ def _decide(options: Data, desired: Data, compared: Data, seen: Data) -> Decisio
     conflicts = decide.conflicts(list(files.get(DAEMON_JSON, {}).get("json_keys", ())), seen)
     if SETTINGS in files:
         conflicts += containerd_config.lost(seen["configuration"], files[SETTINGS]["content"])
-    impact = decide.impact(desired, compared, unit)
+    stops = unit in compared["stopped"]
     waits = ""
-    if impact == "restart":
-        waits = decide.pending(seen, consent=options["restart"], stops=unit in compared["stopped"])
-    component = None
-    if impact == "reload":
-        reloads = [
-            {**file, "on_change": "reload"} if file["path"] == DAEMON_JSON else file for file in desired["files"]
-        ]
-        component = {**_ALWAYS, "state": "present", **desired, "files": reloads}
+    if stops or unit in compared["restarted"]:
+        waits = decide.pending(seen, consent=options["restart"], stops=stops)
     pending = ({"what": str(unit), "why": waits, "ends_with": "restart"},) if waits else ()
-    return Decision(tuple(conflicts), pending, component)
+    return Decision(tuple(conflicts), pending)
 
 
 def _decide_absent(options: Data, compared: Data, seen: Data) -> Decision:

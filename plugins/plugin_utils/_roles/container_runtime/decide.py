@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 from ....module_utils._container_runtime.paths import DAEMON_JSON, DOCKER_UNIT
-from .engines.docker import RELOADABLE
 
 
 def conflicts(keys: t.Iterable[str], seen: t.Mapping[str, t.Any]) -> list[str]:
@@ -32,25 +31,6 @@ def conflicts(keys: t.Iterable[str], seen: t.Mapping[str, t.Any]) -> list[str]:
                 "images would fill the disk below it. Mount it first. Nothing was changed."
             )
     return found
-
-
-def impact(component: t.Mapping[str, t.Any], compared: t.Mapping[str, t.Any], unit: str | None) -> str:
-    """What the engine's unit needs: restart, reload or none. ``compared`` is what module component returned."""
-    if unit in compared["stopped"]:
-        return "restart"
-    if unit not in compared["restarted"]:
-        return "none"
-    unmoved = {
-        item.get("path") or item["name"]
-        for item in (*component["files"], *component["packages"])
-        if item.get("on_change") == "none"
-    }
-    for item in compared["drift"]:
-        path, _hash, pointer = item["item"].partition("#/")
-        moves = item["kind"] in ("package", "file", "json_key", "link") and path not in unmoved
-        if moves and not (path == DAEMON_JSON and pointer.split("/")[0] in RELOADABLE):
-            return "restart"
-    return "reload"
 
 
 def pending(seen: t.Mapping[str, t.Any], *, consent: str, stops: bool) -> str:

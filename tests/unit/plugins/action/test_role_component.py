@@ -161,13 +161,6 @@ def test_in_a_dry_run_a_component_that_waits_differs(host):
     assert (result["changed"], result["pending"], result["drift"]) == (True, [pending], DRIFT)
 
 
-def test_a_decision_can_converge_another_component(host):
-    differs = host(answers={LOOK.module: {}})
-    other = Decision(component={**COMPONENT, "name": "other"})
-    differs.run(Built(component=COMPONENT, question=LOOK, decide=lambda *_args: other))
-    assert differs.asked[-1] == ("converge", "other", True)
-
-
 def test_a_change_that_did_not_take_effect_fails(host):
     asked = Question("mlops.hosts.container_runtime_info", {})
     differs = host(answers={asked.module: {"live": False}})

@@ -67,7 +67,7 @@ def parts(
             "path": DAEMON_JSON,
             "json_keys": keys,
             "json_only": {"log-opts": _LOG_OPTIONS[driver]} if driver in _LOG_OPTIONS else {},
-            "on_change": desired.get("impact", "restart"),
+            "reload_keys": list(RELOADABLE),
             "units": [UNIT],
             # The packages' units have this flag: what is in the way of it is found before the restart.
             "validate": ["dockerd", "--validate", "-H", "fd://", "--config-file", "{staged}"]

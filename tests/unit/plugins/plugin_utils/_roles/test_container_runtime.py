@@ -66,6 +66,13 @@ def test_the_defaults_own_four_keys_of_daemon_json() -> None:
     }
 
 
+def test_docker_is_reloaded_for_what_it_reads_again_and_restarted_for_the_rest() -> None:
+    daemon = files(asked())[paths.DAEMON_JSON]
+    assert {"registry-mirrors", "live-restore"} <= set(daemon["reload_keys"])
+    assert not {"log-driver", "log-opts"} & set(daemon["reload_keys"])
+    assert daemon.get("on_change", "restart") == "restart"
+
+
 def test_an_unknown_release_has_no_component() -> None:
     found = asked(release="sid")
     assert found["problems"] == [

@@ -11,7 +11,6 @@ import typing as t
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import info, paths
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Decision
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime import decide
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.container_runtime.build import (
     _decide,
     _decide_absent,
@@ -30,31 +29,20 @@ SEEN: dict[str, t.Any] = {
     "config_keys": [],
     "mounts": {},
 }
-DESIRED: dict[str, t.Any] = {
-    "files": [
-        {"path": paths.DAEMON_JSON, "json_keys": {"log-driver": "local"}, "on_change": "restart"},
-        {"path": "/etc/docker/certs.d/r/ca.crt", "on_change": "none"},
-    ],
-    "packages": [{"name": "docker.io"}],
-}
+DESIRED: dict[str, t.Any] = {"files": [{"path": paths.DAEMON_JSON, "json_keys": {"log-driver": "local"}}]}
 
 
 def decided(compared, seen, desired=DESIRED, provider="docker", consent="when_idle"):
     return _decide({"provider": provider, "restart": consent}, desired, compared, seen)
 
 
-MIRROR = {"kind": "json_key", "item": f"{paths.DAEMON_JSON}#/registry-mirrors", "attribute": "value"}
-LOGS = {"kind": "json_key", "item": f"{paths.DAEMON_JSON}#/log-opts/max-size", "attribute": "value"}
-CA = {"kind": "file", "item": "/etc/docker/certs.d/r/ca.crt", "attribute": "state"}
-
-
-def compared(*drift: dict[str, str], **more: list[str]) -> dict[str, t.Any]:
-    return {"drift": list(drift), "restarted": ["docker.service"], "stopped": [], **more}
+def compared(**more: list[str]) -> dict[str, t.Any]:
+    return {"restarted": ["docker.service"], "reloaded": [], "stopped": [], **more}
 
 
 def test_flag_and_file_are_named_with_where_they_are() -> None:
     seen = {**SEEN, "flags": [{"key": "log-driver", "flag": "--log-driver", "source": "/etc/x.conf"}]}
-    found = decided(compared(LOGS), seen).conflicts
+    found = decided(compared(), seen).conflicts
     assert found[0].startswith(
         "--log-driver is given to dockerd in /etc/x.conf, and as log-driver in /etc/docker/daemon"
     )
@@ -64,18 +52,9 @@ def test_a_missing_mount_is_a_conflict() -> None:
     assert "is to be a mount of its own" in decided(compared(), {**SEEN, "mounts": {"/srv": False}}).conflicts[0]
 
 
-@pytest.mark.parametrize(
-    ("drift", "impact"),
-    [([MIRROR], "reload"), ([MIRROR, CA], "reload"), ([LOGS], "restart"), ([MIRROR, LOGS], "restart")],
-)
-def test_what_a_reload_reads_needs_no_restart(drift: list[dict[str, str]], impact: str) -> None:
-    found = decided(compared(*drift), SEEN)
-    assert decide.impact(DESIRED, compared(*drift), paths.DOCKER_UNIT) == impact
-    assert bool(found.pending) == (impact == "restart")
-    if impact == "reload":
-        assert [file["on_change"] for file in found.component["files"]] == ["reload", "none"]
-    else:
-        assert found.component is None
+def test_a_reload_waits_for_nothing() -> None:
+    assert decided(compared(restarted=[], reloaded=["docker.service"]), SEEN, consent="never") == Decision()
+    assert decided(compared(), SEEN, consent="never").pending
 
 
 @pytest.mark.parametrize(
@@ -93,22 +72,22 @@ def test_what_a_reload_reads_needs_no_restart(drift: list[dict[str, str]], impac
     ],
 )
 def test_a_restart_waits_for_consent_or_live_restore(seen: dict[str, t.Any], consent: str, waits: bool) -> None:
-    assert bool(decided(compared(LOGS), {**SEEN, **seen}, consent=consent).pending) == waits
+    assert bool(decided(compared(), {**SEEN, **seen}, consent=consent).pending) == waits
 
 
 @pytest.mark.parametrize("provider", ["docker", "crio"])
 def test_a_restart_that_is_never_allowed_waits_with_every_engine(provider: str) -> None:
     unit = {"docker": paths.DOCKER_UNIT, "crio": crio.UNIT}[provider]
     seen = SEEN if provider == "docker" else info.containers_of_their_own([]).as_result()
-    (waits,) = decided(compared(LOGS, restarted=[unit]), seen, DESIRED, provider, "never").pending
+    (waits,) = decided(compared(restarted=[unit]), seen, DESIRED, provider, "never").pending
     assert (waits["what"], waits["ends_with"]) == (unit, "restart")
     assert "container_runtime_restart is never" in waits["why"]
-    assert decided(compared(LOGS, restarted=[]), seen, DESIRED, provider, "never").pending == ()
+    assert decided(compared(restarted=[]), seen, DESIRED, provider, "never").pending == ()
 
 
 @pytest.mark.parametrize("consent", ["never", "when_idle"])
 def test_live_restore_is_no_consent_to_take_the_engine_away(consent: str) -> None:
-    gone = compared(LOGS, restarted=[], stopped=["docker.service"])
+    gone = compared(restarted=[], stopped=["docker.service"])
     options = {"provider": "docker", "restart": consent}
     (refused,) = _decide_absent(options, gone, {**SEEN, "live_restore": True}).conflicts
     assert "taken away under them" in refused
@@ -117,14 +96,12 @@ def test_live_restore_is_no_consent_to_take_the_engine_away(consent: str) -> Non
 
 
 def test_podman_has_no_daemon_to_wait_for() -> None:
-    assert decide.impact(DESIRED, compared(LOGS), None) == "none"
+    assert decided(compared(restarted=["podman.socket"]), SEEN, provider="podman", consent="never") == Decision()
 
 
 def test_a_restart_of_crio_does_not_wait_for_containers() -> None:
-    changed = {"kind": "file", "item": crio.SETTINGS, "attribute": "content"}
-    desired = {"files": [{"path": crio.SETTINGS, "content": ""}], "packages": []}
-    restarted, seen = compared(changed, restarted=[crio.UNIT]), info.containers_of_their_own([]).as_result()
-    assert decide.impact(desired, restarted, crio.UNIT) == "restart"
+    desired = {"files": [{"path": crio.SETTINGS, "content": ""}]}
+    restarted, seen = compared(restarted=[crio.UNIT]), info.containers_of_their_own([]).as_result()
     assert decided(restarted, seen, desired, "crio") == Decision()
 
 
