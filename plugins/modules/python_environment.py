@@ -21,9 +21,10 @@ author:
   - The mlops.hosts founders (@mlops-hosts)
 options:
   name:
-    description: Name of the environment. Letters, digits, C(.), C(_) and C(-).
+    description:
+      - Name of the environment. Letters, digits, C(.), C(_) and C(-).
+      - Required when O(state=present). Without it, V(absent) removes all environments in O(base).
     type: str
-    required: true
   state:
     description:
       - V(present) makes the environment of O(requirements) complete.
@@ -98,7 +99,9 @@ options:
     default: 120
 attributes:
   check_mode:
-    details: Tells which packages would be installed. No index is asked whether it has them.
+    details:
+      - Tells which packages would be installed. No index is asked whether it has them.
+      - Where O(python) is not on the host yet, that is a warning. An earlier task of the same run may install it.
   diff_mode:
     details: Packages with their versions, compared with the newest environment of the name.
 extends_documentation_fragment:

@@ -10,7 +10,7 @@ import typing as t
 
 BASE = "/opt/mlops.hosts/environments"
 SPEC = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "base": {"type": "path", "default": BASE},
     "python": {"type": "str"},
@@ -26,7 +26,7 @@ SPEC = {
     "lock_timeout_s": {"type": "int", "default": 120},
 }
 EXCLUSIVE = [("wheels", "index_url")]
-REQUIRED_IF = [("state", "present", ["requirements"])]
+REQUIRED_IF = [("state", "present", ["name", "requirements"])]
 
 
 def reads_environment(args: t.Mapping[str, t.Any]) -> bool:

@@ -29,7 +29,8 @@ _VENV_TIMEOUT_S = 600
 
 @dataclasses.dataclass(frozen=True)
 class Desired:
-    """``requirements``: the text of the set. ``python``: name or path, None for the newest of the host."""
+    """``name``: empty for all that are to be absent. ``requirements``: the text of the set. ``python``: name or path,
+    None for the newest of the host."""
 
     name: str
     state: str
@@ -66,6 +67,7 @@ class Plan:
     """``build``: the path where an environment is to be made, None where it is right. ``remove``: paths that go.
 
     ``before``, ``after``: packages. The ones before are those of the newest environment that was complete.
+    ``missing``: what an earlier step of the same run would install, in a dry run.
     """
 
     build: str | None
@@ -73,6 +75,7 @@ class Plan:
     drift: tuple[Drift, ...]
     before: Packages
     after: Packages
+    missing: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -81,7 +84,7 @@ class Plan:
 
 def desired(given: t.Mapping[str, t.Any]) -> Desired:
     """What the parameters of the module desire. HostError for what they cannot."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", given["name"]):
+    if given["name"] is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", given["name"]):
         raise HostError(f"the name {given['name']!r} may have letters, digits, dots, underscores and dashes only")
     if not re.match("/[^/]", given["base"]):
         raise HostError(f"base must be a folder by its absolute path, not {given['base']!r}")
@@ -91,21 +94,31 @@ def desired(given: t.Mapping[str, t.Any]) -> Desired:
     sources.check()
     if given["state"] == "present":
         parse(given["requirements"] or "")
-    same = ("name", "state", "base", "python", "only_binary", "keep", "verify")
+    same = ("state", "base", "python", "only_binary", "keep", "verify")
     limits = ("timeout_s", "retries", "lock_timeout_s")
     return Desired(
-        **{key: given[key] for key in (*same, *limits)}, requirements=given["requirements"] or "", sources=sources
+        **{key: given[key] for key in (*same, *limits)},
+        name=given["name"] or "",
+        requirements=given["requirements"] or "",
+        sources=sources,
     )
 
 
 def ensure(want: Desired, host: RunEnvironment, *, dry_run: bool) -> dict[str, t.Any]:
     """Make the host have the environment, or none of its name. Returns the return values of the module."""
+    if not want.name:
+        return _all_absent(want, host, dry_run=dry_run)
     try:
-        python, version, path = _place(want, host) if want.state == "present" else ("", "", None)
+        python, version, path = _place(want, host, dry_run=dry_run) if want.state == "present" else ("", "", None)
 
         def decide(*, alone: bool) -> Plan:
             decided = _decide(want, host, path, environments.read(want.folder), alone=alone)
-            after = _chosen(want, host, python, version) if decided.build else {}
+            try:
+                after = _chosen(want, host, python, version) if decided.build else {}
+            except interpreter.NotInstalled as exc:
+                if not dry_run:
+                    raise
+                return dataclasses.replace(decided, missing=str(exc))
             return dataclasses.replace(decided, after=after)
 
         decided = decide(alone=False)
@@ -126,16 +139,45 @@ def ensure(want: Desired, host: RunEnvironment, *, dry_run: bool) -> dict[str, t
         raise HostError(f"{exc.filename or want.folder}: {exc.strerror or exc}", errno=exc.errno) from exc
 
 
-def _place(want: Desired, host: RunEnvironment) -> tuple[str, str, str]:
+def _all_absent(want: Desired, host: RunEnvironment, *, dry_run: bool) -> dict[str, t.Any]:
+    """All names, one after the other: what is used stops at the first that is."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(want.base) if entry.is_dir(follow_symlinks=False))
+    except FileNotFoundError:
+        names = []
+    done = [ensure(dataclasses.replace(want, name=name), host, dry_run=dry_run) for name in names]
+    befores = [
+        (f"{name}/{package}", version)
+        for name, one in zip(names, done)
+        for package, version in one["diff"]["before"].items()
+    ]
+    return {
+        **_result(None, Plan(None, (), (), dict(befores), {})),
+        "changed": any(one["changed"] for one in done),
+        **{key: [item for one in done for item in one[key]] for key in ("removed", "drift")},
+    }
+
+
+def _search(host: RunEnvironment) -> str:
+    return f"{host.variables.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin".lstrip(":")
+
+
+def _place(want: Desired, host: RunEnvironment, *, dry_run: bool) -> tuple[str, str, str]:
     """Python, the version of its ABI, and the path of the environment."""
-    search = f"{host.variables.get('PATH', '')}:/usr/local/bin:/usr/bin:/bin".lstrip(":")
-    python = interpreter.find(want.python, search)
-    version = interpreter.version(python, host.run)
+    named = paths.python_version(want.python or "")
+    try:
+        python = interpreter.find(want.python, _search(host))
+        version = interpreter.version(python, host.run)
+    except interpreter.NotInstalled:
+        if named is None or not dry_run:
+            raise
+        python, version = str(want.python), named
     return python, version, paths.path(want.base, want.name, want.requirements, version)
 
 
 def _chosen(want: Desired, host: RunEnvironment, python: str, version: str) -> Packages:
     """Those of the set that are for this interpreter."""
+    python = interpreter.find(python, _search(host))
     told = interpreter.ask(python, host.run)
     told.check()
     if told.version != version:
@@ -300,4 +342,5 @@ def _result(path: str | None, decided: Plan) -> dict[str, t.Any]:
         "removed": list(decided.remove),
         "drift": [row.as_row() for row in decided.drift],
         "diff": {"before": decided.before, "after": decided.after},
+        "warnings": [] if decided.missing is None else [f"{decided.missing}. What it would hold is known then."],
     }

@@ -42,6 +42,10 @@ print(json.dumps({
 """
 
 
+class NotInstalled(HostError):
+    """The Python, or a part of it, is not on the host yet."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Interpreter:
     """What a Python says of itself. ``version``: of its ABI, as ``paths.path`` takes it. ``variables``: for markers."""
@@ -55,7 +59,7 @@ class Interpreter:
         """HostError when it cannot make environments."""
         if self.missing:
             package = f"python{self.version}"
-            raise HostError(
+            raise NotInstalled(
                 f"{self.path} cannot make environments, since it has no {' and no '.join(self.missing)}; install "
                 f"{package}-venv on Debian and Ubuntu, or {package}-pip-wheel on the Enterprise Linux family",
                 missing=list(self.missing),
@@ -68,7 +72,7 @@ def find(python: str | None, search: str) -> str:
         python = _newest(search)
     found = shutil.which(python, path=search)
     if found is None or not os.path.isabs(found):
-        raise HostError(f"the Python {python} is not on the host; install it, or name another one as python")
+        raise NotInstalled(f"the Python {python} is not on the host; install it, or name another one as python")
     return found
 
 

@@ -21,15 +21,19 @@ from .engines.base import key_check, quoted
 from .instance import CONFIG_DIR, Instance, parse_all
 
 # A change of these can change what is right here.
-AFTER = ("gpu_driver", "gpu_settings", "model_store")
+AFTER = ("gpu_driver", "gpu_settings", "model_store", "model_runtime")
 
 
 def borrows(options: Data) -> dict[str, str]:
-    """The artefacts of the store count where an instance names one; elsewhere its secrets need not be there."""
-    named = any("artifact" in (item.get("model") or {}) for item in options["instances"])
-    if options["state"] == "absent" or (options["artifacts"] is None and not named):
+    """What other roles have counts where an instance names it; elsewhere its secrets need not be there."""
+    if options["state"] == "absent":
         return {}
-    return {"artifacts": "model_store"}
+    named = {
+        "artifacts": any("artifact" in (item.get("model") or {}) for item in options["instances"]),
+        "environments": any(item.get("runtime") for item in options["instances"]),
+    }
+    lenders = {"artifacts": "model_store", "environments": "model_runtime"}
+    return {noun: lenders[noun] for noun, used in named.items() if used or options[noun] is not None}
 
 
 def facts(options: Data) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import typing as t
 from ....module_utils._errors import HostError
 from ....module_utils._model.paths import model_file, version_folder
 from ....module_utils._preflight import parse_ip
+from ....module_utils._python_environment.paths import program_path
 from ..built import Data
 from . import engines
 
@@ -35,13 +36,18 @@ GATE: Data = {"timeout_s": 900, "max_tokens": 8, "settle_s": 5}
 
 @dataclasses.dataclass(frozen=True)
 class Instance:
-    """An instance with its defaults filled in. ``given`` is what the user wrote."""
+    """An instance with its defaults filled in. ``given`` is what the user wrote.
+
+    ``binary``: the program, which that of its Python environment is as well. None for that of the package.
+    """
 
     name: str
     present: bool
     engine: str
     deployment: str
     binary: str | None
+    runtime: str | None
+    runtime_problem: str | None
     model_path: str | None
     model_problem: str | None
     served_name: str
@@ -97,6 +103,8 @@ def parse(item: Data) -> Instance:
         engine=str(full["engine"]),
         deployment=str(full["deployment"]),
         binary=full.get("binary"),
+        runtime=full.get("runtime"),
+        runtime_problem=full.get("runtime_problem"),
         model_path=(full.get("model") or {}).get("path"),
         model_problem=(full.get("model") or {}).get("problem"),
         served_name=str(full.get("served_name", full.get("name", ""))),
@@ -115,12 +123,30 @@ def parse(item: Data) -> Instance:
 
 
 def parse_all(options: Data) -> list[Instance]:
-    """All instances, also those to be absent, with a path for each model that is named by its artefact."""
+    """All instances, also those to be absent, with paths for what is named by its artefact or its environment."""
     artifacts, store = options["artifacts"] or (), options["store_dir"]
-    return [
-        parse({**item, "model": _located(item, artifacts, store)} if item.get("model") else item)
-        for item in options["instances"]
-    ]
+    found = []
+    for item in options["instances"]:
+        model = {"model": _located(item, artifacts, store)} if item.get("model") else {}
+        found.append(parse({**item, **model, **(_program(item, options) if item.get("runtime") else {})}))
+    return found
+
+
+def _program(item: Data, options: Data) -> Data:
+    """The path of the program, or ``runtime_problem`` in its place."""
+    engine = engines.ENGINES.get(item.get("engine") or engines.DEFAULT)
+    if item.get("binary"):
+        return {"runtime_problem": "has both binary and runtime; keep one"}
+    if engine is None:
+        return {}
+    if not engine.in_environments:
+        return {"runtime_problem": f"has runtime, and {engine.name} is no Python program; leave it out"}
+    environments, base = options["environments"] or (), options["runtime_base"]
+    program = engine.program.rpartition("/")[2]
+    try:
+        return {"binary": program_path(environments, item["runtime"], base=base, program=program)}
+    except HostError as exc:
+        return {"runtime_problem": f"cannot have its program from the list of environments: {exc}"}
 
 
 def _located(item: Data, artifacts: t.Sequence[Data], store: str) -> Data:

@@ -86,6 +86,8 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
             f"{', '.join(engine.deployments)}"
         )
     yield from [instance.model_problem] if instance.model_problem else engine.problems(instance)
+    if instance.runtime_problem:
+        yield instance.runtime_problem
     yield from _wrong_places(instance)
     yield from _wrong_exposure(instance)
     if instance.given.get("gpus") and not instance.gpus:
@@ -188,7 +190,7 @@ def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], plat
     """``packages``: those that the user named, in the place of those of the platform."""
     needy: dict[str, Instance] = {}
     for instance in instances:
-        if instance.present and instance.binary is None and instance.engine in ENGINES:
+        if instance.present and not (instance.binary or instance.runtime) and instance.engine in ENGINES:
             needy.setdefault(instance.engine, instance)
     for engine, first in ((ENGINES[name], first) for name, first in needy.items()):
         if not (packages or engine.packages(platform)):
@@ -233,16 +235,16 @@ def _required_files(instance: Instance) -> t.Iterator[Data]:
         },
     }
     if instance.binary is not None:
+        program, option = f"the program {instance.binary}", "runtime" if instance.runtime else "binary"
+        cure = "install it, or leave out binary to have the package"
+        cure = "build it with the role model_runtime" if instance.runtime else cure
         yield {
             "kind": "path",
             "path": instance.binary,
             "type": "file",
             "executable": True,
-            "message": f"wants the program {instance.binary}, which is not an executable file; set binary",
-            "messages": {
-                "absent": f"wants the program {instance.binary}, which is not on the host; install it, or leave out "
-                "binary to have the package"
-            },
+            "message": f"wants {program}, which is not an executable file; set {option}",
+            "messages": {"absent": f"wants {program}, which is not on the host; {cure}"},
         }
     if instance.api_key_file is not None:
         key = f"API key in {instance.api_key_file}"

@@ -49,7 +49,7 @@ def built(*instances, artifacts=ALL, store=STORE):
         artifacts, problems = variables.borrow("model_server", "artifacts", artifacts, "model_store", {}, None)
         assert not problems
     options = {"state": "present", "scope": "", "user": "models", "user_groups": [], "packages": []}
-    given = {"instances": list(instances), "artifacts": artifacts, "store_dir": store}
+    given = {"instances": list(instances), "artifacts": artifacts, "store_dir": store, "environments": None}
     return build({**options, **given}, Platform())
 
 
@@ -190,7 +190,7 @@ def test_an_instance_names_its_model(model, path):
 
 def test_an_engine_that_takes_a_directory_has_the_whole_artefact():
     found = built({**instance(artifact="chat"), "engine": "vllm"})
-    assert found.question.args["paths"][0] == model_path(ALL, "chat", "x.gguf").removesuffix("/x.gguf")
+    assert found.component["requires"][0]["path"] == model_path(ALL, "chat", "x.gguf").removesuffix("/x.gguf")
     (problem,) = built({**instance(artifact="chat", file="x.gguf"), "engine": "vllm"}).problems
     assert "has model.file, and its engine takes the whole artifact; leave it out" in problem
 

@@ -59,6 +59,10 @@ class Engine(t.Protocol):
     def deployments(self) -> tuple[str, ...]: ...
 
     @property
+    def in_environments(self) -> bool:
+        """Whether the program can come with a Python environment."""
+
+    @property
     def packaged_for(self) -> tuple[str, ...]:
         """Platforms that have a row, for messages."""
 

@@ -22,6 +22,7 @@ class LlamaCpp:
     program = "/usr/bin/llama-server"
     documentation = "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"
     deployments = ("native",)
+    in_environments = False
     packaged_for = ("Debian forky",)
     model = "a GGUF file"
     model_kind = "file"

@@ -25,6 +25,7 @@ class Vllm:
     program = "/usr/bin/vllm"
     documentation = "https://docs.vllm.ai"
     deployments = ("native",)
+    in_environments = True
     packaged_for = ()
     model = "a directory with config.json and safetensors"
     model_kind = "directory"
@@ -132,8 +133,10 @@ class Vllm:
             "VLLM_NO_USAGE_STATS": 1,
             "VLLM_DO_NOT_TRACK": 1,
             "DO_NOT_TRACK": 1,
-            # Its processes talk to each other, and would look for an address of the host for it.
+            # Its processes talk to each other, and would do so on an address of the host that others reach.
             "VLLM_HOST_IP": "127.0.0.1",
+            "GLOO_SOCKET_IFNAME": "lo",
+            "NCCL_SOCKET_IFNAME": "lo",
             "CUDA_VISIBLE_DEVICES": ",".join(instance.gpus) or None,
         }
 

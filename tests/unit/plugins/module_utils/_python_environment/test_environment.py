@@ -319,7 +319,6 @@ def test_markers_choose_by_the_hosts_python(bench):
         ({"base": "/"}, "base must be a folder by its absolute path"),
         ({"base": "x"}, "base must be a folder by its absolute path"),
         ({"keep": -1}, "keep must not be less than 0"),
-        ({"python": "python3.99"}, "the Python python3.99 is not on the host; install it"),
         ({"wheels": "/nowhere"}, "the folder of wheels /nowhere is not on the host"),
         ({"index_url": "x"}, "index_url must be an address"),
         ({"requirements": "demo"}, "requirements, line 1: demo is not pinned"),
@@ -332,13 +331,36 @@ def test_refusals_come_before_anything_changes(bench, options, said):
     assert not bench.base.exists()
 
 
+def test_a_python_that_is_not_there(bench):
+    told = "the Python python3.99 is not on the host; install it, or name another one as python"
+    assert bench.refused(python="python3.99") == told
+    found = bench(python="python3.99", check=True)
+    assert (found["changed"], found["packages"], found["path"][-13:-12]) == (True, [], "/")
+    assert found["warnings"] == [f"{told}. What it would hold is known then."]
+    assert "is not on the host" in bench.refused(python="python-nowhere", check=True)  # no version in its name
+    assert not bench.base.exists()
+
+
 def test_a_python_without_its_modules_is_told_what_to_install(bench):
     bench.run.missing = ["ensurepip"]
-    for check in (True, False):
-        assert bench.refused(check=check) == (
-            f"{bench.python} cannot make environments, since it has no ensurepip; install python3.11-venv on Debian "
-            "and Ubuntu, or python3.11-pip-wheel on the Enterprise Linux family"
-        )
+    told = (
+        f"{bench.python} cannot make environments, since it has no ensurepip; install python3.11-venv on Debian "
+        "and Ubuntu, or python3.11-pip-wheel on the Enterprise Linux family"
+    )
+    assert bench.refused() == told
+    assert bench(check=True)["warnings"] == [f"{told}. What it would hold is known then."]
+
+
+def test_all_names_can_be_absent_at_once(bench):
+    for name in ("one", "two"):
+        bench(name=name)
+    there = sorted(str(path) for path in bench.base.glob("*/*") if path.is_dir())
+    found = bench(name=None, state="absent", check=True)
+    assert (found["changed"], sorted(found["removed"])) == (True, there)
+    assert sorted(found["diff"]["before"]) == ["one/demo", "one/the-dep", "two/demo", "two/the-dep"]
+    assert bench(name=None, state="absent")["changed"]
+    assert not bench.base.exists() or not any(bench.base.iterdir())
+    assert bench(name=None, state="absent")["changed"] is False
 
 
 def test_a_python_that_is_another_one_than_its_name_says(bench):

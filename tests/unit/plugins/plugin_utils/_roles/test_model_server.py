@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._inference.question import read_api_key
+from ansible_collections.mlops.hosts.plugins.module_utils._python_environment.paths import path as python_environment
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import validate
@@ -40,6 +41,8 @@ OPTIONS = {
     "scope": "",
     "artifacts": None,
     "store_dir": "/var/lib/mlops-models",
+    "environments": None,
+    "runtime_base": "/opt/mlops.hosts/environments",
     "user": "models",
     "user_groups": [],
     "packages": [],
@@ -801,6 +804,55 @@ def test_the_platform_counts_where_it_names_packages(options, needed):
 )
 def test_the_list_of_the_store_is_read_where_an_instance_names_one_of_it(options, read):
     assert room.borrows({**OPTIONS, **options}) == ({"artifacts": "model_store"} if read else {})
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        pytest.param({"instances": [chat(runtime="vllm")]}, True, id="an-environment"),
+        pytest.param({"environments": []}, True, id="a-list-of-its-own-is-checked"),
+        pytest.param({"environments": [], "state": "absent"}, False, id="absent"),
+    ],
+)
+def test_the_list_of_environments_is_read_where_an_instance_names_one_of_it(options, read):
+    assert room.borrows({**OPTIONS, **options}) == ({"environments": "model_runtime"} if read else {})
+
+
+ENVIRONMENT = {"name": "vllm", "python": "python3.12", "requirements": f"vllm==1 --hash=sha256:{'a' * 64}"}
+
+
+def of_vllm(**more):
+    return {"name": "chat", "engine": "vllm", "port": 8001, "model": {"path": "/srv/models/chat"}, **more}
+
+
+def test_the_program_of_an_environment_is_the_one_that_the_module_builds():
+    options = {**OPTIONS, "instances": [of_vllm(runtime="vllm")], "environments": [ENVIRONMENT]}
+    component = room.build(options, Platform()).component
+    program = f"{python_environment(OPTIONS['runtime_base'], 'vllm', ENVIRONMENT['requirements'], '3.12')}/bin/vllm"
+    assert f'"{program}" "serve"' in component["files"][0]["template_vars"]["__model_server_unit"]["command"]
+    (found,) = [item for item in component["requires"] if item.get("executable")]
+    assert found["path"] == program
+    assert found["messages"]["absent"].endswith("which is not on the host; build it with the role model_runtime.")
+    assert component["packages"] == []
+
+
+@pytest.mark.parametrize(
+    ("more", "environment", "words"),
+    [
+        pytest.param({"binary": "/opt/x"}, {}, "has both binary and runtime; keep one", id="two-programs"),
+        pytest.param({"runtime": "no"}, {}, "there is no environment no; those that are present: vllm", id="unknown"),
+        pytest.param({}, {"state": "absent"}, "those that are present: none", id="to-be-absent"),
+        pytest.param({}, {"python": "python3"}, "name its version, as in python3.12", id="python-without-version"),
+        pytest.param({}, {"requirements": "vllm"}, "vllm is not pinned", id="not-pinned"),
+        pytest.param({"engine": "llama_cpp"}, {}, "llama_cpp is no Python program; leave it out", id="no-python"),
+    ],
+)
+def test_a_program_that_cannot_be_had_of_an_environment(more, environment, words):
+    environments = [{**ENVIRONMENT, **environment}]
+    (problem,) = room.build(
+        {**OPTIONS, "instances": [of_vllm(**{"runtime": "vllm", **more})], "environments": environments}, Platform()
+    ).problems
+    assert words in problem
 
 
 def test_without_instances_nothing_is_required_of_a_host():
