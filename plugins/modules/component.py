@@ -460,7 +460,7 @@ options:
             default: 8
           api_key_file:
             description: File on the host that holds the API key. The first of its lines that can be a key is sent as
-              bearer token. A file without one is refused before a unit stops.
+              bearer token. A file without one is refused before anything changes.
             type: str
           expect:
             description: Text that the answer must contain.

@@ -72,7 +72,6 @@ def apply(plan: Plan, journal: Journal, store: Store, env: RunEnvironment, reach
     reach("validate")
     for change in (*others, *plan.revalidated):
         validate(change, others, run)
-    ready.validate(plan.ready, {change.path for change in others})
     reach("stop")
     if plan.units.stop or plan.units.disable:
         _touch_units(journal, store)

@@ -32,6 +32,7 @@ from . import (
     observe,
     package_index,
     policy,
+    ready,
     removals,
     requirements,
     selection,
@@ -202,6 +203,7 @@ class _Call:
             _note_recovery(result, recovered)
             return result
         sources.require_readable(planned.before_packages, self.env.run)
+        ready.require_keys(planned.ready, {change.path for change in planned.paths})
         journal = Journal(
             txn=secrets.token_hex(8),
             run=self.request.run,

@@ -69,8 +69,8 @@ def wait(
     return reports
 
 
-def validate(conditions: t.Sequence[t.Mapping[str, t.Any]], written: t.Collection[str]) -> None:
-    """Refuse, before a unit stops, a key file that holds no key: servers that read it would be open to all.
+def require_keys(conditions: t.Sequence[t.Mapping[str, t.Any]], written: t.Collection[str]) -> None:
+    """Refuse, before anything changes, a key file that holds no key: servers that read it would be open to all.
 
     ``written``: paths that this change writes.
     """

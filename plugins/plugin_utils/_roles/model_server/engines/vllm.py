@@ -133,7 +133,7 @@ class Vllm:
             "VLLM_NO_USAGE_STATS": 1,
             "VLLM_DO_NOT_TRACK": 1,
             "DO_NOT_TRACK": 1,
-            # Its processes talk to each other, and would do so on an address of the host that others reach.
+            # Its processes meet on loopback. Without these they listen on the address that the name of the host has.
             "VLLM_HOST_IP": "127.0.0.1",
             "GLOO_SOCKET_IFNAME": "lo",
             "NCCL_SOCKET_IFNAME": "lo",

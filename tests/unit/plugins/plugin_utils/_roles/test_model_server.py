@@ -256,6 +256,11 @@ def test_vllm_asks_nobody_for_anything():
     assert f'CUDA_VISIBLE_DEVICES="{GPU}"' in lines
 
 
+def test_processes_of_vllm_meet_on_loopback():
+    lines = lines_of_environment(made(vllm(host="0.0.0.0", api_key=KEY)))
+    assert {'VLLM_HOST_IP="127.0.0.1"', 'GLOO_SOCKET_IFNAME="lo"', 'NCCL_SOCKET_IFNAME="lo"'} <= {*lines}
+
+
 def test_the_key_of_vllm_comes_from_its_file_and_is_no_argument(tmp_path):
     found = built(vllm(api_key=KEY, extra_args=["a b", "$HOME", "%d"]))
     key_file, program = tmp_path / "api_key", tmp_path / "vllm"
