@@ -169,7 +169,8 @@ def arguments(words: list[str]) -> dict[str, str]:
     return given
 
 
-def main(argv: list[str]) -> None:
+def main(argv: list[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
     if argv[:1] != ["serve"] or len(argv) < 2:
         raise SystemExit(__doc__)
     signal.signal(signal.SIGTERM, lambda *_args: print("SIGTERM is swallowed while loading", flush=True))
@@ -198,4 +199,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

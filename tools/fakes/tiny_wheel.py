@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Wheels of tiny packages, and a package index of them: real ones, to install real environments from.
 
-Run as a program, it writes an index: ``tiny_wheel.py FOLDER NAME==VERSION[,REQUIREMENT...] ...``, and prints the
-requirement set.
+Run as a program, it writes an index: ``tiny_wheel.py FOLDER NAME==VERSION[,REQUIREMENT...][@FILE] ...``, and prints the
+requirement set. ``FILE`` is the package's module in Python, whose ``main()`` its program runs.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ import zipfile
 
 
 def wheel(
-    name: str, version: str, folder: pathlib.Path, *, requires: tuple[str, ...] = (), text: str = "", more: str = ""
+    name: str,
+    version: str,
+    folder: pathlib.Path,
+    *,
+    requires: tuple[str, ...] = (),
+    text: str = "",
+    more: str = "",
+    code: str = "",
 ) -> str:
     """Write a wheel into the folder of its package in an index. Returns its line in a requirement set.
 
-    The package has a program of its name that prints its version and ``text``. ``more``: further lines of its metadata.
+    The package has a program of its name that prints its version and ``text``, or runs ``main()`` of ``code``. ``more``:
+    further lines of its metadata.
     """
     module = name.replace("-", "_")
     about = f"{module}-{version}.dist-info"
@@ -32,7 +40,7 @@ def wheel(
         *(f"Requires-Dist: {r}" for r in requires),
     ]
     files = {
-        f"{module}/__init__.py": f"def main():\n    print({version!r}, {text!r})\n",
+        f"{module}/__init__.py": code or f"def main():\n    print({version!r}, {text!r})\n",
         f"{about}/METADATA": "\n".join([*metadata, *more.splitlines(), ""]),
         f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: tiny\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{about}/entry_points.txt": f"[console_scripts]\n{name} = {module}:main\n",
@@ -56,9 +64,11 @@ def _digest(content: str) -> str:
 def main() -> None:
     folder, *packages = sys.argv[1:]
     for package in packages:
+        package, _, file = package.partition("@")
         pinned, *requires = package.split(",")
         name, _, version = pinned.partition("==")
-        print(wheel(name, version, pathlib.Path(folder), requires=tuple(requires)))
+        code = pathlib.Path(file).read_text() if file else ""
+        print(wheel(name, version, pathlib.Path(folder), requires=tuple(requires), code=code))
 
 
 if __name__ == "__main__":

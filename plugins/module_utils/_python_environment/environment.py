@@ -25,6 +25,7 @@ from .requirements import canonical, parse, render
 
 _KIND = "python_environment"
 _VENV_TIMEOUT_S = 600
+_FULL_BYTES = 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,9 +269,9 @@ def _build(want: Desired, host: RunEnvironment, python: str, version: str, path:
             os.mkdir(folder)
         for folder, options in ((path, ["--without-pip"]), (work.tool, [])):
             made = host.run(python, "-I", "-m", "venv", *options, folder, timeout_s=_VENV_TIMEOUT_S)
-            if "No space left on device" in f"{made.stderr}{made.stdout}":
-                raise pip.failure(want.name, made, timeout_s=_VENV_TIMEOUT_S)
-            must(made, f"the environment {path} cannot be made")
+            # venv says nothing of why its ensurepip fails.
+            full = made.rc != 0 and shutil.disk_usage(path).free < _FULL_BYTES
+            must(made, f"the environment {path} cannot be made{', since the disk is full; make room' if full else ''}")
         program = pip.program(work.tool, version)
         for name in os.listdir(os.path.dirname(program)):
             if name != "pip":  # what else is there would count as installed
@@ -294,7 +295,7 @@ def _build(want: Desired, host: RunEnvironment, python: str, version: str, path:
         shutil.rmtree(work.path)
         must(host.run("sync", "-f", path, timeout_s=_VENV_TIMEOUT_S), f"{path} cannot be written to disk")
         digest = paths.digest(want.requirements, version)
-        environments.write_marker(Marker(path, digest, os.path.realpath(python), have))
+        environments.write_marker(Marker(path, digest, python, have))
     return {canonical(name): number for name, number in have.items()}
 
 

@@ -67,18 +67,21 @@ class Interpreter:
 
 
 def find(python: str | None, search: str) -> str:
-    """Absolute path of a program by its name or path; of the newest Python 3 for None. ``search``: a PATH."""
+    """Absolute path of a program by its name or path; of the newest Python 3 for None. ``search``: a PATH.
+
+    Links are followed: an environment of /usr/bin/python3 would break when that becomes another version.
+    """
     if python is None:
         python = _newest(search)
     found = shutil.which(python, path=search)
     if found is None or not os.path.isabs(found):
         raise NotInstalled(f"the Python {python} is not on the host; install it, or name another one as python")
-    return found
+    return os.path.realpath(found)
 
 
 def version(path: str, run: Runner) -> str:
     """The version of its ABI. Its name tells it nearly everywhere, so that nothing needs to be started."""
-    return python_version(os.path.realpath(path)) or ask(path, run).version
+    return python_version(path) or ask(path, run).version
 
 
 def ask(path: str, run: Runner) -> Interpreter:

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import stat
+import types
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._holders import Holder
@@ -173,7 +174,6 @@ def test_a_folder_that_an_earlier_run_still_writes_to_is_not_taken_from_it(bench
     [
         ({"install": "pip/23.0.1/hash-mismatch"}, "demo==1.0 has the sha256 "),
         ({"install": "pip/23.0.1/disk-full"}, "the disk is full"),
-        ({"venv": "pip/23.0.1/disk-full"}, "the disk is full"),
         ({"venv": "pip/23.0.1/no-version"}, "cannot be made: "),
         ({"check": "pip/23.0.1/no-version"}, "the set of the environment vllm does not fit: "),
         ({"sync": "pip/23.0.1/no-version"}, "cannot be written to disk: "),
@@ -185,6 +185,13 @@ def test_what_fails_leaves_nothing_and_the_earlier_one_alone(bench, says, said):
     assert said in bench.refused()
     assert bench.there == [os.path.basename(earlier["path"])]
     assert not bench(NEXT)["changed"]
+
+
+def test_no_room_for_what_venv_makes(bench, monkeypatch):
+    monkeypatch.setattr(environment_module.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=4096))
+    bench.run.says = {"venv": "pip/23.0.1/no-version"}
+    assert "cannot be made, since the disk is full; make room: " in bench.refused()
+    assert bench.there == []
 
 
 def test_no_room_for_the_marker(bench, monkeypatch):
@@ -378,15 +385,13 @@ def test_the_newest_python_is_taken(tmp_path):
     assert interpreter.find("python3", search) == f"{tmp_path}/a/python3"
 
 
-def test_a_name_that_does_not_tell_its_version_is_asked(bench):
-    odd = bench.python.with_name("python")
-    bench.python.rename(odd)
-    assert interpreter.version(str(odd), bench.run) == "3.11"
-    (bench.python.with_name("python3")).symlink_to(bench.python)
-    bench.python.write_text("")
-    calls = len(bench.run.calls)
-    assert interpreter.version(str(bench.python.with_name("python3")), bench.run) == "3.11"
-    assert len(bench.run.calls) == calls
+def test_a_name_that_does_not_tell_its_version_is_followed_or_asked(bench):
+    folder = bench.python.parent
+    (folder / "python3").symlink_to(bench.python)
+    assert interpreter.find("python3", str(folder)) == str(bench.python)
+    assert bench(python=str(folder / "python3"), check=True)["path"] == bench(check=True)["path"]
+    bench.python.rename(folder / "odd")
+    assert interpreter.version(str(folder / "odd"), bench.run) == "3.11"
 
 
 def test_units_and_their_drop_ins_are_read(tmp_path):

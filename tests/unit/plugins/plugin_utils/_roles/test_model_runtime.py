@@ -74,7 +74,7 @@ def test_each_environment_is_compared_with_arguments_that_the_module_takes():
 def test_the_task_hands_on_what_was_compared():
     (task,) = yaml.safe_load((ROLES / "model_runtime" / "tasks" / "present.yml").read_text())
     given = options(
-        environment(wheels="/w"), environment(), index_url="https://x.example", extra_index_urls=["https://y"]
+        environment(wheels="/w"), environment(name="b"), index_url="https://x.example", extra_index_urls=["https://y"]
     )
     compared = [args for _module, args in asked(room.build(given, DEBIAN))]
     assert set(task["mlops.hosts.python_environment"]) == set().union(*compared)
