@@ -65,7 +65,7 @@ _LISTED = [
     *("dracut", "initramfs-tools", "shim-signed", "systemd-boot", "grub-pc", "binutils", "pciutils", "xz-utils"),
     *("docker.io", "docker-(buildx|cli|compose|registry)", "containerd", "runc", "crun", "conmon"),
     *("podman", "buildah", "skopeo", "netavark", "aardvark-dns", "nftables", "iptables", "busybox-static"),
-    *("dnf5?", "dnf-plugins-core", "python3-(apt|debian|dnf|libdnf5|yaml)", "rpm", "createrepo-c"),
+    *("dnf5?", "dnf-plugins-core", "python3-(apt|debian|dnf|libdnf5|venv|yaml)", "rpm", "createrepo-c"),
     *("dpkg-dev", "apt-utils", "gnupg", "reprepro", "unattended-upgrades", "needrestart"),
     *("rsyslog.*", "syslog-ng-core", "logrotate", "openssl", "apache2-utils", "haproxy", "llama.cpp"),
     *("acl", "curl", "wget", "rsync", "socat", "strace", "jq", "zip", "zstd", "libfaketime", "attr"),
