@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule faults vm compat test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults vm vllm compat test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -30,6 +30,10 @@ faults: setup  ## stop changes at every step on real hosts, and look at what bec
 
 vm: setup  ## drivers on a virtual host under QEMU: kernels, modules, boot loader, reboot; k=EXPRESSION for some tests
 	pytest --config-file=tests/vm/pytest.ini $(if $(k),-k '$(k)') tests/vm
+
+vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a quarter of an hour
+	$(PY) tools/vllm_wheels.py
+	$(PY) tools/scenario.py model_server_vllm
 
 compat: setup  ## scenario component with the other ansible-core versions that this machine's Pythons can run
 	$(PY) tools/release/compat.py $(v)

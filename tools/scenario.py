@@ -40,8 +40,8 @@ from tools.each import DETAILS
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
-# A second real build of a driver, which takes minutes of all processors: it runs when it is named.
-BY_NAME_ONLY = ("gpu_driver_trixie",)
+# A second real build of a driver, and real vLLM, which take minutes of all processors: they run when they are named.
+BY_NAME_ONLY = ("gpu_driver_trixie", "model_server_vllm")
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
 LONG = ("gpu_driver_ubuntu", "as_users_do", "gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit")
 SLOWEST = 5

@@ -25,11 +25,12 @@ def wheel(
     text: str = "",
     more: str = "",
     code: str = "",
+    empty: bool = False,
 ) -> str:
     """Write a wheel into the folder of its package in an index. Returns its line in a requirement set.
 
     The package has a program of its name that prints its version and ``text``, or runs ``main()`` of ``code``. ``more``:
-    further lines of its metadata.
+    further lines of its metadata. ``empty``: it has metadata, and nothing else.
     """
     module = name.replace("-", "_")
     about = f"{module}-{version}.dist-info"
@@ -45,6 +46,8 @@ def wheel(
         f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: tiny\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{about}/entry_points.txt": f"[console_scripts]\n{name} = {module}:main\n",
     }
+    if empty:
+        del files[f"{module}/__init__.py"], files[f"{about}/entry_points.txt"]
     rows = [f"{path},sha256={_digest(content)},{len(content)}" for path, content in files.items()]
     files[f"{about}/RECORD"] = "\n".join([*rows, f"{about}/RECORD,,", ""])
     path = folder / name / f"{module}-{version}-py3-none-any.whl"
