@@ -285,7 +285,7 @@ def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
         otherwise=item["otherwise"],
         ends_with=item["ends_with"],
         port=_port(item["port"]),
-        address=_address(item["address"]),
+        address=item["address"] or "0.0.0.0",
         units=tuple(item["units"]),
         path=_required_path(item["path"]),
         type=item["type"],
@@ -305,16 +305,6 @@ def _required_path(path: str | None) -> str:
     if path is not None and not path.startswith("/"):
         raise HostError(f"path {path!r} must be absolute")
     return path or ""
-
-
-def _address(address: str | None) -> str:
-    if address is None:
-        return "0.0.0.0"
-    from .._preflight import parse_ip  # its imports are for hosts with a port only
-
-    if address != "localhost" and parse_ip(address) is None:
-        raise HostError(f"the address of a required port must be an IP address or localhost, not {address!r}")
-    return address
 
 
 def _effect(item: t.Mapping[str, t.Any], command: tuple[str, ...] = ()) -> Effect:

@@ -126,6 +126,9 @@ def _failures(item: Requirement, reader: Reader, stopped: t.Collection[str]) -> 
 
 
 def _port(item: Requirement, port: int, reader: Reader, stopped: t.Collection[str]) -> t.Iterator[Failure]:
+    # Not with the other options: every fast check reads those, and would load all that knows addresses.
+    if item.address != "localhost" and _preflight.parse_ip(item.address) is None:
+        raise HostError(f"the address of a required port must be an IP address or localhost, not {item.address!r}")
     for listener in reader.listeners(port):
         unit = listener.unit
         if (unit and unit in {*item.units, *stopped}) or not _preflight.overlap(item.address, listener.address):

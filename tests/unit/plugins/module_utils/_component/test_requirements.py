@@ -79,6 +79,11 @@ def test_a_port(address, listeners, stopped, words, check_mode):
     assert found == (words and f"Port 8001 is held by {words}.")
 
 
+def test_an_address_that_is_none_is_not_a_port_that_is_free():
+    words = "the address of a required port must be an IP address or localhost, not 'here'"
+    assert said(port("here"), FakeReader()) == words
+
+
 def test_a_holder_of_a_port_can_have_a_message_of_its_own():
     moving = port(messages={"b.service": "B still has port {what}."})
     assert said(moving, FakeReader(listeners=[listener(unit="b.service")])) == "B still has port 8001 (b.service)."
@@ -282,7 +287,6 @@ def test_options_become_a_requirement():
         ({"kind": "port"}, "of kind port needs a port"),
         ({"kind": "empty"}, "of kind empty needs a path"),
         ({"kind": "port", "port": 0}, "must be 1 to 65535, not 0"),
-        ({"kind": "port", "port": 1, "address": "here"}, "must be an IP address or localhost, not 'here'"),
         ({"kind": "port", "port": 1, "path": "/x"}, "of kind port has no path"),
         ({"kind": "mount", "path": "/x", "type": "file"}, "of kind mount has no type"),
         ({"kind": "path", "path": "/x", "units": ["a.service"]}, "of kind path has no units"),
