@@ -349,7 +349,7 @@ options:
     description:
       - Conditions on the host. They are checked when something differs, before anything is changed, and not with
         O(state=absent).
-      - All that do not hold are told at once. Those with the same message are told in one sentence.
+      - All that do not hold are told at once. Those with the same O(requires[].msg) are told in one sentence.
       - In check mode a path or a mount point that is missing is a warning, since an earlier task of the same run may
         bring it.
     type: list
@@ -366,7 +366,7 @@ options:
         type: str
         choices: [port, path, mount, empty]
         required: true
-      message:
+      msg:
         description:
           - Sentence for when it does not hold. In it C({what}) becomes the path, or the port with the unit that holds
             it, and C({found}) what there is instead.
@@ -374,9 +374,9 @@ options:
             C(neither a file nor a directory), or its mode and owner.
         type: str
         required: true
-      messages:
+      msg_for:
         description:
-          - Sentences in the place of O(requires[].message), by the reason. Of a path, these are C(absent), C(type),
+          - Sentences in the place of O(requires[].msg), by the reason. Of a path, these are C(absent), C(type),
             C(max_mode) and C(executable). Of a port, it is the unit that holds it.
         type: dict
         default: {}
@@ -565,12 +565,12 @@ EXAMPLES = r"""
       - kind: path
         path: /srv/models/chat.gguf
         type: file
-        message: "The model {what} is {found}; copy it there first."
+        msg: "The model {what} is {found}; copy it there first."
       - kind: port
         port: 8001
         address: 127.0.0.1
         units: [chat.service]
-        message: "Port 8001 is held by {found}; stop that first."
+        msg: "Port 8001 is held by {found}; stop that first."
     ready:
       - unit: chat.service
         inference: {url: "http://127.0.0.1:8001"}
@@ -651,7 +651,7 @@ pending:
       type: str
       sample: port 8001
     why:
-      description: The message of the condition.
+      description: The sentence of the condition.
       type: str
       sample: Port 8001 is held by trainer (pid 812, training.service).
     ends_with:

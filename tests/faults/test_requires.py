@@ -13,7 +13,7 @@ MESSAGE = f"Port {PORT} is held by {{found}}; stop that."
 
 
 def required(host, state, **more):
-    condition = {"kind": "port", "port": PORT, "address": "127.0.0.1", "message": MESSAGE, **more}
+    condition = {"kind": "port", "port": PORT, "address": "127.0.0.1", "msg": MESSAGE, **more}
     return {**host.component(state), "requires": [condition]}
 
 

@@ -92,8 +92,8 @@ SPEC = {
     ),
     "requires": _dicts(
         kind=_text(choices=["port", "path", "mount", "empty"], required=True),
-        message=_text(required=True),
-        messages={"type": "dict", "default": {}},
+        msg=_text(required=True),
+        msg_for={"type": "dict", "default": {}},
         otherwise=_text(choices=["fail", "wait"], default="fail"),
         ends_with=_text(),
         port={"type": "int"},

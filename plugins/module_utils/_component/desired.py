@@ -118,8 +118,8 @@ class Requirement:
     ``path``."""
 
     kind: t.Literal["port", "path", "mount", "empty"]
-    message: str
-    messages: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    msg: str
+    msg_for: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     otherwise: t.Literal["fail", "wait"] = "fail"
     ends_with: str | None = None
     port: int | None = None
@@ -273,15 +273,15 @@ def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
     for name in (*_PORT, *_PATH):
         if item[name] and name not in _OF_KIND[kind]:
             raise HostError(f"a requirement of kind {kind} has no {name}")
-    unknown = sorted(set(item["messages"]) - set(_REASONS if kind == "path" else ()))
+    unknown = sorted(set(item["msg_for"]) - set(_REASONS if kind == "path" else ()))
     if unknown and kind != "port":
-        raise HostError(f"a requirement of kind {kind} has no messages for {', '.join(unknown)}")
+        raise HostError(f"a requirement of kind {kind} has no msg_for {', '.join(unknown)}")
     if (item["otherwise"] == "wait") != (item["ends_with"] is not None):
         raise HostError(f"a requirement of kind {kind} must have ends_with with otherwise: wait, and only then")
     return Requirement(
         kind=kind,
-        message=item["message"],
-        messages=item["messages"],
+        msg=item["msg"],
+        msg_for=item["msg_for"],
         otherwise=item["otherwise"],
         ends_with=item["ends_with"],
         port=_port(item["port"]),

@@ -120,7 +120,7 @@ def _failures(item: Requirement, reader: Reader, stopped: t.Collection[str]) -> 
         yield from _path(item, reader)
     elif item.kind == "mount":
         if not reader.is_mount(item.path):
-            yield Failure(item.message, item.path, "not a mount point", may_come=True)
+            yield Failure(item.msg, item.path, "not a mount point", may_come=True)
     else:
         yield from _empty(item, reader)
 
@@ -137,7 +137,7 @@ def _port(item: Requirement, port: int, reader: Reader, stopped: t.Collection[st
         details += [unit] if unit else []
         found = listener.process or "a process that cannot be seen"
         yield Failure(
-            item.messages.get(unit or "", item.message),
+            item.msg_for.get(unit or "", item.msg),
             f"{port} ({unit})" if unit else str(port),
             f"{found} ({', '.join(details)})" if details else found,
         )
@@ -149,13 +149,13 @@ def _path(item: Requirement, reader: Reader) -> t.Iterator[Failure]:
     mode = f"mode {found.mode}, owner {found.owner}:{found.group}"
     bits = int(found.mode or "0", 8)
     if found.kind == "absent":
-        yield Failure(item.messages.get("absent", item.message), item.path, "not there", may_come=True)
+        yield Failure(item.msg_for.get("absent", item.msg), item.path, "not there", may_come=True)
     elif item.type is not None and found.kind != item.type:
-        yield Failure(item.messages.get("type", item.message), item.path, _kind(found))
+        yield Failure(item.msg_for.get("type", item.msg), item.path, _kind(found))
     elif item.max_mode is not None and bits & ~item.max_mode:
-        yield Failure(item.messages.get("max_mode", item.message), item.path, mode)
+        yield Failure(item.msg_for.get("max_mode", item.msg), item.path, mode)
     elif item.executable and not bits & 0o111:
-        yield Failure(item.messages.get("executable", item.message), item.path, mode)
+        yield Failure(item.msg_for.get("executable", item.msg), item.path, mode)
 
 
 def _empty(item: Requirement, reader: Reader) -> t.Iterator[Failure]:
@@ -165,9 +165,9 @@ def _empty(item: Requirement, reader: Reader) -> t.Iterator[Failure]:
         if names:
             rest = len(names) - _SHOWN_NAMES
             shown = [*names[:_SHOWN_NAMES], *([f"{rest} more"] if rest > 0 else [])]
-            yield Failure(item.message, item.path, f"a directory with {', '.join(shown)}")
+            yield Failure(item.msg, item.path, f"a directory with {', '.join(shown)}")
     elif found.kind != "absent":
-        yield Failure(item.message, item.path, _kind(found))
+        yield Failure(item.msg, item.path, _kind(found))
 
 
 def _kind(found: _preflight.Path) -> str:

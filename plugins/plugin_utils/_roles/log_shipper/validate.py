@@ -145,8 +145,8 @@ def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str) -> list
                 "kind": "path",
                 "path": path,
                 "type": "file",
-                "message": "These files are not on the host: {what}; put them there first, or give their content.",
-                **({"max_mode": "0770", "messages": {"max_mode": exposed}} if path in keys else {}),
+                "msg": "These files are not on the host: {what}; put them there first, or give their content.",
+                **({"max_mode": "0770", "msg_for": {"max_mode": exposed}} if path in keys else {}),
             }
             for path in pipeline.host_paths
         ),
@@ -155,7 +155,7 @@ def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str) -> list
                 "kind": "port",
                 "port": receiver.port,
                 "units": [UNIT],
-                "message": "Another program listens on port {what}; stop it or choose another port.",
+                "msg": "Another program listens on port {what}; stop it or choose another port.",
             }
             for receiver in pipeline.receivers
         ),
@@ -163,7 +163,7 @@ def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str) -> list
             {
                 "kind": "empty",
                 "path": rival["path"],
-                "message": f"The host logs with {rival['package']} ({{what}}), which the package {package} would "
+                "msg": f"The host logs with {rival['package']} ({{what}}), which the package {package} would "
                 "remove; remove it yourself, or take the host out of the play.",
             }
             for rival in rivals

@@ -218,8 +218,8 @@ def requires(instances: t.Sequence[Instance]) -> list[Data]:
 
 def _sentences(instance: Instance, condition: Data) -> Data:
     subject = f"Model server instance {instance.name!r}"
-    messages = {reason: f"{subject} {words}." for reason, words in condition["messages"].items()}
-    return {"message": f"{subject} {condition['message']}.", "messages": messages}
+    messages = {reason: f"{subject} {words}." for reason, words in condition["msg_for"].items()}
+    return {"msg": f"{subject} {condition['msg']}.", "msg_for": messages}
 
 
 def _required_files(instance: Instance) -> t.Iterator[Data]:
@@ -228,8 +228,8 @@ def _required_files(instance: Instance) -> t.Iterator[Data]:
         "kind": "path",
         "path": instance.model_path,
         "type": engine.model_kind,
-        "message": f"wants the model {instance.model_path}, which is {{found}}; set model.path to {engine.model}",
-        "messages": {
+        "msg": f"wants the model {instance.model_path}, which is {{found}}; set model.path to {engine.model}",
+        "msg_for": {
             "absent": f"wants the model {instance.model_path}, which is not on the host; publish it with the role "
             "model_store, or set model.path"
         },
@@ -243,8 +243,8 @@ def _required_files(instance: Instance) -> t.Iterator[Data]:
             "path": instance.binary,
             "type": "file",
             "executable": True,
-            "message": f"wants {program}, which is not an executable file; set {option}",
-            "messages": {"absent": f"wants {program}, which is not on the host; {cure}"},
+            "msg": f"wants {program}, which is not an executable file; set {option}",
+            "msg_for": {"absent": f"wants {program}, which is not on the host; {cure}"},
         }
     if instance.api_key_file is not None:
         key = f"API key in {instance.api_key_file}"
@@ -253,8 +253,8 @@ def _required_files(instance: Instance) -> t.Iterator[Data]:
             "path": instance.api_key_file,
             "type": "file",
             "max_mode": "0700",
-            "message": f"wants the {key}, which is {{found}}; set api_key_file to a file",
-            "messages": {
+            "msg": f"wants the {key}, which is {{found}}; set api_key_file to a file",
+            "msg_for": {
                 "absent": f"wants the {key}, which is not on the host; put it there, or set api_key",
                 "max_mode": f"has its {key}, and the key is readable by others ({{found}}); set mode 0600 or 0400",
             },
@@ -269,8 +269,8 @@ def _required_port(instance: Instance, instances: t.Sequence[Instance]) -> Data:
         "port": instance.port,
         "address": instance.host,
         "units": [instance.unit],
-        "message": f"{wants} of {instance.host}, which {{found}} has; stop that, or set another port",
-        "messages": {
+        "msg": f"{wants} of {instance.host}, which {{found}} has; stop that, or set another port",
+        "msg_for": {
             other.unit: f"{wants}, which instance {other.name!r} still has; move that one first, in a run of its own"
             for other in instances
             if other.unit != instance.unit

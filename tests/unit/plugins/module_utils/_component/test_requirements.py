@@ -85,7 +85,7 @@ def test_an_address_that_is_none_is_not_a_port_that_is_free():
 
 
 def test_a_holder_of_a_port_can_have_a_message_of_its_own():
-    moving = port(messages={"b.service": "B still has port {what}."})
+    moving = port(msg_for={"b.service": "B still has port {what}."})
     assert said(moving, FakeReader(listeners=[listener(unit="b.service")])) == "B still has port 8001 (b.service)."
     other = said(moving, FakeReader(listeners=[listener(unit="c.service")]))
     assert other == "Port 8001 is held by python3 (pid 12, c.service)."
@@ -121,7 +121,7 @@ def test_a_path(kind, mode, options, words, check_mode):
 )
 def test_a_path_can_have_a_message_for_each_reason(paths, words):
     messages = {"absent": "No {what}.", "type": "Not a file, but {found}.", "max_mode": "Open."}
-    program = path(type="file", max_mode=0o700, executable=True, messages=messages)
+    program = path(type="file", max_mode=0o700, executable=True, msg_for=messages)
     assert said(program, FakeReader(paths)) == words
 
 
@@ -266,14 +266,14 @@ def test_in_check_mode_what_may_come_is_a_warning(host):
 
 
 def parsed(**options):
-    return requirements_of({"requires": [{"message": "No.", **options}]})
+    return requirements_of({"requires": [{"msg": "No.", **options}]})
 
 
 def test_options_become_a_requirement():
     assert parsed(kind="port", port=8001, address="localhost", units=["a.service"]) == (
         Requirement("port", "No.", port=8001, address="localhost", units=("a.service",)),
     )
-    assert parsed(kind="path", path="/srv/x", type="file", max_mode="0700", messages={"absent": "Gone."}) == (
+    assert parsed(kind="path", path="/srv/x", type="file", max_mode="0700", msg_for={"absent": "Gone."}) == (
         Requirement("path", "No.", {"absent": "Gone."}, path="/srv/x", type="file", max_mode=0o700),
     )
     assert parsed(kind="mount", path="/srv/x", otherwise="wait", ends_with="a mount") == (
@@ -297,8 +297,8 @@ def test_options_become_a_requirement():
             "must have ends_with with otherwise: wait, and only then",
         ),
         ({"kind": "path", "path": "/x", "ends_with": "x"}, "must have ends_with with otherwise: wait, and only then"),
-        ({"kind": "path", "path": "/x", "messages": {"mode": "No."}}, "of kind path has no messages for mode"),
-        ({"kind": "mount", "path": "/x", "messages": {"absent": "No."}}, "of kind mount has no messages for absent"),
+        ({"kind": "path", "path": "/x", "msg_for": {"mode": "No."}}, "of kind path has no msg_for mode"),
+        ({"kind": "mount", "path": "/x", "msg_for": {"absent": "No."}}, "of kind mount has no msg_for absent"),
     ],
 )
 def test_options_that_are_wrong(options, words):

@@ -837,7 +837,7 @@ def test_the_program_of_an_environment_is_the_one_that_the_module_builds():
     assert f'"{program}" "serve"' in component["files"][0]["template_vars"]["__model_server_unit"]["command"]
     (found,) = [item for item in component["requires"] if item.get("executable")]
     assert found["path"] == program
-    assert found["messages"]["absent"].endswith("which is not on the host; build it with the role model_runtime.")
+    assert found["msg_for"]["absent"].endswith("which is not on the host; build it with the role model_runtime.")
     assert component["packages"] == []
 
 
