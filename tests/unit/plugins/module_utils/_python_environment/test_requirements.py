@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pathlib
+import re
+
 import hypothesis
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
@@ -39,6 +42,13 @@ def test_a_compiled_set_is_read():
             "uvicorn", ("cli", "standard"), "0.40.0", "python_version >= \"3.9\" and sys_platform == 'linux'", (A,)
         ),
     )
+
+
+def test_a_real_set_is_read_in_whole():
+    lock = (pathlib.Path(__file__).resolve().parents[5] / "requirements.lock").read_text()
+    parsed = parse(lock)
+    assert sum(one.count("--hash=") for one in lock.splitlines()) == sum(len(one.hashes) for one in parsed) > 100
+    assert len(parsed) == sum(bool(re.match(r"\S+==", one)) for one in lock.splitlines())
 
 
 @pytest.mark.parametrize(
