@@ -658,6 +658,16 @@ def test_llama_server_refuses(server, reply, stage, words):
     assert exc.stage == stage
 
 
+VLLM = "vllm/0.32.0"
+
+
+def test_vllm_answers_and_refuses_who_has_no_key(server):
+    server.routes[CHAT] = [recorded(f"{VLLM}/{name}") for name in ("chat", "no-key", "no-key")]
+    answer = ask(FETCHES["used"](), Question(server.url, model="chat", api_key=KEY), timeout_s=5)
+    assert (answer.model, answer.tokens, answer.finish_reason) == ("chat", 4, "length")
+    assert server.asked() == [CHAT, CHAT, CHAT]
+
+
 # the question
 
 
