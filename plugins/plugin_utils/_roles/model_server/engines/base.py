@@ -22,7 +22,7 @@ class Lifecycle:
     """How systemd starts, stops and confines a server program, where programs differ.
 
     ``restart``: ``always`` for one that exits with status 0 when it has died.
-    ``start_limit_s``: the time in which five failed starts are the last: more than five of them take.
+    ``start_limit_s``: the time in which five starts are the last: more than five that fail take.
     ``stop_s``: what a stop may take before the program is killed. ``kill_mode``: whom ``stop_signal`` is sent to.
     ``clean_exits``: statuses that are no failure, besides 0 and the signals of a stop.
     ``compiles``: it writes code and runs it, reads the machine in ``/proc`` and binds its threads to cores, without

@@ -29,10 +29,11 @@ class Vllm:
     packaged_for = ()
     model = "a directory with config.json and safetensors"
     model_kind = "directory"
-    # It exits with status 0 when its engine core has died. A model that does not load takes minutes to say so.
+    # It exits with status 0 when its engine core has died. A model that does not load takes minutes to say so; restarts
+    # by hand count, too, so that the limit is no longer than five such starts.
     lifecycle = Lifecycle(
         restart="always",
-        start_limit_s=3600,
+        start_limit_s=1800,
         stop_s=_DRAIN_S + 30,
         compiles=True,
         workers=True,

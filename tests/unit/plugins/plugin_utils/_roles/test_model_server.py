@@ -244,7 +244,7 @@ def test_options_of_vllm_are_in_its_own_terms(given, words):
 
 def test_vllm_comes_back_when_its_core_has_died():
     unit = unit_of(made(vllm()))
-    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["always"], ["3600"])
+    assert (unit["Restart"], unit["StartLimitIntervalSec"]) == (["always"], ["1800"])
     assert (unit["KillMode"], unit["TimeoutStopSec"]) == (["mixed"], ["90"])  # more than its own timeout
     assert unit["CacheDirectory"] == ["mlops-model-chat"]
     assert not {"SocketBindDeny", "MemoryDenyWriteExecute", "ProcSubset"} & unit.keys()
