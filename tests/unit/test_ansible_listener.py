@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -95,6 +96,28 @@ def test_its_version_takes_no_server(listener, env, folder):
         for each in (listener.environment({**env, "ANSIBLE_FORKS": "6"}), env)
     )
     assert warm.stdout == plain.stdout and listener._servers == before
+
+
+def test_its_version_is_asked_once(env, folder):
+    """But for one that failed, which may work the next time."""
+    program = folder / "bin/ansible-playbook"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho asked >>"$0.log"\necho version\ntest -e "$0.well"\n')
+    program.chmod(0o755)
+    asked = program.with_suffix(".log")
+    with Listener() as listener:
+        path = f"{program.parent}{os.pathsep}{env['PATH']}"
+        run = functools.partial(
+            subprocess.run,
+            ["ansible-playbook", "--version"],
+            env=listener.environment({**env, "PATH": path}),
+            capture_output=True,
+            check=False,
+        )
+        assert [run().returncode for _ in range(2)] == [1, 1] and asked.read_text().split() == ["asked"] * 2
+        program.with_suffix(".well").touch()
+        assert [(done.returncode, done.stdout) for done in (run(), run())] == [(0, b"version\n")] * 2
+    assert asked.read_text().split() == ["asked"] * 3
 
 
 def test_a_run_ends_with_the_program_that_asked_for_it(listener, env, folder):
