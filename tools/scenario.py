@@ -30,12 +30,16 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+from docker.errors import DockerException
+
 ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
 from tools.ansible_listener import Listener
 from tools.each import DETAILS
+from tools.hosts.docker_engine import Problem, engine
+from tools.hosts.group import Group
 
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
@@ -188,13 +192,10 @@ class Scenario:
         )
 
     def _clear(self) -> None:
-        argv = [sys.executable, "-m", "tools.hosts", "down", "--group", self.name]
-        with open(self.log, "a") as log:
-            log.write(f"\n==== {' '.join(argv[1:])}\n")
-            log.flush()
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, check=False)
-        if done.returncode:
-            raise Failure(f"destroy failed with exit code {done.returncode}")
+        try:
+            Group(engine(), self.name).down()
+        except (Problem, DockerException, OSError) as problem:
+            raise Failure(f"destroy failed: {problem}") from problem
         # Molecule must not remember that these hosts were created and prepared.
         (self.state / "state.yml").unlink(missing_ok=True)
 

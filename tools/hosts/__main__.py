@@ -73,7 +73,10 @@ def _up(options: argparse.Namespace) -> str:
     if not hosts:
         raise Problem("no host is named; give NAME=SUITE or --spec")
     group = Group(engine(), options.group)
-    return "".join(f"{line}\n" for line in group.up(hosts))
+    lines = group.up(hosts)
+    if options.inventory:
+        options.inventory.write_text(_inventory_of(group))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _down(options: argparse.Namespace) -> str:
@@ -95,7 +98,11 @@ def _forget(options: argparse.Namespace) -> str:
 
 
 def _inventory(options: argparse.Namespace) -> str:
-    text: str = yaml.safe_dump(Group(engine(), options.group).inventory(), sort_keys=False, width=200)
+    return _inventory_of(Group(engine(), options.group))
+
+
+def _inventory_of(group: Group) -> str:
+    text: str = yaml.safe_dump(group.inventory(), sort_keys=False, width=200)
     return text
 
 
@@ -134,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     up = verbs.add_parser("up", help="start hosts")
     up.add_argument("hosts", nargs="*", metavar="NAME=SUITE")
     up.add_argument("--group", required=True, help="name of the group")
+    up.add_argument("--inventory", type=Path, metavar="FILE", help="write the group's inventory there")
     up.add_argument("--spec", help="file with a list of hosts; - is standard input")
     up.add_argument(
         "--volume", action="append", default=[], help="fresh volume in each host named here, such as /var/lib/docker"

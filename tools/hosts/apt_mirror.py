@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import subprocess
 import urllib.error
@@ -43,6 +44,7 @@ class Mirror:
         return text
 
 
+@functools.cache
 def machine_mirror(etc: Path = Path("/etc")) -> Mirror | None:
     """The mirror in this machine's apt sources; None where the machine is no Debian."""
     codename = _os_release(etc).get("VERSION_CODENAME") if _os_release(etc).get("ID") == "debian" else None

@@ -230,7 +230,8 @@ class Group:
                 raise Problem(
                     f"{host.name} stopped while it booted (is systemd able to run here?): {log or 'it said nothing'}"
                 )
-            state = _run(container, "systemctl", "is-system-running")
+            # One question that waits: each that does not starts processes while the host needs the processor to boot.
+            state = _run(container, "timeout", "30", "systemctl", "is-system-running", "--wait")
             if state in ("running", "degraded") and greets(int(container.labels[PORT])):
                 break
             time.sleep(0.2)
