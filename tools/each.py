@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run commands, whatever comes of the others; say at the end how each ended, and fail if one failed.
 
-    each.py COMMAND ...               one after the other
-    each.py --together COMMAND ...    all at once; what each says is shown when it has ended
+    each.py COMMAND ...                one after the other
+    each.py 'COMMAND & COMMAND' ...    those of one argument at once; what each says is shown when it has ended
 
 A command that has parts of its own adds a line for each to the file that $EACH_DETAILS names; they are shown below it.
 """
@@ -59,13 +59,17 @@ class Run:
 
 def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
-    print(_estimate(options.command, _known(), options.together), flush=True)
+    groups = [[command.strip() for command in argument.split(" & ")] for argument in options.command]
+    print(_estimate(groups, _known()), flush=True)
     begun = time.monotonic()
+    runs: list[Run] = []
     with tempfile.TemporaryDirectory() as folder:
-        runs = [Run(command, Path(folder, str(number))) for number, command in enumerate(options.command)]
-        for run in _together(runs) if options.together else _in_turn(runs):
-            if run.passed:
-                _remember(run)
+        for group in groups:
+            first = len(runs)
+            runs += [Run(command, Path(folder, str(number))) for number, command in enumerate(group, first)]
+            for run in _together(runs[first:]) if len(group) > 1 else _alone(runs[first]):
+                if run.passed:
+                    _remember(run)
         lines = [line for run in runs for line in run.lines()]
     if DETAILS in os.environ:
         with open(os.environ[DETAILS], "a") as details:
@@ -74,10 +78,9 @@ def main(argv: list[str]) -> int:
     return 0 if all(run.passed for run in runs) else 1
 
 
-def _in_turn(runs: list[Run]) -> Iterable[Run]:
-    for run in runs:
-        print(f"== {run.command}", flush=True)
-        yield run.run(capture=False)
+def _alone(run: Run) -> Iterable[Run]:
+    print(f"== {run.command}", flush=True)
+    yield run.run(capture=False)
 
 
 def _together(runs: list[Run]) -> Iterable[Run]:
@@ -102,12 +105,12 @@ def _known() -> dict[str, int]:
         return {}
 
 
-def _estimate(commands: list[str], known: dict[str, int], together: bool) -> str:
-    took = [known[command] for command in commands if command in known]
-    if not took:
+def _estimate(groups: list[list[str]], known: dict[str, int]) -> str:
+    took = [[known[command] for command in group if command in known] for group in groups]
+    if not any(took):
         return "no earlier run to estimate from"
-    seconds = max(took) if together else sum(took)
-    unknown = len(commands) - len(took)
+    seconds = sum(max(group, default=0) for group in took)
+    unknown = sum(map(len, groups)) - sum(map(len, took))
     return f"about {seconds / 60:.0f} min" + (f", and {unknown} that did not run here yet" if unknown else "")
 
 
@@ -117,7 +120,6 @@ def _parser() -> argparse.ArgumentParser:
         description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", nargs="+")
-    parser.add_argument("--together", action="store_true", help="all at once")
     return parser
 
 

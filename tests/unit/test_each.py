@@ -21,19 +21,19 @@ def _own_times(monkeypatch, tmp_path):
     monkeypatch.setattr(each, "TOOK", tmp_path / "log/each-seconds.json")
 
 
-@pytest.mark.parametrize("options", [[], ["--together"]])
-def test_a_failure_stops_no_other_command_and_fails_the_run(options, capfd):
-    assert each.main([*options, "false", "echo later"]) == 1
+@pytest.mark.parametrize("commands", [["false", "echo later"], ["false & echo later"]], ids=str)
+def test_a_failure_stops_no_other_command_and_fails_the_run(commands, capfd):
+    assert each.main(commands) == 1
     said = capfd.readouterr().out
     assert "== echo later\nlater\n" in said
     assert re.search(r"\n\nfalse: FAILED, 0 s\necho later: passed, 0 s\nall: 0 s\n$", said)
-    assert each.main([*options, "true"]) == 0
+    assert each.main([" & ".join(["true"] * len(commands))]) == 0
 
 
 def test_together_is_not_one_after_the_other(capfd):
     begun = time.monotonic()
     sleep = f"sh -c 'echo begun; sleep {SLEEP_S}; echo ended'"
-    assert each.main(["--together", *[sleep] * 4]) == 0
+    assert each.main([" & ".join([sleep] * 4)]) == 0
     assert time.monotonic() - begun < 4 * SLEEP_S
     assert capfd.readouterr().out.count("begun\nended\n") == 4
 
@@ -49,12 +49,18 @@ def test_a_run_in_a_run_tells_its_parts(capfd, monkeypatch, tmp_path):
     assert (tmp_path / "details").read_text() == "true: passed, 0 s\nfalse: FAILED, 0 s\n"
 
 
+def test_a_group_ends_before_what_comes_after_it(capfd):
+    assert each.main(["echo first", "sh -c 'sleep 0.2; echo second' & true", "echo third"]) == 0
+    said = capfd.readouterr().out
+    assert said.index("first\n") < said.index("\nsecond\n") < said.index("\nthird\n")
+
+
 def test_estimate():
     known = {"a": 60, "b": 120}
-    assert each._estimate(["a", "b"], known, together=False) == "about 3 min"
-    assert each._estimate(["a", "b"], known, together=True) == "about 2 min"
-    assert each._estimate(["a", "c"], known, together=False) == "about 1 min, and 1 that did not run here yet"
-    assert each._estimate(["c"], known, together=False) == "no earlier run to estimate from"
+    assert each._estimate([["a"], ["b"]], known) == "about 3 min"
+    assert each._estimate([["a", "b"]], known) == "about 2 min"
+    assert each._estimate([["a"], ["c"]], known) == "about 1 min, and 1 that did not run here yet"
+    assert each._estimate([["c"]], known) == "no earlier run to estimate from"
 
 
 def test_only_what_passed_is_known(capfd):
