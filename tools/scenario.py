@@ -47,7 +47,9 @@ TAIL_LINES = 120
 # A second real build of a driver, and real vLLM, which take minutes of all processors: they run when they are named.
 BY_NAME_ONLY = ("gpu_driver_trixie", "model_server_vllm")
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
-LONG = ("gpu_driver_ubuntu", "as_users_do", "gpu_driver", "gpu_driver_vendor", "gpu_driver_el", "cuda_toolkit")
+LONG = ("gpu_driver_el", "gpu_driver", "cuda_toolkit", "container_runtime_el", "gpu_driver_vendor", "as_users_do")
+# One more than a machine of two processors has: a scenario keeps one busy, and waits a third of its time.
+JOBS = 3
 SLOWEST = 5
 # Seconds of each scenario in the last run here that passed.
 TOOK = BUILD / "log" / "molecule-seconds.json"
@@ -312,7 +314,7 @@ def _parser() -> argparse.ArgumentParser:
         description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", nargs="*", help="scenario, or path of one")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at once (2)")
+    parser.add_argument("--jobs", type=int, default=JOBS, help=f"how many at once ({JOBS})")
     parser.add_argument("--keep", action="store_true", help="leave the hosts there")
     return parser
 
