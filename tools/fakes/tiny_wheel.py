@@ -29,8 +29,8 @@ def wheel(
 ) -> str:
     """Write a wheel into the folder of its package in an index. Returns its line in a requirement set.
 
-    The package has a program of its name that prints its version and ``text``, or runs ``main()`` of ``code``. ``more``:
-    further lines of its metadata. ``empty``: it has metadata, and nothing else.
+    The package has a program of its name that prints its version and ``text``, or runs ``main()`` of ``code``.
+    ``more``: further lines of its metadata. ``empty``: it has metadata, and nothing else.
     """
     module = name.replace("-", "_")
     about = f"{module}-{version}.dist-info"
