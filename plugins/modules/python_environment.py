@@ -71,6 +71,13 @@ options:
         that no hash is known of.
     type: bool
     default: true
+  complete:
+    description:
+      - Refuse a set that lacks what one of its packages requires, or has it in another version.
+      - With V(false), what is listed is installed and nothing is asked of it, as C(uv pip sync) does. vLLM for CPUs
+        needs it, for one of its requirements does not work with its own PyTorch.
+    type: bool
+    default: true
   keep:
     description:
       - How many earlier environments of the name stay, newest first.

@@ -19,6 +19,7 @@ SPEC = {
     "extra_index_urls": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "wheels": {"type": "path"},
     "only_binary": {"type": "bool", "default": True},
+    "complete": {"type": "bool", "default": True},
     "keep": {"type": "int", "default": 1},
     "verify": {"type": "str", "choices": ["fast", "full"], "default": "fast"},
     "timeout_s": {"type": "int", "default": 3600},

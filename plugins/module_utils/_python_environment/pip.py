@@ -58,11 +58,11 @@ _MEANINGS = (
     ),
     # A login that is missing looks like this, too.
     (
-        r"satisfies the requirement (?P<name>\S+) \(from versions: none\)",
+        r"satisfies the requirement (?P<name>[^\s;]+).* \(from versions: none\)",
         "{indexes} has no {name}, or does not show it to this host, its Python and its login",
     ),
     (
-        r"No matching distribution found for (?P<name>\S+)",
+        r"No matching distribution found for (?P<name>[^\s;]+)",
         "{indexes} has no {name} for this Python and machine; versions that it has: {versions}",
     ),
     (r"Wheel '(?P<name>[^']+)' located at \S+ is invalid", "the wheel of {name} is broken"),
@@ -139,7 +139,7 @@ class Work:
             *(f"{name}={value}" for name, value in given.items()),
         )
 
-    def install(self, sources: Sources, *, only_binary: bool, retries: int) -> tuple[str, ...]:
+    def install(self, sources: Sources, *, only_binary: bool, complete: bool, retries: int) -> tuple[str, ...]:
         """Arguments of pip."""
         return (
             "install",
@@ -148,6 +148,7 @@ class Work:
             "--progress-bar=off",
             f"--retries={retries}",
             *(["--only-binary=:all:"] if only_binary else []),
+            *([] if complete else ["--no-deps"]),
             *(["--no-index", f"--find-links={sources.wheels}"] if sources.wheels else []),
             f"--requirement={self.requirements}",
         )

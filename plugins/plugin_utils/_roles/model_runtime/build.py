@@ -52,7 +52,7 @@ def _drift(answer: Data) -> list[Data]:
 
 def arguments(item: Data, options: Data) -> dict[str, t.Any]:
     """Those of the module ``python_environment`` for one environment, as in ``tasks/present.yml``."""
-    own = ("name", "state", "python", "requirements", "wheels", "only_binary")
+    own = ("name", "state", "python", "requirements", "wheels", "only_binary", "complete")
     indexes = {} if item.get("wheels") else {key: options[key] for key in ("index_url", "extra_index_urls")}
     limits = {key: options[key] for key in ("base", "keep", "verify_files", "timeout_s", "retries")}
     found = {**{key: item.get(key) for key in own}, **indexes, **limits}
@@ -63,7 +63,7 @@ def arguments(item: Data, options: Data) -> dict[str, t.Any]:
 def _items(options: Data) -> list[Data]:
     """What an environment leaves out gets the defaults of the role's ``argument_specs``."""
     given = [{key: value for key, value in item.items() if value is not None} for item in options["environments"]]
-    return [{"state": "present", "only_binary": True, **item} for item in given]
+    return [{"state": "present", "only_binary": True, "complete": True, **item} for item in given]
 
 
 def _present(options: Data) -> list[Data]:

@@ -77,7 +77,7 @@ def test_an_index_of_ones_own_counts_alone_and_is_in_no_argument():
     )
     work = Work("/w")
     variables = {"PIP_INDEX_URL": "x", "PIP_CERT": "y", "PIP_TARGET": "z", "HOME": "/root", "PATH": "/bin"}
-    argv = (*work.environment(sources, variables), *work.install(sources, only_binary=True, retries=2))
+    argv = (*work.environment(sources, variables), *work.install(sources, only_binary=True, complete=True, retries=2))
     assert "hush" not in " ".join(argv)
     assert argv[:5] == ("env", "-u", "PIP_INDEX_URL", "-u", "PIP_TARGET")
     assert {"HOME=/w/home", "PIP_CONFIG_FILE=/w/pip.conf", "--only-binary=:all:", "--retries=2"} <= {*argv}
@@ -92,7 +92,7 @@ def test_the_hosts_own_indexes_are_left_to_it():
 
 
 def test_wheels_are_the_only_source():
-    argv = Work("/w").install(Sources(wheels="/media/the wheels"), only_binary=False, retries=0)
+    argv = Work("/w").install(Sources(wheels="/media/the wheels"), only_binary=False, complete=False, retries=0)
     assert {"--no-index", "--find-links=/media/the wheels"} <= {*argv} and "--only-binary=:all:" not in argv
     assert "find-links =\n" in Sources(wheels="/w").configuration
 

@@ -114,3 +114,12 @@ def test_a_run_that_is_killed_is_begun_anew_by_the_next_from_a_folder_of_wheels(
     assert planned["drift"][0]["have"] == "it is not complete"
     done = index.ensure(line, index_url=None, wheels=str(index.packages / "demo"))
     assert done["changed"] and says(done) == "1.0" and not index.ensure(line)["changed"]
+
+
+def test_a_set_that_lacks_what_it_requires_is_taken_as_it_is_where_that_is_desired(index):
+    line = wheel("demo", "1.0", index.packages, requires=('dep==1.0; python_version > "3"',))
+    with pytest.raises(HostError, match="the packages of the environment demo cannot be installed: .* dep"):
+        index.ensure(line)
+    done = index.ensure(line, complete=False)
+    assert [one["name"] for one in done["packages"]] == ["demo"] and says(done) == "1.0"
+    assert not index.ensure(line)["changed"]

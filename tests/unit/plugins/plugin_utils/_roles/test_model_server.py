@@ -192,6 +192,10 @@ def test_a_usual_program_is_closed_and_restarted_when_it_fails(monkeypatch):
         pytest.param({"compiles": True}, "ProcSubset", None, id="reads-the-machine"),
         pytest.param({"compiles": True}, "PrivateDevices", ["yes"], id="compiles-without-devices"),
         pytest.param({"workers": True}, "SocketBindDeny", None, id="workers-have-ports"),
+        pytest.param({}, "TemporaryFileSystem", None, id="one-process-shares-no-memory"),
+        pytest.param(
+            {"workers": True}, "TemporaryFileSystem", ["/dev/shm:mode=1777,nosuid,nodev"], id="workers-share-memory"
+        ),
         pytest.param(
             {"workers": True}, "RestrictAddressFamilies", ["AF_UNIX AF_INET AF_INET6 AF_NETLINK"], id="workers-look"
         ),
