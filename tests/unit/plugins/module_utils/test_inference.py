@@ -668,6 +668,13 @@ def test_vllm_answers_and_refuses_who_has_no_key(server):
     assert server.asked() == [CHAT, CHAT, CHAT]
 
 
+def test_vllm_whose_core_dies_in_the_middle_has_not_answered(server):
+    server.routes[CHAT] = [recorded(f"{VLLM}/core-died")]
+    exc = refusal(server, model="chat")
+    assert "the server sent an error, EngineCore encountered an issue." in str(exc)
+    assert (exc.stage, exc.curable) == ("answers", True)
+
+
 # the question
 
 
