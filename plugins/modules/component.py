@@ -603,7 +603,7 @@ drift:
       description: What differs, such as V(content), V(mode), V(version) or V(state).
       type: str
     want:
-      description: What was asked for. Null when the item should not be there.
+      description: What is desired. Null when the item should not be there.
       type: raw
     have:
       description: What was found. Null when it was not there.

@@ -339,7 +339,7 @@ drift:
       description: What differs, such as V(version), V(content), V(ownership) or V(state).
       type: str
     want:
-      description: What was asked for.
+      description: What is desired.
       type: raw
     have:
       description: What was found.

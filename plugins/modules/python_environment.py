@@ -206,7 +206,7 @@ drift:
       description: V(version) for an environment that is not there, V(content) for one that is damaged, or V(state).
       type: str
     want:
-      description: What was asked for.
+      description: What is desired.
       type: raw
     have:
       description: What was found.
