@@ -29,25 +29,29 @@ def facts(options: Data) -> tuple[str, ...]:
 
 
 def build(options: Data, platform: Platform) -> Built:
-    rest = {"state": options["state"], "component": NAME}
+    """With nothing desired, nothing is done: nothing is removed either, for which there is the state absent."""
     if problems := (*_problems(options), *_unknown(options, platform)):
         return Built(problems)
-    if options["state"] == "absent":
-        # The Pythons go when nothing runs from them any more.
-        checks = (
-            Check(Question(MODULE, {"state": "absent", "base": options["base"]}), _drift),
-            Check(Question("mlops.hosts.component", {"name": NAME, "state": "absent"}), _drift),
-        )
-        return Built(checks=checks, rest=lambda _changed, _dry_run: rest)
+    checks = tuple(Check(question, lambda answer: list(answer["drift"])) for question in _questions(options))
+    if not checks:
+        return Built()
+    rest = {"state": options["state"], "component": NAME}
+    packages = {"name": NAME, "state": "present", "packages": _packages(options, platform)}
     return Built(
-        component={"name": NAME, "state": "present", "packages": _packages(options, platform)},
-        checks=tuple(Check(Question(MODULE, arguments(item, options)), _drift) for item in _items(options)),
+        component=None if options["state"] == "absent" else packages,
+        checks=checks,
         rest=lambda _changed, _dry_run: rest,
     )
 
 
-def _drift(answer: Data) -> list[Data]:
-    return list(answer["drift"])
+def _questions(options: Data) -> list[Question]:
+    if options["state"] == "present":
+        return [Question(MODULE, arguments(item, options)) for item in _items(options)]
+    # The Pythons go when nothing runs from them any more.
+    return [
+        Question(MODULE, {"state": "absent", "base": options["base"]}),
+        Question("mlops.hosts.component", {"name": NAME, "state": "absent"}),
+    ]
 
 
 def arguments(item: Data, options: Data) -> dict[str, t.Any]:

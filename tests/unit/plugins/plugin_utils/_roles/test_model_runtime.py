@@ -11,7 +11,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._python_environment.ar
     REQUIRED_IF,
     SPEC,
 )
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Question
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built, Question
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_runtime import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.options import convert
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, Platform, platform
@@ -46,7 +46,6 @@ def asked(built):
 @pytest.mark.parametrize(
     ("environments", "host", "names"),
     [
-        pytest.param([], DEBIAN, [], id="nothing"),
         pytest.param([environment()], DEBIAN, ["python3.12-venv"], id="debian"),
         pytest.param([environment()], EL, ["python3.12"], id="enterprise-linux"),
         pytest.param([environment(), environment(name="b")], DEBIAN, ["python3.12-venv"], id="once"),
@@ -97,6 +96,11 @@ def test_absent_removes_environments_before_their_pythons():
 
 def _module(task):
     return {name: value for name, value in task.items() if name.startswith("mlops.hosts.")}
+
+
+def test_without_environments_there_is_nothing_to_do():
+    assert room.build(options(), DEBIAN) == Built()
+    assert room.build(options(environment()), DEBIAN).rest(False, False)["state"] == "present"
 
 
 def test_rows_of_a_comparison_are_the_drift_of_the_role():
