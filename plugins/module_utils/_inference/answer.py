@@ -46,13 +46,24 @@ class Answer:
 class NotAnswering(HostError):
     """The server did not answer. The message says which stage it reached and what it said last.
 
-    ``curable`` is false for what waiting does not change, such as a wrong key.
+    ``curable`` is false for what waiting does not change, such as a wrong key. ``empty``: the reply was complete, and
+    nothing was in it.
     """
 
-    def __init__(self, situation: str, said: str = "", *, stage: Stage, curable: bool = True, **details: t.Any) -> None:
+    def __init__(
+        self,
+        situation: str,
+        said: str = "",
+        *,
+        stage: Stage,
+        curable: bool = True,
+        empty: bool = False,
+        **details: t.Any,
+    ) -> None:
         super().__init__(f"{situation}: {said}" if said else situation, stage=stage, **details)
         self.stage: Stage = stage
         self.curable = curable
+        self.empty = empty
         self.situation = situation
         self.said = said
 

@@ -202,9 +202,9 @@ class _Attempt:
         if reply.finish_reason in _GIVEN_UP:
             raise self._verdict.unanswered(f"the server gave up the reply ({why})")
         if not text:
-            raise self._verdict.unanswered(f"the reply had no text ({why})")
+            raise self._verdict.unanswered(f"the reply had no text ({why})", empty=True)
         if reply.tokens < 1:
-            raise self._verdict.unanswered(f"the reply had no tokens ({why})")
+            raise self._verdict.unanswered(f"the reply had no tokens ({why})", empty=True)
         if self._question.expect is not None and self._question.expect not in text:
             raise self._verdict.error(
                 f"the server on {self._question.where} answered without {self._question.expect!r}",

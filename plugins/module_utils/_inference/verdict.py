@@ -41,10 +41,9 @@ class Verdict:
         said = short(self._question.redacted(said))
         return NotAnswering(self._question.redacted(situation), said, stage=stage, curable=curable, **details)
 
-    def unanswered(self, said: str) -> NotAnswering:
-        return self.error(
-            f"the server on {self._question.where} takes questions but answered none", said, stage="answers"
-        )
+    def unanswered(self, said: str, *, empty: bool = False) -> NotAnswering:
+        situation = f"the server on {self._question.where} takes questions but answered none"
+        return self.error(situation, said, stage="answers", empty=empty)
 
     def refused(self, status: int, said: str, headers: t.Mapping[str, str]) -> NotAnswering:
         port = self._question.where

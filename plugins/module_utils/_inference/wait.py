@@ -17,6 +17,8 @@ from .question import Question
 _PAUSE_FIRST_S = 0.2
 _PAUSE_MOST_S = 2.0
 _ATTEMPT_LEAST_S = 30.0
+# Nothing is sampled: a model that ends its answers before they begin does so until it is another one.
+_EMPTY_MOST = 6
 
 
 def wait_for_answer(
@@ -32,11 +34,13 @@ def wait_for_answer(
 
     ``deadline_s`` counts from now. ``alive`` returns None while the process runs, or a sentence that says why it does
     not: then the wait is over. It is called before each attempt, and after an answer, which may have come from another
-    process on the same port. Raises NotAnswering, and at once when waiting cannot help.
+    process on the same port. Raises NotAnswering, and at once when waiting cannot help, or after six complete replies
+    in a row with nothing in them.
     """
     started = clock()
     pause_s = _PAUSE_FIRST_S
     last: NotAnswering | None = None
+    empty = 0
     while True:
         _must_live(alive, question, last)
         left_s = deadline_s - (clock() - started)
@@ -49,6 +53,9 @@ def wait_for_answer(
             if not exc.curable:
                 raise
             last = exc
+            empty = empty + 1 if exc.empty else 0
+            if empty >= _EMPTY_MOST:
+                raise last.after(clock() - started) from last
         else:
             _must_live(alive, question, answered=True)
             return answer, clock() - started

@@ -517,6 +517,22 @@ def test_a_loading_server_is_waited_for(server):
     assert waited_s == pytest.approx(7.0)
 
 
+SILENT = stream(piece(""), piece(finish_reason="stop"), usage(1))
+
+
+def test_a_model_that_says_nothing_is_not_waited_for_to_the_deadline(server):
+    server.routes[CHAT] = [SILENT]
+    with pytest.raises(NotAnswering, match=r"answered none after 5 s: the reply had no text") as caught:
+        wait(Question(server.url), deadline_s=900)
+    assert caught.value.time.slept == [0.2, 0.4, 0.8, 1.6, 2.0]
+    assert caught.value.details == {"stage": "answers"}
+
+
+def test_empty_replies_between_others_are_waited_out(server):
+    server.routes[CHAT] = [*[SILENT] * 5, LOADING, *[SILENT] * 5, OK]
+    assert wait(Question(server.url))[0].text == "Hi you"
+
+
 @pytest.mark.parametrize(
     ("routes", "words", "stage"),
     [
