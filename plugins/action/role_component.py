@@ -73,12 +73,12 @@ class Role:
 
     def nothing(self, built: Built, checked: Checked, dry_run: bool) -> Answer:
         """The result for a host where nothing differs."""
-        asked = {
-            check.question.module: {"changed": bool(rows), "drift": rows}
-            for check, answer in checked
-            if answer is not None
-            for rows in (check.drift(answer),)
-        }
+        asked: dict[str, Answer] = {}
+        for check, answer in checked:
+            if answer is not None:
+                earlier = asked.get(check.question.module, {"drift": []})["drift"]
+                rows = [*earlier, *check.drift(answer)]
+                asked[check.question.module] = {"changed": bool(rows), "drift": rows}
         published = {**built.published, "asked": {**built.published.get("asked", {}), **asked}}
         return {**_NOTHING, **published, "state": self.options.get("state"), "dry_run": dry_run}
 

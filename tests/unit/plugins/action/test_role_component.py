@@ -95,6 +95,14 @@ def test_a_host_that_is_right_is_asked_one_question(host):
     assert result["warnings"] == ["a warning"]
 
 
+def test_what_several_checks_of_one_module_found_is_all_told(host):
+    rows = [{"item": name} for name in ("one", "two")]
+    checks = [Check(Question("x", {"name": name}), lambda _answer, row=row: [row]) for name, row in zip("ab", rows)]
+    right = Check(Question("x", {"name": "c"}), lambda _answer: [])
+    found = host(differs=False, fast={"x": {"drift": []}}).run(Built(component=COMPONENT, checks=(*checks, right)))
+    assert found["asked"] == {"x": {"changed": True, "drift": rows}}
+
+
 def test_of_a_host_that_is_to_change_conflicts_are_asked_before_it_changes(host):
     differs = host(answers={LOOK.module: {"listeners": []}})
     result = differs.run(Built(component=COMPONENT, question=LOOK, verify={"a": 1}))
