@@ -18,6 +18,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import datetime
+import hashlib
 import json
 import os
 import re
@@ -26,6 +28,7 @@ import subprocess
 import sys
 import threading
 import time
+import typing as t
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -46,6 +49,8 @@ STEP_LIMIT_S = 2700
 TAIL_LINES = 120
 # A second real build of a driver, and real vLLM, which take minutes of all processors: they run when they are named.
 BY_NAME_ONLY = ("gpu_driver_trixie", "model_server_vllm")
+# When each last passed, and with which plugins and roles. It is committed, for those who do not run them.
+LAST_PASSED = ROOT / "molecule" / "last_passed.json"
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
 LONG = ("gpu_driver_el", "gpu_driver", "cuda_toolkit", "container_runtime_el", "gpu_driver_vendor", "as_users_do")
 # One more than a machine of two processors has: a scenario keeps one busy, and waits a third of its time.
@@ -233,7 +238,7 @@ def main(argv: list[str]) -> int:
     folders.update({Path(name).name: Path(name).resolve() for name in options.name if "/" in name})
     names = [Path(name).name for name in options.name] or sorted(folders.keys() - set(BY_NAME_ONLY))
     if not options.name:
-        print(f"scenarios: all but {', '.join(BY_NAME_ONLY)}", flush=True)
+        print(_by_name_only(), flush=True)
     unknown = [name for name in names if name not in folders]
     if unknown:
         print(
@@ -243,7 +248,7 @@ def main(argv: list[str]) -> int:
     if not names:
         print("scenario: there is none")
         return 0
-    known = _known()
+    known = _read(TOOK)
     if set(names) <= known.keys():
         names.sort(key=known.__getitem__, reverse=True)
     else:
@@ -259,15 +264,18 @@ def main(argv: list[str]) -> int:
     failed = sum(outcome.failure is not None for outcome in outcomes)
     known.update({outcome.name: round(outcome.seconds) for outcome in outcomes if outcome.failure is None})
     TOOK.write_text(json.dumps(known, indent=1, sort_keys=True))
+    for outcome in outcomes:
+        if outcome.failure is None and outcome.name in BY_NAME_ONLY:
+            _record(outcome.name)
     print(_slowest(outcomes))
-    _tell(outcomes)
+    _tell(outcomes, [] if options.name else [_by_name_only()])
     print(f"scenarios: {len(outcomes) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 
 
-def _known() -> dict[str, int]:
+def _read(path: Path) -> dict[str, t.Any]:
     try:
-        return dict(json.loads(TOOK.read_text()))
+        return dict(json.loads(path.read_text()))
     except (OSError, ValueError):
         return {}
 
@@ -288,14 +296,43 @@ def _slowest(outcomes: list[Outcome]) -> str:
     return "slowest steps: " + ", ".join(f"{name} {step} {seconds:.0f} s" for seconds, name, step in slowest)
 
 
-def _tell(outcomes: list[Outcome]) -> None:
+def _sources() -> str:
+    """Of the plugins and roles as they are."""
+    found = hashlib.sha256()
+    for path in sorted(path for folder in ("plugins", "roles") for path in (ROOT / folder).rglob("*")):
+        if path.suffix in (".py", ".yml", ".j2", ".txt", ".json") and path.is_file():
+            found.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return found.hexdigest()[:12]
+
+
+def _record(name: str) -> None:
+    passed = {**_read(LAST_PASSED), name: {"date": f"{datetime.date.today()}", "sources": _sources()}}
+    LAST_PASSED.write_text(json.dumps(passed, indent=1, sort_keys=True) + "\n")
+
+
+def _by_name_only() -> str:
+    """The scenarios that are left out of a run of all, and when each last passed."""
+    passed, sources = _read(LAST_PASSED), _sources()
+    told = []
+    for name in BY_NAME_ONLY:
+        last = passed.get(name)
+        changed = "" if last is None or last["sources"] == sources else ", before later changes of plugins or roles"
+        told.append(
+            f"{name} ("
+            + ("no run that passed is known" if last is None else f"passed on {last['date']}{changed}")
+            + ")"
+        )
+    return f"by name only: {', '.join(told)}"
+
+
+def _tell(outcomes: list[Outcome], more: Collection[str] = ()) -> None:
     """Add a line for each scenario, the longest one first, to the table of tools/each.py that this is a part of."""
     if DETAILS not in os.environ:
         return
     with open(os.environ[DETAILS], "a") as details:
         for outcome in sorted(outcomes, key=lambda outcome: outcome.seconds, reverse=True):
             details.write(f"{outcome.name}: {outcome.failure or 'passed'}, {outcome.seconds:.0f} s\n")
-        details.write(f"{_slowest(outcomes)}\n")
+        details.writelines(f"{line}\n" for line in (_slowest(outcomes), *more))
 
 
 def _report(outcome: Outcome) -> str:

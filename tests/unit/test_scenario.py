@@ -73,3 +73,26 @@ def test_each_scenario_has_a_line_in_the_table_of_all_rings(scenario, monkeypatc
         "short: verify failed with exit code 2, 3 s",
         "slowest steps: long converge 40 s, long verify 19 s, short verify 2 s",
     ]
+
+
+def test_when_a_scenario_that_runs_by_name_only_last_passed_is_told(scenario, monkeypatch, tmp_path):
+    monkeypatch.setattr(scenario, "LAST_PASSED", tmp_path / "last_passed.json")
+    monkeypatch.setattr(scenario, "BY_NAME_ONLY", ("driver", "vllm"))
+    monkeypatch.setattr(scenario, "_sources", lambda: "before")
+    scenario._record("vllm")
+    today = scenario.datetime.date.today()
+    never = "by name only: driver (no run that passed is known), "
+    assert scenario._by_name_only() == f"{never}vllm (passed on {today})"
+    monkeypatch.setattr(scenario, "_sources", lambda: "after")
+    assert scenario._by_name_only() == f"{never}vllm (passed on {today}, before later changes of plugins or roles)"
+
+
+def test_sources_are_those_of_plugins_and_roles(scenario, monkeypatch, tmp_path):
+    monkeypatch.setattr(scenario, "ROOT", tmp_path)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "tests").mkdir()
+    before = scenario._sources()
+    (tmp_path / "tests/new.py").touch()
+    assert scenario._sources() == before
+    (tmp_path / "plugins/new.py").touch()
+    assert scenario._sources() != before
