@@ -241,6 +241,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
         self._known = self.server.token is None or authorization == f"Bearer {self.server.token}"
         info = re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path)
+        tree = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path)
         resolve = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
         cached = re.fullmatch(r"/api/resolve-cache/models/([^/]+/[^/]+)/([^/]+)/(.+)", path)
         repo = (info or resolve or [None, None])[1]
@@ -249,6 +250,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(307, {"Location": self.server.moved_to + target})
         elif info:
             self._info(info[1], info[2])
+        elif tree:
+            self._tree(tree[1], tree[2])
         elif cached:
             self._resolve(*cached.groups(), cached=True)
         elif path.startswith("/cdn/"):
@@ -285,6 +288,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             siblings.append(sibling)
         gated = "manual" if repo in self.server.gated else False
         self._json({"id": repo, "sha": commit, "gated": gated, "private": False, "siblings": siblings}, fault)
+
+    def _tree(self, repo: str, revision: str) -> None:
+        """What the hub's own client asks; model_artifact does not."""
+        found = self.server.tree.at(repo, revision)
+        if not found or (repo in self.server.gated and not self._known):
+            return self._refuse(404, "RepoNotFound")
+        listed: list[dict[str, t.Any]] = []
+        for path in files_of(found[1]):
+            sha256, git_sha1 = digests(path, path.stat().st_mtime_ns)
+            size = path.stat().st_size
+            entry = {"type": "file", "path": str(path.relative_to(found[1])), "oid": git_sha1, "size": size}
+            listed.append(
+                {**entry, "lfs": {"oid": sha256, "size": size, "pointerSize": 134}} if is_lfs(path) else entry
+            )
+        self._json(listed)
 
     def _resolve(self, repo: str, revision: str, name: str, *, cached: bool = False) -> None:
         if repo in self.server.gated and not self._known:
