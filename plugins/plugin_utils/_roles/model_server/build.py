@@ -13,9 +13,9 @@ import dataclasses
 import typing as t
 
 from ....module_utils import _env_file
-from ..built import Built, Data
+from ..built import Built, Data, Question
 from ..platform import Platform
-from . import validate
+from . import gpus, validate
 from .engines import ENGINES
 from .engines.base import key_check, quoted
 from .instance import CONFIG_DIR, Instance, parse_all
@@ -44,7 +44,15 @@ def facts(options: Data) -> tuple[str, ...]:
     return ("os_family", "distribution", "distribution_release") if needy else ()
 
 
-def build(options: Data, platform: Platform) -> Built:
+def asks(options: Data) -> Question | None:
+    """Which GPUs there are, where an instance has some of them by their number."""
+    if options["state"] == "absent" or not any(map(gpus.is_chosen, parse_all(options))):
+        return None
+    return gpus.QUESTION
+
+
+def build(options: Data, platform: Platform, found: Data | None = None) -> Built:
+    """``found``: the answer to ``asks``, None where nothing was asked."""
     name = ".".join(filter(None, ("model_server", options["scope"])))
     problems = validate.invalid_scope(options["scope"])
     if options["state"] == "absent":
@@ -57,9 +65,16 @@ def build(options: Data, platform: Platform) -> Built:
     ]
     if problems:
         return Built(tuple(problems))
+    if found is not None:
+        everything, problems, pending = gpus.choose(everything, found)
+        if problems or pending:
+            # All instances are one component: what is there stays as it is.
+            return Built(tuple(problems), pending=tuple(pending))
     instances = [instance for instance in everything if instance.present]
     return Built(
         component={"name": name, "state": "present", **_component(instances, options, platform)},
+        question=gpus.QUESTION if any(instance.gpus for instance in instances) else None,
+        decide=gpus.decide(instances),
         verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
         notices=tuple(_notices(instances)),
         published={"open_paths": {instance.name: list(_open_paths(instance)) for instance in instances}},

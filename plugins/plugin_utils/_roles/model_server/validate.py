@@ -14,6 +14,7 @@ from ....module_utils._inference.question import KEY
 from ....module_utils._preflight import overlap, parse_ip
 from ..built import Data
 from ..platform import Platform
+from . import gpus
 from .engines import ENGINES
 from .engines.base import Engine
 from .instance import Instance
@@ -22,7 +23,6 @@ _SCOPE = re.compile(r"[a-z0-9_-]{0,32}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _FLAG = re.compile(r"--?[A-Za-z]")
-_GPU = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]+\Z")
 # Places that the unit cannot see: ProtectHome and PrivateTmp.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 
@@ -68,10 +68,10 @@ def _twice(instances: t.Sequence[Instance]) -> t.Iterator[str]:
                     f"Model server instances {one.name!r} and {other.name!r} both want port {one.port} of {one.host}; "
                     "set another port for one of them."
                 )
-            for gpu in sorted(set(one.gpus) & set(other.gpus)):
+            for gpu in gpus.overlapping(one, other):
                 yield (
                     f"Model server instances {one.name!r} and {other.name!r} both want GPU {gpu}; "
-                    "set other gpus.uuids for one of them."
+                    "set other gpus.uuids for one of them, or gpus.shared for both."
                 )
 
 
@@ -90,11 +90,7 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
         yield instance.runtime_problem
     yield from _wrong_places(instance)
     yield from _wrong_exposure(instance)
-    if instance.given.get("gpus") and not instance.gpus:
-        yield "has gpus without uuids; name the GPUs or MIG slices in gpus.uuids, as nvidia-smi -L lists them"
-    for gpu in instance.gpus:
-        if not _GPU.match(gpu):
-            yield f"has {gpu!r} in gpus.uuids, which does not begin with GPU- or MIG-; nvidia-smi -L lists the UUIDs"
+    yield from gpus.invalid(instance)
     yield from _wrong_options(instance, engine)
     yield from _wrong_extras(instance, engine)
 

@@ -520,7 +520,15 @@ def test_a_usual_instance_has_no_problem():
             [chat(gpus={"uuids": [GPU]}), code(gpus={"uuids": [GPU]})], f"both want GPU {GPU}", id="gpu-twice"
         ),
         pytest.param([chat(gpus={"uuids": ["0"]})], "has '0' in gpus.uuids", id="gpu-by-index"),
-        pytest.param([chat(gpus={"count": 1})], "has gpus without uuids", id="gpu-by-count"),
+        pytest.param([chat(gpus={"memory_mib": 1})], "has gpus without uuids, count or mig_profile", id="gpus-which"),
+        pytest.param([chat(gpus={"count": 0})], "has gpus.count 0", id="gpus-none"),
+        pytest.param([chat(gpus={"count": 1, "uuids": [GPU]})], "has gpus.uuids and gpus.count", id="gpus-in-two-ways"),
+        pytest.param([chat(gpus={"count": 1, "shared": True})], "has gpus.shared and gpus.count", id="gpus-any-shared"),
+        pytest.param(
+            [chat(gpus={"uuids": [GPU], "shared": True}), code(gpus={"uuids": [GPU]})],
+            f"both want GPU {GPU}",
+            id="gpu-shared-by-one",
+        ),
         pytest.param([chat(model=None)], "has no model; set model.path", id="model-none"),
         pytest.param([chat(port=None)], "has no port; set port", id="port-none"),
         pytest.param([chat(port=70000)], "has port 70000", id="port-too-high"),
