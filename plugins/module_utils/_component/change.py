@@ -78,6 +78,8 @@ def apply(plan: Plan, journal: Journal, store: Store, env: RunEnvironment, reach
     units.stop(plan.units.stop, run)
     masked = set(plan.units.unmask)
     units.set_enabled([name for name in plan.units.disable if name not in masked], enabled=False, run=run)
+    # While systemd still knows where it is.
+    units.remove_caches(plan.units.clean, run)
     reach("swap")
     for change in others:
         fs_entry.swap_in(change.path, change.after)

@@ -44,10 +44,14 @@ class UserChange:
 
 @dataclasses.dataclass(frozen=True)
 class UnitChanges:
-    """Names of units, by what is done to them, in this order. ``reset`` failed, and nobody runs them any more."""
+    """Names of units, by what is done to them, in this order. ``reset`` failed, and nobody runs them any more.
+
+    ``clean`` have a cache that systemd made for them, and go.
+    """
 
     stop: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
+    clean: tuple[str, ...] = ()
     reread: bool = False
     reset: tuple[str, ...] = ()
     unmask: tuple[str, ...] = ()

@@ -36,7 +36,8 @@ class _Planner:
         self.changes = changes
         self.drift: list[Drift] = []
         self.do: dict[str, list[str]] = {
-            verb: [] for verb in ("stop", "disable", "reset", "unmask", "mask", "enable", "start", "restart", "reload")
+            verb: []
+            for verb in ("stop", "disable", "clean", "reset", "unmask", "mask", "enable", "start", "restart", "reload")
         }
         self.reread = any(is_unit_file(change.path) for change in changes)
         everyone = [unit.name for unit in situation.component.units] or list(situation.owned.units)
@@ -120,6 +121,8 @@ class _Planner:
             self._do("disable", name, "enabled", False, True)
         elif before["enabled"] and not have.starts_at_boot and not vanishes:
             self._do("enable", name, "enabled", True, False)
+        if vanishes and have.has_cache:
+            self.do["clean"].append(name)
         if vanishes or not before["active"]:
             self._end(name, have)
         elif not have.running:

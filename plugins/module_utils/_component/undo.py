@@ -34,6 +34,8 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
     seen = units.observe(sorted(journal.units_before), run)
     enabled = [name for name, unit in seen.items() if unit.file_state.startswith("enabled")]
     units.set_enabled([name for name in enabled if not journal.units_before[name]["enabled"]], enabled=False, run=run)
+    new = {units.defines(one["path"]) for one in journal.paths if unpack(one["before"], store).kind == "absent"}
+    units.remove_caches([name for name, unit in seen.items() if name in new and unit.has_cache], run)
     for entry in reversed(journal.paths):
         fs_entry.discard(fs_entry.staged_path(entry["path"]))
         before = unpack(entry["before"], store)

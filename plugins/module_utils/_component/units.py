@@ -27,6 +27,7 @@ _PROPERTIES = (
     "ExecMainStatus",
     "InvocationID",
     "Job",
+    "CacheDirectory",
 )
 _CALL_TIMEOUT_S = 120
 # Where `systemctl edit` and `systemctl set-property` write, for good and until the next boot.
@@ -66,6 +67,7 @@ class Unit:
     exit_status: int
     invocation: str
     queued: bool
+    has_cache: bool = False
 
     @property
     def running(self) -> bool:
@@ -131,6 +133,7 @@ def _parse(name: str, block: str) -> Unit:
         exit_status=int(said.get("ExecMainStatus") or 0),
         invocation=said.get("InvocationID", ""),
         queued=said.get("Job", "0") not in ("", "0"),
+        has_cache=bool(said.get("CacheDirectory")),
     )
 
 
@@ -159,6 +162,12 @@ def drop_ins(name: str) -> list[str]:
 def is_unit_file(path: str) -> bool:
     """Whether systemd reads the path only at daemon-reload."""
     return path.startswith(_UNIT_DIRECTORIES)
+
+
+def defines(path: str) -> str | None:
+    """The unit whose file this is; None for drop-ins, links of enabled units, and other files."""
+    folder, name = os.path.split(path)
+    return name if f"{folder}/" in _UNIT_DIRECTORIES else None
 
 
 def daemon_reload(run: Runner) -> None:
@@ -214,6 +223,16 @@ def stop(names: t.Sequence[str], run: Runner, *, timeout_s: float = 300) -> None
         must(
             run("systemctl", "stop", "--", *present, timeout_s=timeout_s),
             f"systemd could not stop {', '.join(present)}",
+        )
+
+
+def remove_caches(names: t.Sequence[str], run: Runner) -> None:
+    """Those of ``CacheDirectory=``, of units that are stopped and have one. systemd refuses a unit that has failed."""
+    if names:
+        reset_failed(names, run)
+        must(
+            run("systemctl", "clean", "--what=cache", "--", *names, timeout_s=_CALL_TIMEOUT_S),
+            f"systemd could not remove the cache of {', '.join(names)}",
         )
 
 

@@ -204,6 +204,15 @@ FORGOTTEN = dataclasses.replace(FAILED, exists=False, file_state="")
         pytest.param(
             CRASHING, [changed(FILE, after=ABSENT)], UnitChanges(reread=True, disable=NAME, stop=NAME), id="restarts"
         ),
+        pytest.param(
+            dataclasses.replace(RUNNING, has_cache=True),
+            [changed(FILE, after=ABSENT)],
+            UnitChanges(reread=True, disable=NAME, stop=NAME, clean=NAME),
+            id="has a cache",
+        ),
+        pytest.param(
+            dataclasses.replace(RUNNING, has_cache=True), [], UnitChanges(disable=NAME, stop=NAME), id="its cache stays"
+        ),
     ],
 )
 def test_of_a_unit_that_goes_nothing_stays(have, changes, expected):
