@@ -89,7 +89,7 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
     if instance.runtime_problem:
         yield instance.runtime_problem
     yield from _wrong_places(instance)
-    yield from _wrong_exposure(instance)
+    yield from _wrong_exposure(instance, engine)
     yield from gpus.invalid(instance)
     yield from _wrong_options(instance, engine)
     yield from _wrong_extras(instance, engine)
@@ -119,7 +119,13 @@ def _wrong_places(instance: Instance) -> t.Iterator[str]:
             yield f"has {option} {path}, which its unit cannot see; put it below /var/lib, /srv or /opt"
 
 
-def _wrong_exposure(instance: Instance) -> t.Iterator[str]:
+def _wrong_exposure(instance: Instance, engine: Engine) -> t.Iterator[str]:
+    if instance.key_file is not None and not engine.takes_key:
+        yield (
+            f"has an API key, and {engine.name} has no way to ask for one that others on the host cannot read; leave "
+            "it out, set host 127.0.0.1, and put a gateway that asks for it before the server"
+        )
+        return
     if instance.api_key is not None and instance.api_key_file is not None:
         yield "has both api_key and api_key_file; keep one"
     if instance.api_key is not None and (not KEY.fullmatch(instance.api_key)):
@@ -130,14 +136,15 @@ def _wrong_exposure(instance: Instance) -> t.Iterator[str]:
     exposed = parse_ip(instance.host) is not None and not instance.loopback
     if exposed and instance.key_file is None and not instance.allow_unauthenticated:
         yield (
-            f"listens on {instance.host} and has no API key, so anyone who reaches the host could use it; "
-            "set api_key or api_key_file, host 127.0.0.1, or allow_unauthenticated: true"
+            f"listens on {instance.host} and has no API key, so anyone who reaches the host could use it; set "
+            f"{'api_key or api_key_file, ' if engine.takes_key else ''}host 127.0.0.1, or allow_unauthenticated: true"
         )
 
 
 def _wrong_options(instance: Instance, engine: Engine) -> t.Iterator[str]:
     of_some = frozenset[str]().union(*(other.options for other in ENGINES.values()))
-    for option in sorted(of_some & instance.given.keys() - engine.options):
+    gate = {f"gate.{name}" for name, value in (instance.given.get("gate") or {}).items() if value is not None}
+    for option in sorted(of_some & (instance.given.keys() | gate) - engine.options):
         yield f"has {option}, which {engine.name} does not have; leave it out"
 
 

@@ -42,7 +42,10 @@ class Lifecycle:
 
 
 class Engine(t.Protocol):
-    """The name is that of the instance option ``engine``, and of its row in ``__model_server_packages``."""
+    """The name is that of the instance option ``engine``, and of its row in ``__model_server_packages``.
+
+    What has a value here is right for a usual program.
+    """
 
     @property
     def name(self) -> str: ...
@@ -55,16 +58,13 @@ class Engine(t.Protocol):
     def documentation(self) -> str:
         """Address of the program's manual, for its unit."""
 
-    @property
-    def deployments(self) -> tuple[str, ...]: ...
+    deployments: tuple[str, ...] = ("native",)
 
-    @property
-    def in_environments(self) -> bool:
-        """Whether the program can come with a Python environment."""
+    # Whether the program can come with a Python environment.
+    in_environments: bool = False
 
-    @property
-    def packaged_for(self) -> tuple[str, ...]:
-        """Platforms that have a row, for messages."""
+    # Platforms that have a row, for messages.
+    packaged_for: tuple[str, ...] = ()
 
     @property
     def model(self) -> str:
@@ -74,32 +74,30 @@ class Engine(t.Protocol):
     def model_kind(self) -> str:
         """``file`` or ``directory``."""
 
-    @property
-    def lifecycle(self) -> Lifecycle: ...
+    # Whether the program can ask for an API key that is in none of its arguments.
+    takes_key: bool = True
+
+    lifecycle: Lifecycle = Lifecycle()
 
     @property
     def options(self) -> frozenset[str]:
-        """The instance options that not every engine has."""
+        """The instance options that not every engine has, those of ``gate`` as in ``gate.expect``."""
 
     @property
     def reserved(self) -> t.Mapping[str, tuple[str, ...]]:
         """Arguments and variables that the role sets itself, by the instance option that sets them."""
 
-    @property
-    def tokens(self) -> tuple[str, ...]:
-        """Arguments and variables that hold secrets that others could read."""
+    # Arguments and variables that hold secrets that others could read.
+    tokens: tuple[str, ...] = ()
 
-    @property
-    def dangerous(self) -> tuple[str, ...]:
-        """Arguments and variables that let whoever reaches the API read files or run commands on the host."""
+    # Arguments and variables that let whoever reaches the API read files or run commands on the host.
+    dangerous: tuple[str, ...] = ()
 
-    @property
-    def closed_paths(self) -> tuple[str, ...]:
-        """Paths that can run the model, all of which a key must close."""
+    # Paths that can run the model, all of which a key must close.
+    closed_paths: tuple[str, ...] = ()
 
-    @property
-    def open_paths(self) -> tuple[str, ...]:
-        """Paths that stay open though a key is set, other than health."""
+    # Paths that stay open though a key is set, other than health.
+    open_paths: tuple[str, ...] = ()
 
     @property
     def flags(self) -> Flags:
@@ -108,19 +106,24 @@ class Engine(t.Protocol):
     @property
     def renamed(self) -> t.Mapping[str, tuple[str, ...]]:
         """Flags of earlier versions, with those that took their place; none where nothing did."""
+        return {}
 
-    @property
-    def variables(self) -> str:
-        """How the names of its own variables begin."""
+    # How the names of its own variables begin, where they share a beginning.
+    variables: tuple[str, ...] = ()
 
     def meant(self, word: str) -> str:
         """The flag that a word of the command line means to the program."""
+        return self.flags.meant(word)
 
-    def problems(self, instance: Instance) -> t.Iterable[str]:
+    def problems(self, instance: Instance) -> t.Iterator[str]:
         """What this engine cannot do, as words that follow the name of the instance."""
+        if not instance.model_path:
+            yield f"has no model; set model.path to {self.model} on the host, or model.artifact to a model of the store"
 
     def packages(self, platform: Platform) -> t.Sequence[Data]:
-        """Packages that bring the program; none where no package is known."""
+        """Packages that bring the program: the engine's row in what ``vars/`` says of the platform."""
+        found: t.Sequence[Data] = (platform.known.get("packages") or {}).get(self.name) or ()
+        return found
 
     def command(self, instance: Instance) -> list[str]:
         """Words of ``ExecStart=``, each ``quoted`` unless systemd is to expand it."""
@@ -130,12 +133,11 @@ class Engine(t.Protocol):
 
     def question(self, instance: Instance) -> dict[str, t.Any]:
         """What the server must answer to count as up: the option ``inference`` of the module ``component``."""
+        return completion(instance, self.closed_paths)
 
 
-def known_packages(engine: str, platform: Platform) -> t.Sequence[Data]:
-    """The engine's row in what ``vars/`` says of the platform."""
-    found: t.Sequence[Data] = (platform.known.get("packages") or {}).get(engine) or ()
-    return found
+# The options of ``gate`` of a server that answers with text.
+TEXT = frozenset({"gate.expect", "gate.max_tokens"})
 
 
 def completion(instance: Instance, closed_paths: tuple[str, ...]) -> dict[str, t.Any]:

@@ -9,27 +9,24 @@ from __future__ import annotations
 import typing as t
 
 from ...built import Data
-from ...platform import Platform
 from ..flags import read
-from .base import Lifecycle, completion, known_packages, quoted
+from .base import TEXT, Engine, Lifecycle, quoted
 
 if t.TYPE_CHECKING:
     from ..instance import Instance
 
 
-class LlamaCpp:
+class LlamaCpp(Engine):
     name = "llama_cpp"
     program = "/usr/bin/llama-server"
     documentation = "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"
-    deployments = ("native",)
-    in_environments = False
     packaged_for = ("Debian forky",)
     model = "a GGUF file"
     model_kind = "file"
     # It dies with a status that is not 0. A stop gives up open answers at once, and then waits in vain: for a stream
     # until the next ping to it, for any other as long as the client holds the connection.
     lifecycle = Lifecycle(stop_s=15)
-    options = frozenset({"context_size", "parallel", "threads", "gpu_layers"})
+    options = frozenset({"context_size", "parallel", "threads", "gpu_layers", *TEXT})
     reserved: t.Mapping[str, tuple[str, ...]] = {
         "host": ("--host", "LLAMA_ARG_HOST"),
         "port": ("--port", "LLAMA_ARG_PORT"),
@@ -51,24 +48,13 @@ class LlamaCpp:
         *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages", "/v1/embeddings"),
         *("/completion", "/infill", "/embedding", "/reranking"),
     )
-    open_paths = ()
 
     flags = read("llama_cpp")
     renamed: t.Mapping[str, tuple[str, ...]] = {
         **dict.fromkeys(("--mlock", "--mmap", "--no-mmap"), ("--load-mode",)),
         **dict.fromkeys(("LLAMA_ARG_MLOCK", "LLAMA_ARG_MMAP", "LLAMA_ARG_NO_MMAP"), ("LLAMA_ARG_LOAD_MODE",)),
     }
-    variables = "LLAMA_ARG_"
-
-    def meant(self, word: str) -> str:
-        return self.flags.meant(word)
-
-    def problems(self, instance: Instance) -> t.Iterator[str]:
-        if not instance.model_path:
-            yield f"has no model; set model.path to {self.model} on the host, or model.artifact to a model of the store"
-
-    def packages(self, platform: Platform) -> t.Sequence[Data]:
-        return known_packages(self.name, platform)
+    variables = ("LLAMA_ARG_",)
 
     def command(self, instance: Instance) -> list[str]:
         key = [] if instance.key_file is None else ["--api-key-file", "%d/api_key"]
@@ -96,6 +82,3 @@ class LlamaCpp:
             "LLAMA_ARG_SSE_PING_INTERVAL": 5,
             "CUDA_VISIBLE_DEVICES": ",".join(instance.gpus) or None,
         }
-
-    def question(self, instance: Instance) -> dict[str, t.Any]:
-        return completion(instance, self.closed_paths)

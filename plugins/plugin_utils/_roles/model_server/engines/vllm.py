@@ -9,9 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ...built import Data
-from ...platform import Platform
 from ..flags import read
-from .base import Lifecycle, completion, key_in_environment, known_packages, quoted
+from .base import TEXT, Engine, Lifecycle, key_in_environment, quoted
 
 if t.TYPE_CHECKING:
     from ..instance import Instance
@@ -20,13 +19,11 @@ if t.TYPE_CHECKING:
 _DRAIN_S = 60
 
 
-class Vllm:
+class Vllm(Engine):
     name = "vllm"
     program = "/usr/bin/vllm"
     documentation = "https://docs.vllm.ai"
-    deployments = ("native",)
     in_environments = True
-    packaged_for = ()
     model = "a directory with config.json and safetensors"
     model_kind = "directory"
     # It exits with status 0 when its engine core has died. A model that does not load takes minutes to say so; restarts
@@ -39,7 +36,7 @@ class Vllm:
         workers=True,
         keeps_cache=True,
     )
-    options = frozenset({"context_size", "parallel", "memory_share"})
+    options = frozenset({"context_size", "parallel", "memory_share", *TEXT})
     reserved: t.Mapping[str, tuple[str, ...]] = {
         "host": ("--host",),
         "port": ("--port", "--uds", "--grpc", "--grpc-port", "--headless"),
@@ -89,25 +86,20 @@ class Vllm:
         "--tokenizer-pool-size": (),
         "--use-v2-block-manager": (),
     }
-    variables = "VLLM_"
+    variables = ("VLLM_",)
 
     def meant(self, word: str) -> str:
         """What follows a dot is a key of the value, -O needs no blank, and the beginning of one flag alone means it."""
         name = self.flags.meant(word).partition(".")[0]
         if name.startswith("-O"):
             return "--optimization-level"
-        full = [flag for flag in self.flags.names if flag.startswith(name)] if name.startswith("--") else []
-        return full[0] if len(full) == 1 and name not in self.renamed else name
+        return name if name in self.renamed else self.flags.completed(name)
 
     def problems(self, instance: Instance) -> t.Iterator[str]:
-        if not instance.model_path:
-            yield f"has no model; set model.path to {self.model} on the host, or model.artifact to a model of the store"
+        yield from super().problems(instance)
         share = instance.given.get("memory_share")
         if share is not None and not 0 < share <= 1:
             yield f"has memory_share {share}; set it to a number above 0, and up to 1"
-
-    def packages(self, platform: Platform) -> t.Sequence[Data]:
-        return known_packages(self.name, platform)
 
     def command(self, instance: Instance) -> list[str]:
         given = {
@@ -140,6 +132,3 @@ class Vllm:
             "NCCL_SOCKET_IFNAME": "lo",
             "CUDA_VISIBLE_DEVICES": ",".join(instance.gpus) or None,
         }
-
-    def question(self, instance: Instance) -> dict[str, t.Any]:
-        return completion(instance, self.closed_paths)

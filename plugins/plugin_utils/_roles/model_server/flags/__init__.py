@@ -22,6 +22,11 @@ class Flags:
         name, _equals, _value = word.partition("=")
         return name.replace("_", "-") if name.startswith("--") else name
 
+    def completed(self, name: str) -> str:
+        """The flag that begins so, where it is one alone: so argparse and getopt take them."""
+        full = [flag for flag in self.names if flag.startswith(name)] if name.startswith("--") else []
+        return full[0] if len(full) == 1 else name
+
 
 def read(engine: str) -> Flags:
     head, *names = (pathlib.Path(__file__).parent / f"{engine}.txt").read_text().splitlines()
