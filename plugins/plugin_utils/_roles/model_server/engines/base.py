@@ -136,6 +136,21 @@ class Engine(t.Protocol):
         return completion(instance, self.closed_paths)
 
 
+# Nothing is fetched from a hub, which is told nothing.
+OFFLINE: Data = {
+    "HF_HUB_OFFLINE": 1,
+    "TRANSFORMERS_OFFLINE": 1,
+    "HF_HUB_DISABLE_TELEMETRY": 1,
+}
+
+
+def share_problems(instance: Instance) -> t.Iterator[str]:
+    """What is wrong with the share of memory."""
+    share = instance.given.get("memory_share")
+    if share is not None and not 0 < share <= 1:
+        yield f"has memory_share {share}; set it to a number above 0, and up to 1"
+
+
 # The options of ``gate`` of a server that answers with text.
 TEXT = frozenset({"gate.expect", "gate.max_tokens"})
 
@@ -167,6 +182,24 @@ def key_in_environment(variable: str) -> list[str]:
     """Words before those of a program that reads its key from a variable: it is in no file, unit and argument."""
     script = f'{variable}=$({KEY_LINE}) && export {variable} && exec "$@"'
     return ["/bin/sh", "-c", script, "sh"]
+
+
+def key_in_file(path: str, name: str) -> list[str]:
+    """Words before those of a program that reads its key from a file in YAML, under ``name``.
+
+    ``path`` is in memory that is the unit's own.
+    """
+    script = (
+        f"key=$({KEY_LINE}) && umask 077 && "
+        f"""printf '%s\\n' "$key" | sed "s/'/''/g; s/.*/{name}: '&'/" >{path} && """
+        'unset key && exec "$@"'
+    )
+    return ["/bin/sh", "-c", script, "sh"]
+
+
+def arguments(given: t.Mapping[str, t.Any]) -> list[str]:
+    """Flags with their values, without those that have none."""
+    return [word for flag, value in given.items() if value is not None for word in (flag, str(value))]
 
 
 def quoted(word: str) -> str:

@@ -10,7 +10,7 @@ import typing as t
 
 from ...built import Data
 from ..flags import read
-from .base import TEXT, Engine, Lifecycle, key_in_environment, quoted
+from .base import OFFLINE, TEXT, Engine, Lifecycle, arguments, key_in_environment, quoted, share_problems
 
 if t.TYPE_CHECKING:
     from ..instance import Instance
@@ -97,9 +97,7 @@ class Vllm(Engine):
 
     def problems(self, instance: Instance) -> t.Iterator[str]:
         yield from super().problems(instance)
-        share = instance.given.get("memory_share")
-        if share is not None and not 0 < share <= 1:
-            yield f"has memory_share {share}; set it to a number above 0, and up to 1"
+        yield from share_problems(instance)
 
     def command(self, instance: Instance) -> list[str]:
         given = {
@@ -112,17 +110,13 @@ class Vllm(Engine):
             "--gpu-memory-utilization": instance.given.get("memory_share"),
             "--tensor-parallel-size": len(instance.gpus) or None,
         }
-        words = [instance.binary or self.program, "serve", str(instance.model_path)]
-        for flag, value in given.items():
-            words += [] if value is None else [flag, str(value)]
+        words = [instance.binary or self.program, "serve", str(instance.model_path), *arguments(given)]
         key = [] if instance.key_file is None else key_in_environment("VLLM_API_KEY")
         return [quoted(word) for word in (*key, *words)]
 
     def environment(self, instance: Instance) -> Data:
         return {
-            "HF_HUB_OFFLINE": 1,
-            "TRANSFORMERS_OFFLINE": 1,
-            "HF_HUB_DISABLE_TELEMETRY": 1,
+            **OFFLINE,
             "VLLM_NO_USAGE_STATS": 1,
             "VLLM_DO_NOT_TRACK": 1,
             "DO_NOT_TRACK": 1,

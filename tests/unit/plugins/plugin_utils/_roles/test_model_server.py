@@ -326,6 +326,88 @@ def test_vllm_is_no_package():
     )
 
 
+# SGLang
+
+
+def sglang(**more):
+    return chat(**{"engine": "sglang", "binary": "/opt/sglang/bin/sglang", "model": {"path": WEIGHTS}, **more})
+
+
+def test_sglang_is_told_all_that_it_would_choose_itself():
+    assert unit_of(made(sglang()))["ExecStart"][0].replace('"', "") == (
+        f"/opt/sglang/bin/sglang serve --model-path {WEIGHTS} --host 127.0.0.1 --port 8001 --served-model-name chat "
+        "--device cpu"
+    )
+    full = sglang(context_size=4096, parallel=8, memory_share=0.7, gpus={"uuids": [GPU, f"{GPU}2"]})
+    assert (
+        unit_of(made(full))["ExecStart"][0]
+        .replace('"', "")
+        .endswith("--context-length 4096 --max-running-requests 8 --mem-fraction-static 0.7 --tp-size 2")
+    )
+
+
+def test_sglang_stays_on_the_host_and_its_health_is_cheap():
+    lines = lines_of_environment(made(sglang(gpus={"uuids": [GPU]})))
+    assert {'HF_HUB_OFFLINE="1"', 'TRANSFORMERS_OFFLINE="1"', 'SGLANG_HOST_IP="127.0.0.1"'} <= {*lines}
+    assert {'SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION="0"', f'CUDA_VISIBLE_DEVICES="{GPU}"'} <= {*lines}
+
+
+def test_sglang_may_drain_and_comes_back_when_its_scheduler_has_died():
+    unit = unit_of(made(sglang()))
+    assert (unit["Restart"], unit["KillMode"], unit["TimeoutStopSec"]) == (["on-failure"], ["mixed"], ["90"])
+    assert unit["SuccessExitStatus"] == ["143"]  # a stop while it loads; 137 of a dead scheduler is a failure
+
+
+@pytest.mark.parametrize("key", [KEY, "it's", "'", '"a$(id)`&\\1%d', "12345", "true", "a:b#c"])
+def test_the_key_of_sglang_is_in_a_file_of_its_own_memory(tmp_path, key):
+    key_file, program, config = tmp_path / "api_key", tmp_path / "sglang", tmp_path / "key.yaml"
+    key_file.write_text(f"# comment\n{key}\n")
+    program.write_text('#!/bin/sh\nstat -c %a "$CONFIG"; printf "%s\\n" "$@"; env\n')
+    program.chmod(0o755)
+    command = unit_of(made(sglang(api_key=key)))["ExecStart"][0]
+    assert shlex.split(command)[-4:] == ["--config", "/dev/shm/key.yaml", "--log-level", "warning"]
+    command = command.replace("/opt/sglang/bin/sglang", str(program)).replace("/dev/shm/key.yaml", str(config))
+    done = run_by_systemd(command, key_file, CONFIG=str(config))
+    assert done.stdout.splitlines()[:2] == ["600", "serve"]
+    assert yaml.safe_load(config.read_text()) == {"api-key": key}
+    assert not [line for line in done.stdout.splitlines() if key in (line, line.partition("=")[2])]
+
+
+def test_sglang_does_not_start_without_its_key(tmp_path):
+    key_file = tmp_path / "api_key"
+    key_file.write_text("# none\n")
+    command = unit_of(made(sglang(api_key_file="/etc/key")))["ExecStart"][0]
+    done = run_by_systemd(command.replace("/dev/shm", str(tmp_path)), key_file)
+    assert (done.returncode, done.stdout, [*tmp_path.glob("*.yaml")]) == (1, "", [])
+
+
+def test_without_a_key_the_log_of_sglang_is_the_choice_of_the_user():
+    assert problems([sglang(extra_args=["--log-level", "debug"])]) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        pytest.param({"model": None}, "set model.path to a directory with config.json", id="no-model"),
+        pytest.param({"memory_share": 2.0}, "has memory_share 2.0; set it to a number above 0", id="memory"),
+        pytest.param({"extra_args": ["--api-key", KEY]}, "which the role sets; use api_key", id="key-in-argv"),
+        pytest.param({"extra_args": ["--admin-api", KEY]}, "--admin-api-key in extra_args", id="short-key-in-argv"),
+        pytest.param({"extra_args": ["--config", "/x.yaml"]}, "which the role sets; use extra_args", id="config"),
+        pytest.param({"extra_args": ["--enable-custom-logit-processor"]}, "hands the host", id="code-of-clients"),
+        pytest.param({"extra_args": ["--enable-ep-moe"]}, "sglang no longer has; use --ep-size", id="renamed"),
+        pytest.param({"environment": {"SGLANG_HOST_PI": "1"}}, "such as SGLANG_HOST_IP", id="misspelt-variable"),
+        pytest.param({"api_key": "-secret"}, "has an api_key that begins with '-'", id="key-like-an-argument"),
+        pytest.param(
+            {"api_key": KEY, "extra_args": ["--log-level=info"]}, "with which sglang can log its key", id="key-in-log"
+        ),
+    ],
+)
+def test_what_sglang_cannot_do_is_refused(given, problem):
+    (found,) = problems([sglang(**given)])
+    assert problem in found
+    assert KEY not in found and "secret" not in found
+
+
 # Flags
 
 
@@ -418,12 +500,12 @@ def test_what_is_refused_stays_so_among_unknown_flags():
 # The door
 
 
-def run_by_systemd(words, key_file):
+def run_by_systemd(words, key_file, **environment):
     """Run an ``ExecStart=`` as systemd does, which takes quotes and doubled signs away."""
     argv = [word.replace("$$", "$").replace("%%", "%") for word in shlex.split(words)]
     return subprocess.run(
         argv,
-        env={"CREDENTIALS_DIRECTORY": str(key_file.parent), "PATH": os.environ["PATH"]},
+        env={"CREDENTIALS_DIRECTORY": str(key_file.parent), "PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
         check=False,
