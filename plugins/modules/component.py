@@ -440,13 +440,18 @@ options:
         type: list
         elements: str
       inference:
-        description: A model server that must answer a request with at least one token.
+        description: A model server that must answer a request.
         type: dict
         suboptions:
           url:
             description: Address of the server up to, and not with, C(/v1), such as V(http://127.0.0.1:8001).
             type: str
             required: true
+          kind:
+            description: At least one token of text, or a vector of finite numbers that are not all zero.
+            type: str
+            choices: [completion, embedding]
+            default: completion
           model:
             description: Model name to send. Without it, the first one that the server lists.
             type: str

@@ -8,10 +8,10 @@ DOCUMENTATION = r"""
 module: model_probe
 short_description: Ask a model server something and measure the answer
 description:
-  - Sends one question to a server with an OpenAI style API, such as vLLM, SGLang, llama.cpp or Ollama, and fails unless
-    an answer with at least one token comes back.
-  - The chat route is asked first, and the completion route when the server has no chat route or the model has no chat
-    template. The reply is streamed, so that the time to the first token can be told.
+  - Sends one question to a server with an OpenAI style API, such as vLLM, SGLang, llama.cpp, Ollama or Text Embeddings
+    Inference, and fails unless an answer comes back.
+  - Of text, the chat route is asked first, and the completion route when the server has no chat route or the model has
+    no chat template. The reply is streamed, so that the time to the first token can be told. It has at least one token.
   - When no answer comes, the message says how far the server came and what it said last.
 version_added: 0.1.0
 author:
@@ -21,6 +21,13 @@ options:
     description: Address of the server as the host sees it, up to and not with C(/v1), such as V(http://127.0.0.1:8001).
     type: str
     required: true
+  kind:
+    description:
+      - What to ask for. V(completion) is text, V(embedding) is the vector of O(prompt), which must hold finite numbers
+        that are not all zero.
+    type: str
+    choices: [completion, embedding]
+    default: completion
   model:
     description:
       - Model name to send. Without it, the first one that the server lists.
@@ -43,7 +50,7 @@ options:
       - Empty lines, lines that begin with C(#), and lines with a blank or a carriage return in them are passed over.
     type: path
   expect_text:
-    description: Text that the answer must contain.
+    description: Text that the answer must contain. For V(completion) of O(kind).
     type: str
   expect:
     description:
@@ -116,6 +123,12 @@ EXAMPLES = r"""
     expect_text: Paris
     expect: ttft_s < `2` && tokens_per_s > `20`
 
+- name: The server of embeddings answers with a vector of the size that the index has
+  mlops.hosts.model_probe:
+    url: http://127.0.0.1:8003
+    kind: embedding
+    expect: dimensions == `1024`
+
 - name: Look, and go on
   mlops.hosts.model_probe:
     url: http://127.0.0.1:8001
@@ -129,7 +142,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answered:
-  description: Whether an answer with at least one token came back.
+  description: Whether an answer came back.
   type: bool
   returned: always
 model:
@@ -138,14 +151,14 @@ model:
   returned: always
   sample: chat
 text:
-  description: The answer, with what a reasoning model thought before it. Null without an answer.
+  description: The answer, with what a reasoning model thought before it. Null without an answer of text.
   type: str
   returned: always
   sample: Hello! How can I help
 tokens:
   description:
     - How many tokens the answer has, as counted by the server, or else the pieces of text that it came in.
-    - Zero without an answer.
+    - Zero without an answer of text.
   type: int
   returned: always
   sample: 8
@@ -166,6 +179,11 @@ finish_reason:
   type: str
   returned: always
   sample: length
+dimensions:
+  description: How many numbers the vector has. Null without one.
+  type: int
+  returned: always
+  sample: 1024
 stage:
   description:
     - The furthest that the server was seen. V(process) means that nothing listens on the port, V(port) that it is open
@@ -218,6 +236,7 @@ def probe(params: dict[str, t.Any]) -> Answer:
             raise HostError(f"no certificates can be read from {params['ca_path']}: {exc}") from exc
     question = Question(
         url=params["url"],
+        kind=params["kind"],
         model=params["model"],
         prompt=params["prompt"],
         max_tokens=params["max_tokens"],
@@ -243,6 +262,7 @@ def outcome(answer: Answer | None) -> dict[str, t.Any]:
         "ttft_s": round(answer.ttft_s, 4) if answer else None,
         "tokens_per_s": None if speed is None else round(speed, 2),
         "finish_reason": answer.finish_reason if answer else None,
+        "dimensions": answer.dimensions if answer else None,
         "stage": "answers" if answer else None,
     }
 
@@ -251,6 +271,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
+            "kind": {"type": "str", "choices": ["completion", "embedding"], "default": "completion"},
             "model": {"type": "str"},
             "prompt": {"type": "str", "default": "Hello"},
             "max_tokens": {"type": "int", "default": 8, "no_log": False},

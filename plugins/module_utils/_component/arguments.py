@@ -113,6 +113,7 @@ SPEC = {
             "type": "dict",
             "options": {
                 "url": _text(required=True),
+                "kind": _text(default="completion", choices=["completion", "embedding"]),
                 "model": _text(),
                 "prompt": _text(default="Hello"),
                 "max_tokens": {"type": "int", "default": 8, "no_log": False},

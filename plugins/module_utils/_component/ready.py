@@ -181,6 +181,7 @@ def _inference(
     closed = to_install.get("closed_paths")
     question = Question(
         url=to_install["url"],
+        kind=to_install.get("kind") or "completion",
         model=to_install.get("model"),
         prompt=to_install.get("prompt") or "Hello",
         max_tokens=to_install.get("max_tokens") or 8,

@@ -29,18 +29,19 @@ Stage = t.Literal["process", "port", "loading", "answers"]
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """What came back: text with its tokens, or a vector of so many ``dimensions``.
 
     ``ttft_s`` is the time from the request to the first text; for a server that does not stream, to the whole reply.
     ``tokens_per_s`` is the speed after the first token, None when the reply does not show one.
     """
 
     model: str
-    text: str
-    tokens: int
     ttft_s: float
-    tokens_per_s: float | None
-    finish_reason: str | None
+    text: str | None = None
+    tokens: int = 0
+    tokens_per_s: float | None = None
+    finish_reason: str | None = None
+    dimensions: int | None = None
 
 
 class NotAnswering(HostError):

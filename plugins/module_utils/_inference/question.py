@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import typing as t
 import urllib.parse
 
 from .._errors import HostError
@@ -17,15 +18,20 @@ from .._errors import HostError
 KEY = re.compile(r'[!"$-~][!-~]*')
 
 
+Kind = t.Literal["completion", "embedding"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Question:
     """What to ask. ``url`` ends before ``/v1``; without ``model``, the first one that the server lists is asked.
 
+    ``kind``: for text, which ``max_tokens`` and ``expect`` are of, or for the vector of the prompt.
     ``closed_paths``: where a request without the key, and one with a wrong key, must be refused; None is the path that
     answered. Without a key, nothing must be.
     """
 
     url: str
+    kind: Kind = "completion"
     model: str | None = None
     prompt: str = "Hello"
     max_tokens: int = 8
@@ -45,6 +51,8 @@ class Question:
             raise HostError("the address of the server must not hold a user name, a password, a query or a fragment")
         if parts.path.rstrip("/").endswith("/v1"):
             raise HostError(f"the address of the server must end before /v1, which is added to it: {self.url}")
+        if self.expect is not None and self.kind != "completion":
+            raise HostError(f"a text can be expected of a completion, and not of a question for {self.kind}")
         if self.max_tokens < 1:
             raise HostError(f"at least one token must be asked for, not {self.max_tokens}")
         if self.api_key and not re.fullmatch(r"[!-~]+", self.api_key):

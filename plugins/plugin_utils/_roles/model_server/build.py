@@ -193,10 +193,11 @@ def _probe(instance: Instance) -> dict[str, t.Any]:
     return {
         "name": instance.name,
         "unit": instance.unit,
+        **{name: question[name] for name in ("kind",) if name in question},
         "url": question["url"],
         "model": question.get("model"),
         "api_key_file": question.get("api_key_file"),
-        "max_tokens": question["max_tokens"],
+        "max_tokens": question.get("max_tokens"),
         "expect_text": question.get("expect"),
         "closed_paths": question.get("closed_paths"),
     }

@@ -823,6 +823,77 @@ def test_a_server_that_cannot_say_yet_is_asked_again(server):
     assert (answer.text, time.slept) == ("Hi you", [0.2])
 
 
+# a vector
+
+EMBEDDINGS = "/v1/embeddings"
+
+
+def vector(*numbers, **more):
+    text = ", ".join(str(number) for number in numbers)
+    return status(200, f'{{"data": [{{"embedding": [{text}], "index": 0}}], "model": "tiny"}}', **more)
+
+
+def embedded(server, **options):
+    return ask(FETCHES["used"](), Question(server.url, kind="embedding", **options), timeout_s=5)
+
+
+def test_a_vector_of_numbers_is_an_answer(server):
+    server.routes[EMBEDDINGS], server.key = [vector(0.5, -1, 0)], KEY
+    answer = embedded(server, prompt="Hi", api_key=KEY, closed_paths=(EMBEDDINGS, "/embed"))
+    assert (answer.model, answer.dimensions, answer.text, answer.tokens) == ("tiny", 3, None, 0)
+    assert server.asked() == [MODELS, EMBEDDINGS, *[EMBEDDINGS] * 2, *["/embed"] * 2]
+    assert server.requests[1][1] == {"model": "tiny", "input": "Hi", "encoding_format": "float"}
+
+
+def test_a_server_of_vectors_without_a_list_of_models_is_asked_without_a_name(server):
+    server.routes = {EMBEDDINGS: [vector(1)]}
+    assert embedded(server).dimensions == 1
+    assert "model" not in server.requests[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "said", "curable"),
+    [
+        pytest.param(vector(), "it is no list of numbers", False, id="no-numbers"),
+        pytest.param(vector(0, 0.0, -0.0), "all of its 3 numbers are zero", False, id="zeros"),
+        pytest.param(vector(1, "null"), "it holds what is no finite number, among 2", False, id="null"),
+        pytest.param(vector(1, "NaN"), "no finite number", False, id="not-a-number"),
+        pytest.param(vector(1, "-Infinity"), "no finite number", False, id="infinite"),
+        pytest.param(vector(1, "true"), "no finite number", False, id="true"),
+        pytest.param(vector(1, '"2"'), "no finite number", False, id="text"),
+        pytest.param(status(200, {"data": []}), "the reply has no vector", True, id="no-data"),
+        pytest.param(status(200, "<html>"), "the reply has no vector", True, id="not-a-model-server"),
+        pytest.param(status(404, {}), f"does not serve {EMBEDDINGS}", False, id="no-such-route"),
+        pytest.param(
+            status(424, {"message": "Model is not an embedding model", "code": 424, "type": "backend"}),
+            "does not accept the question: 424 Model is not an embedding model",
+            False,
+            id="another-kind-of-model",
+        ),
+        pytest.param(status(429, {"message": "Model is overloaded"}), "429 Model is overloaded", True, id="overloaded"),
+        pytest.param(LOADING, "still loading", True, id="loading"),
+    ],
+)
+def test_replies_that_are_no_vector(server, reply, said, curable):
+    server.routes[EMBEDDINGS] = [reply]
+    with pytest.raises(NotAnswering) as caught:
+        embedded(server, model="tiny")
+    assert said in str(caught.value)
+    assert caught.value.curable is curable
+
+
+def test_a_vector_for_whoever_asks_is_no_server_that_is_ready(server):
+    server.routes |= {EMBEDDINGS: [vector(1)], "/embed": [vector(1)]}
+    server.key, server.open_paths = KEY, ("/embed",)
+    with pytest.raises(NotAnswering, match="does not refuse /embed without an API key"):
+        embedded(server, model="tiny", api_key=KEY, closed_paths=(EMBEDDINGS, "/embed"))
+
+
+def test_no_text_is_expected_of_a_vector():
+    with pytest.raises(HostError, match="a text can be expected of a completion, and not of a question for embedding"):
+        Question("http://127.0.0.1:1", kind="embedding", expect="x")
+
+
 # the connection
 
 

@@ -81,6 +81,7 @@ def test_an_answer_is_returned(probe, url, tmp_path):
         "tokens": 1,
         "tokens_per_s": None,
         "finish_reason": "length",
+        "dimensions": None,
         "stage": "answers",
     }
 
@@ -103,6 +104,7 @@ def test_a_refusal_has_the_same_keys_and_no_key(probe, url):
         "ttft_s": None,
         "tokens_per_s": None,
         "finish_reason": None,
+        "dimensions": None,
         "stage": "answers",
     }
 

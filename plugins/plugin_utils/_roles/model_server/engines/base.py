@@ -156,16 +156,22 @@ TEXT = frozenset({"gate.expect", "gate.max_tokens"})
 
 
 def completion(instance: Instance, closed_paths: tuple[str, ...]) -> dict[str, t.Any]:
-    """A question for servers that speak the API of OpenAI."""
-    question = {
+    """A question for text, to servers that speak the API of OpenAI."""
+    return question(
+        instance, closed_paths, max_tokens=int(instance.gate["max_tokens"]), expect=instance.gate.get("expect")
+    )
+
+
+def question(instance: Instance, closed_paths: tuple[str, ...], **more: t.Any) -> dict[str, t.Any]:
+    """A question to the model of the instance; ``more`` as in the option ``inference``, without what is None."""
+    asked = {
         "url": instance.url,
         "model": instance.served_name,
         "api_key_file": instance.key_file,
-        "max_tokens": int(instance.gate["max_tokens"]),
-        "expect": instance.gate.get("expect"),
         "closed_paths": None if instance.key_file is None else list(closed_paths),
+        **more,
     }
-    return {key: value for key, value in question.items() if value is not None}
+    return {key: value for key, value in asked.items() if value is not None}
 
 
 # The first line of a key file that can be a key, as _inference.question.KEY has it.
