@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 
 FLAGS = Path(__file__).parents[1] / "plugins/plugin_utils/_roles/model_server/flags"
-_DEFINITION = re.compile(r" {0,2}-")
+# Two blanks before what a flag begins with, or six where a program leaves room for a short name.
+_DEFINITION = re.compile(r" {0,6}-")
 # What follows two blanks is the description; blanks after a comma are between two names of the flag.
 _DESCRIPTION = re.compile(r"(?<![, ]) {2,}")
 _FLAG = re.compile(r"(?:^|,\s*)(--?[A-Za-z][\w-]*)")
-_VARIABLE = re.compile(r"\(env: (\w+)\)")
+_VARIABLE = re.compile(r"[(\[]env: (\w+)=?[)\]]")
 
 
 def flags(text: str) -> list[str]:

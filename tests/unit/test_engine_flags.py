@@ -30,6 +30,22 @@ LLAMA = """\
 --sse-ping-interval N                   server SSE ping interval in seconds (-1 = disabled, default: 30)
                                         (env: LLAMA_ARG_SSE_PING_INTERVAL)
 """
+TEI = """\
+Usage: text-embeddings-router [OPTIONS] --model-id <MODEL_ID>
+
+Options:
+      --dtype <DTYPE>
+          The dtype to be forced upon the model
+
+          [env: DTYPE=]
+          [possible values: float16, float32]
+
+  -p, --port <PORT>
+          The port to listen on
+
+          [env: PORT=]
+          [default: 3000]
+"""
 
 
 @pytest.mark.parametrize(
@@ -40,9 +56,10 @@ LLAMA = """\
             LLAMA,
             ["--cpu-mask", "--help", "--sse-ping-interval", "--usage", "-C", "-h", "LLAMA_ARG_SSE_PING_INTERVAL"],
         ),
+        (TEI, ["--dtype", "--port", "-p", "DTYPE", "PORT"]),
         ("vllm: error: no such option\n", []),
     ],
-    ids=["vllm", "llama-server", "no-help"],
+    ids=["vllm", "llama-server", "tei", "no-help"],
 )
 def test_flags_are_those_that_are_defined(text, names):
     assert flags(text) == names

@@ -151,6 +151,17 @@ def share_problems(instance: Instance) -> t.Iterator[str]:
         yield f"has memory_share {share}; set it to a number above 0, and up to 1"
 
 
+def log_problems(engine: Engine, instance: Instance, *names: str) -> t.Iterator[str]:
+    """Arguments and variables, ``names``, with which a program that has a key can write it to its log."""
+    for where, given in (
+        ("extra_args", [engine.meant(word) for word in instance.extra_args]),
+        ("environment", list(instance.environment)),
+    ):
+        for name in names:
+            if instance.key_file is not None and name in given:
+                yield f"has {name} in {where}, with which {engine.name} can log its key; leave it out"
+
+
 # The options of ``gate`` of a server that answers with text.
 TEXT = frozenset({"gate.expect", "gate.max_tokens"})
 

@@ -10,7 +10,7 @@ import typing as t
 
 from ...built import Data
 from ..flags import read
-from .base import OFFLINE, TEXT, Engine, Lifecycle, arguments, key_in_file, quoted, share_problems
+from .base import OFFLINE, TEXT, Engine, Lifecycle, arguments, key_in_file, log_problems, quoted, share_problems
 
 if t.TYPE_CHECKING:
     from ..instance import Instance
@@ -86,10 +86,7 @@ class Sglang(Engine):
         yield from share_problems(instance)
         if (instance.api_key or "").startswith("-"):
             yield "has an api_key that begins with '-', which sglang takes for an argument; set another one"
-        if instance.key_file is not None:
-            for word in instance.extra_args:
-                if self.meant(word) == "--log-level":
-                    yield "has --log-level in extra_args, with which sglang can log its key; leave it out"
+        yield from log_problems(self, instance, "--log-level", "SGLANG_LOGGING_CONFIG_PATH")
 
     def command(self, instance: Instance) -> list[str]:
         key = instance.key_file is not None

@@ -129,7 +129,7 @@ def test_an_engine_names_options_of_instances(engine):
 def test_the_schema_knows_no_engine():
     files = [*pathlib.Path(room.__file__).parent.glob("*.py"), *ROLE.glob("templates/*")]
     text = "".join(path.read_text() for path in files).lower()
-    assert not re.search("|".join(["llama", "gguf", *ENGINES]), text)
+    assert not re.search(f"(?<![a-z])({'|'.join(['llama', 'gguf', *ENGINES])})(?![a-z])", text)
 
 
 def test_a_second_engine_touches_nothing_else(monkeypatch):
@@ -408,6 +408,75 @@ def test_what_sglang_cannot_do_is_refused(given, problem):
     assert KEY not in found and "secret" not in found
 
 
+# Text Embeddings Inference
+
+
+def tei(**more):
+    return chat(**{"engine": "tei", "binary": "/opt/tei/text-embeddings-router", "model": {"path": WEIGHTS}, **more})
+
+
+@pytest.mark.parametrize(("host", "told"), [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::1", "::1")])
+def test_tei_is_told_an_address(host, told):
+    assert unit_of(made(tei(host=host)))["ExecStart"][0].replace('"', "") == (
+        f"/opt/tei/text-embeddings-router --model-id {WEIGHTS} --hostname {told} --port 8001 --served-model-name chat"
+    )
+
+
+def test_tei_is_asked_for_a_vector():
+    found = built(tei(api_key=KEY))
+    (ready,), (probe,) = found.component["ready"], found.verify["probes"]
+    assert (ready["inference"]["kind"], probe["kind"]) == ("embedding", "embedding")
+    assert {"/v1/embeddings", "/embed", "/rerank", "/predict"} <= {*ready["inference"]["closed_paths"]}
+    assert "max_tokens" not in ready["inference"] and probe["max_tokens"] is None
+
+
+def test_the_key_of_tei_comes_from_its_file_and_is_not_logged(tmp_path):
+    component = made(tei(api_key=KEY))
+    key_file, program = tmp_path / "api_key", tmp_path / "router"
+    key_file.write_text(file(component, "/api_key")["content"])
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$API_KEY" "$@"\n')
+    program.chmod(0o755)
+    command = unit_of(component)["ExecStart"][0]
+    done = run_by_systemd(command.replace("/opt/tei/text-embeddings-router", str(program)), key_file)
+    assert done.stdout.splitlines()[:2] == [KEY, "--model-id"]
+    assert KEY not in command
+    # What main.rs writes at info is its arguments, with the key.
+    (level,) = [line for line in lines_of_environment(component) if line.startswith("LOG_LEVEL")]
+    assert level == 'LOG_LEVEL="info,text_embeddings_router=warn,text_embeddings_router::http=info"'
+
+
+def test_without_a_key_the_log_of_tei_is_the_choice_of_the_user():
+    assert lines_of_environment(made(tei(environment={"LOG_LEVEL": "debug"})))[-1] == 'LOG_LEVEL="debug"'
+    assert not [line for line in lines_of_environment(made(tei())) if line.startswith("LOG_LEVEL")]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        pytest.param({"model": None}, "set model.path to a directory with config.json, tokenizer", id="no-model"),
+        pytest.param({"runtime": "tei", "binary": None}, "tei is no Python program; leave it out", id="environment"),
+        pytest.param({"parallel": 2}, "has parallel, which tei does not have", id="option-of-another"),
+        pytest.param({"gate": {"max_tokens": 4}}, "has gate.max_tokens, which tei does not have", id="tokens"),
+        pytest.param({"gate": {"expect": "x"}}, "has gate.expect, which tei does not have", id="text"),
+        pytest.param({"gpus": {"uuids": [GPU, f"{GPU}2"]}}, "has 2 GPUs, and tei uses one", id="two-gpus"),
+        pytest.param({"extra_args": ["--api-key", KEY]}, "which the role sets; use api_key", id="key-in-argv"),
+        pytest.param({"environment": {"API_KEY": KEY}}, "which the role sets; use api_key", id="key-in-env"),
+        pytest.param({"environment": {"HOSTNAME": "0.0.0.0"}}, "which the role sets; use host", id="host-in-env"),
+        pytest.param({"environment": {"HF_TOKEN": KEY}}, "where others can read it", id="token"),
+        pytest.param({"extra_args": ["--max-batch-token=1"]}, "such as --max-batch-tokens", id="misspelt"),
+        pytest.param(
+            {"api_key": KEY, "environment": {"LOG_LEVEL": "info"}}, "with which tei can log its key", id="key-in-log"
+        ),
+    ],
+)
+def test_what_tei_cannot_do_is_refused(given, problem):
+    item = tei(**given)
+    found = built({key: value for key, value in item.items() if value is not None}, environments=[]).problems
+    assert problem in found[0]
+    assert len(found) == 1
+    assert KEY not in found[0]
+
+
 # Flags
 
 
@@ -419,8 +488,8 @@ def test_what_an_engine_says_of_flags_is_what_its_program_documents(engine):
     assert {new for flags in engine.renamed.values() for new in flags} <= known
     ours = [flag for flags in engine.reserved.values() for flag in flags]
     assert [flag for flag in ours if flag.startswith("-") and flag not in known] == []
-    item = chat(engine=engine.name, model={"path": "/srv/m"}, binary="/opt/serve", gpus={"uuids": [GPU]}, parallel=2)
-    component = made({**item, "context_size": 512})
+    item = chat(engine=engine.name, model={"path": "/srv/m"}, binary="/opt/serve", gpus={"uuids": [GPU]})
+    component = made({**item, **{name: 512 for name in ("context_size", "parallel") if name in engine.options}})
     words = shlex.split(unit_of(component)["ExecStart"][0])
     assert [word for word in words if word.startswith("--") and word not in known] == []
     names = [line.partition("=")[0] for line in lines_of_environment(component)]
