@@ -158,12 +158,14 @@ def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:
 
 def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
     engine = ENGINES[instance.engine]
+    after = " ".join(map(quoted, engine.after_start(instance)))
     return {
         "name": instance.name,
         "documentation": engine.documentation,
         "user": user,
         "program": (instance.binary or engine.program).rpartition("/")[2].replace("%", "%%"),
         "command": " ".join([*engine.command(instance), *map(quoted, instance.extra_args)]),
+        **({"after_start": after} if after else {}),
         "env_file": f"{instance.folder}/env",
         "key_file": instance.key_file,
         "key_check": key_check(),

@@ -10,11 +10,12 @@ import typing as t
 
 from .base import Engine
 from .llama_cpp import LlamaCpp
+from .ollama import Ollama
 from .sglang import Sglang
 from .tei import Tei
 from .vllm import Vllm
 
-_ALL: tuple[Engine, ...] = (LlamaCpp(), Vllm(), Sglang(), Tei())
+_ALL: tuple[Engine, ...] = (LlamaCpp(), Vllm(), Sglang(), Tei(), Ollama())
 
 ENGINES: t.Mapping[str, Engine] = {engine.name: engine for engine in _ALL}
 DEFAULT = _ALL[0].name

@@ -128,6 +128,10 @@ class Engine(t.Protocol):
     def command(self, instance: Instance) -> list[str]:
         """Words of ``ExecStart=``, each ``quoted`` unless systemd is to expand it."""
 
+    def after_start(self, instance: Instance) -> list[str]:
+        """Words of ``ExecStartPost=``, for a program that is given its model when it runs."""
+        return []
+
     def environment(self, instance: Instance) -> Data:
         """Configuration that the program reads from its environment, without secrets; null is left out."""
 

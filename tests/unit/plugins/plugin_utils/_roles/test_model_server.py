@@ -477,6 +477,97 @@ def test_what_tei_cannot_do_is_refused(given, problem):
     assert KEY not in found[0]
 
 
+# Ollama
+
+
+def ollama(**more):
+    return chat(**{"engine": "ollama", "binary": "/opt/ollama/bin/ollama", **more})
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [("127.0.0.1", "127.0.0.1:8001"), ("localhost", "localhost:8001"), ("::1", "[::1]:8001")]
+)
+def test_ollama_reads_variables(host, told):
+    component = made(ollama(host=host, context_size=4096, parallel=2, gpus={"uuids": [GPU]}))
+    lines = lines_of_environment(component)
+    assert {f'OLLAMA_HOST="{told}"', 'OLLAMA_CONTEXT_LENGTH="4096"', 'OLLAMA_NUM_PARALLEL="2"'} <= {*lines}
+    assert {'OLLAMA_NO_CLOUD="1"', 'OLLAMA_KEEP_ALIVE="-1"', f'CUDA_VISIBLE_DEVICES="{GPU}"'} <= {*lines}
+    assert unit_of(component)["ExecStart"] == ['"/opt/ollama/bin/ollama" serve']
+
+
+def test_the_store_of_ollama_outlives_the_process_and_a_start_may_take_its_time():
+    unit = unit_of(made(ollama()))
+    assert unit["CacheDirectory"] == ["mlops-model-chat"]
+    assert unit["TimeoutStartSec"] == ["1800"]
+    assert "TimeoutStartSec" not in unit_of(made(chat()))
+
+
+@pytest.fixture
+def taking(tmp_path):
+    """Run ``ExecStartPost=`` with a program that listens at the third try, and tells what it was given."""
+
+    def run(*, create="cat; echo taken", **environment):
+        program, told = tmp_path / "ollama", tmp_path / "told"
+        program.write_text(
+            "#!/bin/sh\n"
+            f'printf "%s " "$@" >>{told}\n'
+            f"if [ $1 = list ]; then [ $(grep -o list {told} | wc -l) -gt 2 ]; exit; fi\n"
+            f"{{ {create}; }} >>{told}\n"
+        )
+        program.chmod(0o755)
+        unit = unit_of(made(ollama(served_name="chat:v1", model={"path": "/srv/m 1/a'b$c%d.gguf"})))
+        command = unit["ExecStartPost"][0].replace("/opt/ollama/bin/ollama", str(program))
+        done = run_by_systemd(command, tmp_path / "none", **{"MAINPID": str(os.getpid()), **environment})
+        return done, told.read_text()
+
+    return run
+
+
+def test_ollama_is_given_its_model_when_it_listens(taking):
+    done, told = taking()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert told == "list list list create chat:v1 -f /dev/stdin FROM /srv/m 1/a'b$c%d.gguf\ntaken\n"
+
+
+def test_a_model_that_ollama_does_not_take_is_a_start_that_fails(taking):
+    done, _told = taking(create="echo copying >&2; echo Error: invalid file magic >&2; exit 1")
+    assert (done.returncode, done.stderr) == (1, "Error: invalid file magic\n")
+
+
+def test_an_ollama_that_has_died_is_not_waited_for(taking):
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    done, told = taking(MAINPID=str(gone.pid))
+    assert (done.returncode, told) == (1, "list ")
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        pytest.param({"model": None}, "set model.path to a GGUF file", id="no-model"),
+        pytest.param(
+            {"api_key": KEY},
+            "has an API key, and ollama has no way to ask for one that others on the host cannot read; leave it out, "
+            "set host 127.0.0.1, and put a gateway that asks for it before the server.",
+            id="key",
+        ),
+        pytest.param({"api_key_file": "/etc/key", "host": "0.0.0.0"}, "and ollama has no way to ask", id="key-file"),
+        pytest.param(
+            {"host": "0.0.0.0"}, "could use it; set host 127.0.0.1, or allow_unauthenticated: true", id="open"
+        ),
+        pytest.param({"served_name": "a/b c"}, "has served_name 'a/b c', which ollama cannot give", id="name"),
+        pytest.param({"gpu_layers": "all"}, "has gpu_layers, which ollama does not have", id="option-of-another"),
+        pytest.param({"environment": {"OLLAMA_HOST": ":1"}}, "which the role sets; use host", id="host"),
+        pytest.param({"environment": {"OLLAMA_KEEPALIVE": "1"}}, "such as OLLAMA_KEEP_ALIVE", id="misspelt"),
+        pytest.param({"extra_args": ["--port=1"]}, "which ollama 0.32.15 does not have", id="argument"),
+    ],
+)
+def test_what_ollama_cannot_do_is_refused(given, problem):
+    (found,) = problems([ollama(**given)])
+    assert problem in found
+    assert KEY not in found
+
+
 # Flags
 
 
@@ -651,8 +742,8 @@ def test_a_usual_instance_has_no_problem():
     ("instances", "problem"),
     [
         pytest.param(
-            [chat(engine="ollama")],
-            "asks for engine 'ollama'; engines that work now: llama_cpp, vllm",
+            [chat(engine="none")],
+            "asks for engine 'none'; engines that work now: llama_cpp, vllm",
             id="engine-unknown",
         ),
         pytest.param(
@@ -722,7 +813,7 @@ def lines_of_environment(component):
 
 
 def test_what_is_absent_is_not_validated():
-    assert problems([{"name": "old", "state": "absent", "engine": "ollama"}]) == []
+    assert problems([{"name": "old", "state": "absent", "engine": "none"}]) == []
 
 
 @pytest.mark.parametrize("given", [{"allow_unauthenticated": True}, {"api_key": KEY}, {"api_key_file": "/etc/key"}])
@@ -741,7 +832,7 @@ def test_a_platform_without_a_package_needs_a_binary():
 
 
 def test_a_refused_request_is_no_component():
-    found = built(chat(), code(engine="ollama"))
+    found = built(chat(), code(engine="none"))
     assert found.problems
     assert (found.component, found.question, found.verify) == (None, None, None)
 
