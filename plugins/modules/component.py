@@ -448,9 +448,10 @@ options:
             type: str
             required: true
           kind:
-            description: At least one token of text, or a vector of finite numbers that are not all zero.
+            description: At least one token of text, a vector of finite numbers that are not all zero, or outputs as
+              the model states them, over version 2 of the KServe protocol.
             type: str
-            choices: [completion, embedding]
+            choices: [completion, embedding, tensor]
             default: completion
           model:
             description: Model name to send. Without it, the first one that the server lists.
@@ -477,6 +478,26 @@ options:
               - Without this option it is the path that answered. With an empty list nothing is asked.
             type: list
             elements: str
+          inputs:
+            description:
+              - Inputs of the model for V(tensor). What is not named is sent as zeros, of the shape that the model
+                states, in which a size that is open is 1.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              name:
+                description: Name of the input.
+                type: str
+                required: true
+              data:
+                description: Its elements, in the order of its rows. Without them, zeros.
+                type: list
+                elements: raw
+              shape:
+                description: Its shape, instead of the one that the model states.
+                type: list
+                elements: int
       timeout_s:
         description: How long to wait, in seconds.
         type: int

@@ -9,7 +9,7 @@ module: model_probe
 short_description: Ask a model server something and measure the answer
 description:
   - Sends one question to a server with an OpenAI style API, such as vLLM, SGLang, llama.cpp, Ollama or Text Embeddings
-    Inference, and fails unless an answer comes back.
+    Inference, or to Triton, and fails unless an answer comes back.
   - Of text, the chat route is asked first, and the completion route when the server has no chat route or the model has
     no chat template. The reply is streamed, so that the time to the first token can be told. It has at least one token.
   - When no answer comes, the message says how far the server came and what it said last.
@@ -25,8 +25,10 @@ options:
     description:
       - What to ask for. V(completion) is text, V(embedding) is the vector of O(prompt), which must hold finite numbers
         that are not all zero.
+      - V(tensor) is what the model infers, over version 2 of the KServe protocol, as Triton speaks it. There must be an
+        output, and each must have the type and the shape that the model states.
     type: str
-    choices: [completion, embedding]
+    choices: [completion, embedding, tensor]
     default: completion
   model:
     description:
@@ -65,6 +67,25 @@ options:
       - Without this option it is the path that answered. With an empty list nothing is asked.
     type: list
     elements: str
+  inputs:
+    description:
+      - Inputs of the model for V(tensor). What is not named is sent as zeros, of the shape that the model states, in
+        which a size that is open is 1.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the input.
+        type: str
+        required: true
+      data:
+        description: Its elements, in the order of its rows. Without them, zeros.
+        type: list
+        elements: raw
+      shape:
+        description: Its shape, instead of the one that the model states.
+        type: list
+        elements: int
   timeout_s:
     description: How long to wait for the whole answer, in seconds. With O(wait=true), how long to keep trying.
     type: float
@@ -129,6 +150,12 @@ EXAMPLES = r"""
     kind: embedding
     expect: dimensions == `1024`
 
+- name: A model of Triton infers
+  mlops.hosts.model_probe:
+    url: http://127.0.0.1:8000
+    kind: tensor
+    model: resnet
+
 - name: Look, and go on
   mlops.hosts.model_probe:
     url: http://127.0.0.1:8001
@@ -184,6 +211,22 @@ dimensions:
   type: int
   returned: always
   sample: 1024
+outputs:
+  description: The tensors that came back. Empty without any.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    name:
+      description: Name of the output.
+      type: str
+    datatype:
+      description: Its type, such as V(FP32).
+      type: str
+    shape:
+      description: Its shape.
+      type: list
+      elements: int
 stage:
   description:
     - The furthest that the server was seen. V(process) means that nothing listens on the port, V(port) that it is open
@@ -211,6 +254,7 @@ expectation:
       type: raw
 """
 
+import dataclasses
 import ssl
 import typing as t
 
@@ -243,6 +287,7 @@ def probe(params: dict[str, t.Any]) -> Answer:
         api_key=read_api_key(params["api_key_file"]) if params["api_key_file"] else params["api_key"],
         expect=params["expect_text"],
         closed_paths=None if params["closed_paths"] is None else tuple(params["closed_paths"]),
+        inputs=tuple(params["inputs"] or ()),
     )
     fetch = ModuleFetch(ca_path=params["ca_path"])
     if params["wait"]:
@@ -263,6 +308,7 @@ def outcome(answer: Answer | None) -> dict[str, t.Any]:
         "tokens_per_s": None if speed is None else round(speed, 2),
         "finish_reason": answer.finish_reason if answer else None,
         "dimensions": answer.dimensions if answer else None,
+        "outputs": [dataclasses.asdict(output) for output in answer.outputs] if answer else [],
         "stage": "answers" if answer else None,
     }
 
@@ -271,7 +317,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "url": {"type": "str", "required": True},
-            "kind": {"type": "str", "choices": ["completion", "embedding"], "default": "completion"},
+            "kind": {"type": "str", "choices": ["completion", "embedding", "tensor"], "default": "completion"},
             "model": {"type": "str"},
             "prompt": {"type": "str", "default": "Hello"},
             "max_tokens": {"type": "int", "default": 8, "no_log": False},
@@ -280,6 +326,15 @@ def main() -> None:
             "expect_text": {"type": "str"},
             "expect": {"type": "str"},
             "closed_paths": {"type": "list", "elements": "str"},
+            "inputs": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "data": {"type": "list", "elements": "raw"},
+                    "shape": {"type": "list", "elements": "int"},
+                },
+            },
             "timeout_s": {"type": "float", "default": 60},
             "wait": {"type": "bool", "default": False},
             "ca_path": {"type": "path"},

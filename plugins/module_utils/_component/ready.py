@@ -188,6 +188,7 @@ def _inference(
         api_key=read_api_key(to_install["api_key_file"]) if to_install.get("api_key_file") else None,
         expect=to_install.get("expect"),
         closed_paths=None if closed is None else tuple(closed),
+        inputs=tuple(to_install.get("inputs") or ()),
     )
 
     def alive() -> str | None:

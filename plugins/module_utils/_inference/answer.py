@@ -28,8 +28,17 @@ Stage = t.Literal["process", "port", "loading", "answers"]
 
 
 @dataclasses.dataclass(frozen=True)
+class Tensor:
+    """What is known of a tensor. ``datatype`` as KServe names it, such as FP32. A size of -1 is open."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came back: text with its tokens, or a vector of so many ``dimensions``.
+    """What came back: text with its tokens, a vector of so many ``dimensions``, or tensors.
 
     ``ttft_s`` is the time from the request to the first text; for a server that does not stream, to the whole reply.
     ``tokens_per_s`` is the speed after the first token, None when the reply does not show one.
@@ -42,6 +51,7 @@ class Answer:
     tokens_per_s: float | None = None
     finish_reason: str | None = None
     dimensions: int | None = None
+    outputs: tuple[Tensor, ...] = ()
 
 
 class NotAnswering(HostError):

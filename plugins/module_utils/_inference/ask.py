@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from .._http import Fetch
-from . import completion, embedding
+from . import completion, embedding, tensor
 from .answer import Answer
 from .exchange import Exchange
 from .question import Kind, Question
@@ -18,6 +18,7 @@ from .question import Kind, Question
 _ASKED: t.Mapping[Kind, t.Callable[[Exchange], Answer]] = {
     "completion": completion.ask,
     "embedding": embedding.ask,
+    "tensor": tensor.ask,
 }
 
 

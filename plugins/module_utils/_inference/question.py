@@ -18,14 +18,15 @@ from .._errors import HostError
 KEY = re.compile(r'[!"$-~][!-~]*')
 
 
-Kind = t.Literal["completion", "embedding"]
+Kind = t.Literal["completion", "embedding", "tensor"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Question:
     """What to ask. ``url`` ends before ``/v1``; without ``model``, the first one that the server lists is asked.
 
-    ``kind``: for text, which ``max_tokens`` and ``expect`` are of, or for the vector of the prompt.
+    ``kind``: for text, which ``max_tokens`` and ``expect`` are of, for the vector of the prompt, or for what
+    the model infers. ``inputs``: its inputs that are not to be zeros, each with ``name``, ``data`` and ``shape``.
     ``closed_paths``: where a request without the key, and one with a wrong key, must be refused; None is the path that
     answered. Without a key, nothing must be.
     """
@@ -38,6 +39,7 @@ class Question:
     api_key: str | None = dataclasses.field(default=None, repr=False)
     expect: str | None = None
     closed_paths: tuple[str, ...] | None = None
+    inputs: tuple[t.Mapping[str, t.Any], ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -53,6 +55,8 @@ class Question:
             raise HostError(f"the address of the server must end before /v1, which is added to it: {self.url}")
         if self.expect is not None and self.kind != "completion":
             raise HostError(f"a text can be expected of a completion, and not of a question for {self.kind}")
+        if self.inputs and self.kind != "tensor":
+            raise HostError(f"inputs are those of tensors, and not of a question for {self.kind}")
         if self.max_tokens < 1:
             raise HostError(f"at least one token must be asked for, not {self.max_tokens}")
         if self.api_key and not re.fullmatch(r"[!-~]+", self.api_key):

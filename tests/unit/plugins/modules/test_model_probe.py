@@ -82,6 +82,7 @@ def test_an_answer_is_returned(probe, url, tmp_path):
         "tokens_per_s": None,
         "finish_reason": "length",
         "dimensions": None,
+        "outputs": [],
         "stage": "answers",
     }
 
@@ -105,6 +106,7 @@ def test_a_refusal_has_the_same_keys_and_no_key(probe, url):
         "tokens_per_s": None,
         "finish_reason": None,
         "dimensions": None,
+        "outputs": [],
         "stage": "answers",
     }
 
