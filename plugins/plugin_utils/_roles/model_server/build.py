@@ -195,7 +195,7 @@ def _probe(instance: Instance) -> dict[str, t.Any]:
     return {
         "name": instance.name,
         "unit": instance.unit,
-        **{name: question[name] for name in ("kind",) if name in question},
+        **{name: question[name] for name in ("kind", "inputs") if name in question},
         "url": question["url"],
         "model": question.get("model"),
         "api_key_file": question.get("api_key_file"),

@@ -13,9 +13,10 @@ from .llama_cpp import LlamaCpp
 from .ollama import Ollama
 from .sglang import Sglang
 from .tei import Tei
+from .triton import Triton
 from .vllm import Vllm
 
-_ALL: tuple[Engine, ...] = (LlamaCpp(), Vllm(), Sglang(), Tei(), Ollama())
+_ALL: tuple[Engine, ...] = (LlamaCpp(), Vllm(), Sglang(), Tei(), Ollama(), Triton())
 
 ENGINES: t.Mapping[str, Engine] = {engine.name: engine for engine in _ALL}
 DEFAULT = _ALL[0].name

@@ -568,6 +568,71 @@ def test_what_ollama_cannot_do_is_refused(given, problem):
     assert KEY not in found
 
 
+# Triton
+
+REPOSITORY = "/srv/models/vision-v1"
+
+
+def triton(**more):
+    return chat(**{"engine": "triton", "binary": "/opt/t/tritonserver", "model": {"path": REPOSITORY}, **more})
+
+
+@pytest.mark.parametrize(
+    ("host", "told"), [("127.0.0.1", "127.0.0.1"), ("localhost", "127.0.0.1"), ("::1", "ipv6:::1")]
+)
+def test_triton_is_told_an_address_and_opens_no_other_port(host, told):
+    assert unit_of(made(triton(host=host)))["ExecStart"][0].replace('"', "") == (
+        f"/opt/t/tritonserver --model-repository {REPOSITORY} --http-address {told} --http-port 8001 "
+        "--allow-grpc false --allow-metrics false --exit-timeout-secs 60"
+    )
+
+
+def test_triton_may_drain():
+    assert unit_of(made(triton()))["TimeoutStopSec"] == ["90"]
+
+
+def test_a_model_of_triton_is_asked_to_infer():
+    inputs = [{"name": "x", "data": [1, 2], "shape": None}]
+    found = built(triton(served_name="resnet", gate={"inputs": inputs}))
+    (ready,), (probe,) = found.component["ready"], found.verify["probes"]
+    asked = {"kind": "tensor", "model": "resnet", "inputs": [{"name": "x", "data": [1, 2]}]}
+    assert ready["inference"] == {"url": "http://127.0.0.1:8001", **asked}
+    assert asked.items() <= probe.items()
+    assert "inputs" not in made(triton())["ready"][0]["inference"]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        pytest.param({"model": None}, "set model.path to a model repository", id="no-model"),
+        pytest.param({"api_key": KEY}, "and triton has no way to ask for one that others on", id="key"),
+        pytest.param({"parallel": 2}, "has parallel, which triton does not have", id="option-of-another"),
+        pytest.param({"gate": {"expect": "x"}}, "has gate.expect, which triton does not have", id="text"),
+        pytest.param({"extra_args": ["--http-port=1"]}, "which the role sets; use port", id="ours"),
+        pytest.param({"extra_args": ["--model-control=explicit"]}, "hands the host", id="models-of-clients"),
+        pytest.param(
+            {"extra_args": [f"--http-restricted-api=inference:key={KEY}"]}, "where others can read its value", id="argv"
+        ),
+        pytest.param({"extra_args": ["--log-verbse=1"]}, "such as --log-verbose", id="misspelt"),
+    ],
+)
+def test_what_triton_cannot_do_is_refused(given, problem):
+    (found,) = problems([triton(**given)])
+    assert problem in found
+    assert KEY not in found
+
+
+def test_metrics_of_triton_are_a_choice():
+    words = ["--allow-metrics=true", "--metrics-port=8102", "--log-verb", "1"]
+    assert problems([triton(extra_args=words)]) == []
+    assert unit_of(made(triton(extra_args=words)))["ExecStart"][0].endswith('"--metrics-port=8102" "--log-verb" "1"')
+
+
+def test_inputs_are_of_tensors_alone():
+    (found,) = problems([chat(gate={"inputs": [{"name": "x", "data": [1]}]})])
+    assert "has gate.inputs, which llama_cpp does not have; leave it out" in found
+
+
 # Flags
 
 
