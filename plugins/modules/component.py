@@ -471,6 +471,16 @@ options:
           expect:
             description: Text that the answer must contain.
             type: str
+          max_ttft_s:
+            description:
+              - Seconds that the first token of a completion may take. A server that is slower six times in a row does
+                not answer.
+            type: float
+          min_tokens_per_s:
+            description:
+              - Tokens per second that a completion must have after its first token. It counts like
+                O(ready[].inference.max_ttft_s).
+            type: float
           closed_paths:
             description:
               - Paths that can run the model. With an API key, the same is asked there without one and with a wrong one,

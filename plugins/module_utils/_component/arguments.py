@@ -119,6 +119,8 @@ SPEC = {
                 "max_tokens": {"type": "int", "default": 8, "no_log": False},
                 "api_key_file": _text(no_log=False),
                 "expect": _text(),
+                "max_ttft_s": {"type": "float"},
+                "min_tokens_per_s": {"type": "float", "no_log": False},
                 "closed_paths": _items(),
                 "inputs": _dicts(
                     name=_text(required=True),

@@ -189,6 +189,8 @@ def _inference(
         expect=to_install.get("expect"),
         closed_paths=None if closed is None else tuple(closed),
         inputs=tuple(to_install.get("inputs") or ()),
+        max_ttft_s=to_install.get("max_ttft_s"),
+        min_tokens_per_s=to_install.get("min_tokens_per_s"),
     )
 
     def alive() -> str | None:

@@ -57,8 +57,8 @@ class Answer:
 class NotAnswering(HostError):
     """The server did not answer. The message says which stage it reached and what it said last.
 
-    ``curable`` is false for what waiting does not change, such as a wrong key. ``empty``: the reply was complete, and
-    nothing was in it.
+    ``curable`` is false for what waiting does not change, such as a wrong key. ``repeats``: the reply was complete, and
+    the next one is most likely like it, such as one with nothing in it.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class NotAnswering(HostError):
         *,
         stage: Stage,
         curable: bool = True,
-        empty: bool = False,
+        repeats: bool = False,
         **details: t.Any,
     ) -> None:
         super().__init__(f"{situation}: {said}" if said else situation, stage=stage, **details)
         self.stage: Stage = stage
         self.curable = curable
-        self.empty = empty
+        self.repeats = repeats
         self.situation = situation
         self.said = said
 

@@ -13,6 +13,7 @@ import typing as t
 from .._http import Response
 from .answer import Answer
 from .exchange import NO_ROUTE, Exchange
+from .question import Question
 from .reply import Broken, Failed, Reply, events, message_in
 from .verdict import short
 
@@ -122,9 +123,9 @@ class _Completion:
         if reply.finish_reason in _GIVEN_UP:
             raise self._verdict.unanswered(f"the server gave up the reply ({why})")
         if not text:
-            raise self._verdict.unanswered(f"the reply had no text ({why})", empty=True)
+            raise self._verdict.unanswered(f"the reply had no text ({why})", repeats=True)
         if reply.tokens < 1:
-            raise self._verdict.unanswered(f"the reply had no tokens ({why})", empty=True)
+            raise self._verdict.unanswered(f"the reply had no tokens ({why})", repeats=True)
         if self._question.expect is not None and self._question.expect not in text:
             raise self._verdict.error(
                 f"the server on {self._question.where} answered without {self._question.expect!r}",
@@ -134,7 +135,7 @@ class _Completion:
             )
         first_at = started if reply.first_at is None else reply.first_at
         rest_s = (reply.last_at or first_at) - first_at
-        return Answer(
+        answer = Answer(
             model=reply.model or model or "",
             text=text,
             tokens=reply.tokens,
@@ -142,3 +143,20 @@ class _Completion:
             tokens_per_s=(reply.tokens - 1) / rest_s if reply.tokens > 1 and rest_s > 0 else None,
             finish_reason=reply.finish_reason,
         )
+        if missed := _missed(self._question, answer):
+            raise self._verdict.slow(missed)
+        return answer
+
+
+def _missed(question: Question, answer: Answer) -> str:
+    """The limits of the question that the answer does not keep, in words."""
+    words = []
+    if question.max_ttft_s is not None and answer.ttft_s > question.max_ttft_s:
+        words.append(f"{answer.ttft_s:.3g} s to the first token, at most {question.max_ttft_s:g} s are desired")
+    if question.min_tokens_per_s is not None:
+        least = f"at least {question.min_tokens_per_s:g} are desired"
+        if answer.tokens_per_s is None:
+            words.append(f"the reply of {answer.tokens} tokens shows no tokens per second, and {least}")
+        elif answer.tokens_per_s < question.min_tokens_per_s:
+            words.append(f"{answer.tokens_per_s:.3g} tokens per second, {least}")
+    return "; ".join(words)

@@ -25,8 +25,8 @@ Kind = t.Literal["completion", "embedding", "tensor"]
 class Question:
     """What to ask. ``url`` ends before ``/v1``; without ``model``, the first one that the server lists is asked.
 
-    ``kind``: for text, which ``max_tokens`` and ``expect`` are of, for the vector of the prompt, or for what
-    the model infers. ``inputs``: its inputs that are not to be zeros, each with ``name``, ``data`` and ``shape``.
+    ``kind``: for text, which ``max_tokens``, ``expect`` and the limits are of, for the vector of the prompt, or for
+    what the model infers. ``inputs``: its inputs that are not to be zeros, each with ``name``, ``data`` and ``shape``.
     ``closed_paths``: where a request without the key, and one with a wrong key, must be refused; None is the path that
     answered. Without a key, nothing must be.
     """
@@ -40,6 +40,8 @@ class Question:
     expect: str | None = None
     closed_paths: tuple[str, ...] | None = None
     inputs: tuple[t.Mapping[str, t.Any], ...] = ()
+    max_ttft_s: float | None = None
+    min_tokens_per_s: float | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -53,8 +55,8 @@ class Question:
             raise HostError("the address of the server must not hold a user name, a password, a query or a fragment")
         if parts.path.rstrip("/").endswith("/v1"):
             raise HostError(f"the address of the server must end before /v1, which is added to it: {self.url}")
-        if self.expect is not None and self.kind != "completion":
-            raise HostError(f"a text can be expected of a completion, and not of a question for {self.kind}")
+        if self.kind != "completion" and {self.expect, self.max_ttft_s, self.min_tokens_per_s} != {None}:
+            raise HostError(f"text and speed can be expected of a completion, and not of a question for {self.kind}")
         if self.inputs and self.kind != "tensor":
             raise HostError(f"inputs are those of tensors, and not of a question for {self.kind}")
         if self.max_tokens < 1:

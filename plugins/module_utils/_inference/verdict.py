@@ -41,9 +41,13 @@ class Verdict:
         said = short(self._question.redacted(said))
         return NotAnswering(self._question.redacted(situation), said, stage=stage, curable=curable, **details)
 
-    def unanswered(self, said: str, *, empty: bool = False) -> NotAnswering:
+    def unanswered(self, said: str, *, repeats: bool = False) -> NotAnswering:
         situation = f"the server on {self._question.where} takes questions but answered none"
-        return self.error(situation, said, stage="answers", empty=empty)
+        return self.error(situation, said, stage="answers", repeats=repeats)
+
+    def slow(self, said: str) -> NotAnswering:
+        situation = f"the server on {self._question.where} answers too slowly"
+        return self.error(situation, said, stage="answers", repeats=True)
 
     def refused(self, status: int, said: str, headers: t.Mapping[str, str]) -> NotAnswering:
         port = self._question.where

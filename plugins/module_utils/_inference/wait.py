@@ -17,8 +17,9 @@ from .question import Question
 _PAUSE_FIRST_S = 0.2
 _PAUSE_MOST_S = 2.0
 _ATTEMPT_LEAST_S = 30.0
-# Nothing is sampled: a model that ends its answers before they begin does so until it is another one.
-_EMPTY_MOST = 6
+# Nothing is sampled: a model that ends its answers before they begin does so until it is another one. One that is slow
+# may still compile.
+_REPEATS_MOST = 6
 
 
 def wait_for_answer(
@@ -35,12 +36,12 @@ def wait_for_answer(
     ``deadline_s`` counts from now. ``alive`` returns None while the process runs, or a sentence that says why it does
     not: then the wait is over. It is called before each attempt, and after an answer, which may have come from another
     process on the same port. Raises NotAnswering, and at once when waiting cannot help, or after six complete replies
-    in a row with nothing in them.
+    in a row with nothing in them, or too slow.
     """
     started = clock()
     pause_s = _PAUSE_FIRST_S
     last: NotAnswering | None = None
-    empty = 0
+    repeats = 0
     while True:
         _must_live(alive, question, last)
         left_s = deadline_s - (clock() - started)
@@ -53,8 +54,8 @@ def wait_for_answer(
             if not exc.curable:
                 raise
             last = exc
-            empty = empty + 1 if exc.empty else 0
-            if empty >= _EMPTY_MOST:
+            repeats = repeats + 1 if exc.repeats else 0
+            if repeats >= _REPEATS_MOST:
                 raise last.after(clock() - started) from last
         else:
             _must_live(alive, question, answered=True)

@@ -17,8 +17,9 @@ from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostErr
 from ansible_collections.mlops.hosts.plugins.module_utils._http import Response, Unreachable
 from ansible_collections.mlops.hosts.plugins.module_utils._http_module import ModuleFetch
 from ansible_collections.mlops.hosts.plugins.module_utils._http_plain import PlainFetch
-from ansible_collections.mlops.hosts.plugins.module_utils._inference.answer import NotAnswering
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.answer import Answer, NotAnswering
 from ansible_collections.mlops.hosts.plugins.module_utils._inference.ask import ask
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.completion import _missed
 from ansible_collections.mlops.hosts.plugins.module_utils._inference.question import Question, read_api_key
 from ansible_collections.mlops.hosts.plugins.module_utils._inference.wait import wait_for_answer
 
@@ -530,6 +531,51 @@ def test_a_model_that_says_nothing_is_not_waited_for_to_the_deadline(server):
     assert caught.value.details == {"stage": "answers"}
 
 
+def test_a_server_that_stays_too_slow_does_not_answer(server):
+    server.routes[CHAT] = [OK]
+    with pytest.raises(
+        NotAnswering, match=r"answers too slowly after 5 s: the reply of 3 tokens shows no tokens"
+    ) as caught:
+        wait(Question(server.url, min_tokens_per_s=1), deadline_s=900)
+    assert caught.value.details == {"stage": "answers"}
+
+
+def test_a_server_that_is_fast_enough_answers(server):
+    server.routes[CHAT] = [OK]
+    assert wait(Question(server.url, max_ttft_s=1000))[0].text == "Hi you"
+
+
+@pytest.mark.parametrize(
+    ("limits", "measured", "words"),
+    [
+        ({}, {"ttft_s": 9.0}, ""),
+        ({"max_ttft_s": 2}, {"ttft_s": 2.0}, ""),
+        ({"max_ttft_s": 2}, {"ttft_s": 2.5}, "2.5 s to the first token, at most 2 s are desired"),
+        ({"min_tokens_per_s": 20}, {"tokens_per_s": 20.0}, ""),
+        ({"min_tokens_per_s": 20}, {"tokens_per_s": 3.456}, "3.46 tokens per second, at least 20 are desired"),
+        (
+            {"min_tokens_per_s": 20},
+            {"tokens": 1},
+            "the reply of 1 tokens shows no tokens per second, and at least 20 are desired",
+        ),
+        (
+            {"max_ttft_s": 1, "min_tokens_per_s": 20},
+            {"ttft_s": 4.0, "tokens_per_s": 5.0},
+            "4 s to the first token, at most 1 s are desired; 5 tokens per second, at least 20 are desired",
+        ),
+    ],
+)
+def test_what_is_too_slow_is_told(limits, measured, words):
+    answer = Answer(**{"model": "m", "ttft_s": 0.1, "tokens": 8, **measured})
+    assert _missed(Question("http://127.0.0.1:1", **limits), answer) == words
+
+
+@pytest.mark.parametrize("limit", ["max_ttft_s", "min_tokens_per_s"])
+def test_speed_is_that_of_text(limit):
+    with pytest.raises(HostError, match="not of a question for embedding"):
+        Question("http://127.0.0.1:1", kind="embedding", **{limit: 1})
+
+
 def test_empty_replies_between_others_are_waited_out(server):
     server.routes[CHAT] = [*[SILENT] * 5, LOADING, *[SILENT] * 5, OK]
     assert wait(Question(server.url))[0].text == "Hi you"
@@ -892,7 +938,9 @@ def test_a_vector_for_whoever_asks_is_no_server_that_is_ready(server):
 
 
 def test_no_text_is_expected_of_a_vector():
-    with pytest.raises(HostError, match="a text can be expected of a completion, and not of a question for embedding"):
+    with pytest.raises(
+        HostError, match="text and speed can be expected of a completion, and not of a question for embedding"
+    ):
         Question("http://127.0.0.1:1", kind="embedding", expect="x")
 
 

@@ -167,14 +167,14 @@ def log_problems(engine: Engine, instance: Instance, *names: str) -> t.Iterator[
 
 
 # The options of ``gate`` of a server that answers with text.
-TEXT = frozenset({"gate.expect", "gate.max_tokens"})
+TEXT = frozenset({"gate.expect", "gate.max_tokens", "gate.max_ttft_s", "gate.min_tokens_per_s"})
 
 
 def completion(instance: Instance, closed_paths: tuple[str, ...]) -> dict[str, t.Any]:
     """A question for text, to servers that speak the API of OpenAI."""
-    return question(
-        instance, closed_paths, max_tokens=int(instance.gate["max_tokens"]), expect=instance.gate.get("expect")
-    )
+    gate = instance.gate
+    limits = {name: gate.get(name) for name in ("expect", "max_ttft_s", "min_tokens_per_s")}
+    return question(instance, closed_paths, max_tokens=int(gate["max_tokens"]), **limits)
 
 
 def question(instance: Instance, closed_paths: tuple[str, ...], **more: t.Any) -> dict[str, t.Any]:

@@ -979,6 +979,13 @@ def test_the_gate_asks_where_the_server_listens(host, url):
     ]
 
 
+def test_limits_of_the_gate_are_those_of_the_question():
+    (ready,) = made(chat(gate={"max_ttft_s": 2.5, "min_tokens_per_s": 20.0}))["ready"]
+    assert (ready["inference"]["max_ttft_s"], ready["inference"]["min_tokens_per_s"]) == (2.5, 20.0)
+    (problem,) = problems([chat(engine="tei", binary="/opt/tei", gate={"max_ttft_s": 2.5})])
+    assert "has gate.max_ttft_s, which tei does not have" in problem
+
+
 def test_the_longest_settling_counts():
     assert made(chat(gate={"settle_s": 2}), code(gate={"settle_s": 9}))["settle_s"] == 9
 
