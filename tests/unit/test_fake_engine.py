@@ -195,8 +195,7 @@ def test_sglang_is_stopped_while_it_loads(start):
     while server.process.stdout.readline() != "Loading\n":
         pass
     server.process.terminate()
-    assert server.ends()[0] == 143
-    assert ENGINES["sglang"].lifecycle.clean_exits == ("143",)
+    assert server.process.wait(timeout=20) == -signal.SIGTERM  # its scheduler is for systemd to kill
 
 
 def test_sglang_kills_itself_when_its_scheduler_has_died(start):

@@ -11,9 +11,9 @@
 
 As far as what runs them can see: starts, stops, crashes, logs, and who is let in. No model runs. SGLang does what the
 real one was seen to do, the others what their source says:
-- SGLang binds last. With its port taken it says that it is ready and exits with status 3. While it loads, SIGTERM is
-  status 143; later it waits for open streams, says 503 and takes new ones. When its scheduler, a child process, dies,
-  it kills itself. It logs its key, at level info.
+- SGLang binds last. With its port taken it says that it is ready and exits with status 3. When it is told to stop it
+  waits for open streams, says 503 and takes new ones. When its scheduler, a child process, dies, it kills itself. It
+  logs its key, at level info.
 - Text Embeddings Inference binds last, and logs its key in its first line. A host that is no address is all addresses.
 - Ollama listens at once, keeps what it is given below HOME, and cuts what is open when it is told to stop.
 - Triton binds last, and does not start with a model that does not load: one without a version. What a model states is
@@ -68,10 +68,8 @@ class Server(fake_vllm.Server):
             time.sleep(1)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def run(self, *, stopped: int | None = None, taken: Callable[[OSError], int]) -> None:
-        """``stopped``: the status of a stop while it loads, None where it dies of it. ``taken``: without the port."""
-        if stopped is not None:
-            signal.signal(signal.SIGTERM, lambda *_args: self._leave(stopped))
+    def run(self, *, taken: Callable[[OSError], int]) -> None:
+        """While it loads it dies of SIGTERM. ``taken`` says what is said without the port, and returns the status."""
         print("Loading", flush=True)
         time.sleep(float(os.environ.get("FAKE_LOAD_S", "0.5")))
         try:
@@ -177,9 +175,7 @@ def sglang(argv: list[str]) -> None:
         return 3
 
     host, port = given.get("--host", "127.0.0.1"), int(given.get("--port", "30000"))
-    Server(SglangHandler, host, port, given.get("--served-model-name", given["--model-path"]), key).run(
-        stopped=143, taken=taken
-    )
+    Server(SglangHandler, host, port, given.get("--served-model-name", given["--model-path"]), key).run(taken=taken)
 
 
 # Text Embeddings Inference

@@ -26,15 +26,8 @@ class Sglang(Engine):
     in_environments = True
     model = "a directory with config.json and safetensors"
     model_kind = "directory"
-    # A stop waits for open answers without a limit of its own. While it loads, a stop is status 143.
-    lifecycle = Lifecycle(
-        start_limit_s=1800,
-        stop_s=90,
-        clean_exits=("143",),
-        compiles=True,
-        workers=True,
-        keeps_cache=True,
-    )
+    # A stop waits for open answers without a limit of its own.
+    lifecycle = Lifecycle(start_limit_s=1800, stop_s=90, compiles=True, workers=True, keeps_cache=True)
     options = frozenset({"context_size", "parallel", "memory_share", *TEXT})
     reserved: t.Mapping[str, tuple[str, ...]] = {
         "host": ("--host",),

@@ -355,7 +355,6 @@ def test_sglang_stays_on_the_host_and_its_health_is_cheap():
 def test_sglang_may_drain_and_comes_back_when_its_scheduler_has_died():
     unit = unit_of(made(sglang()))
     assert (unit["Restart"], unit["KillMode"], unit["TimeoutStopSec"]) == (["on-failure"], ["mixed"], ["90"])
-    assert unit["SuccessExitStatus"] == ["143"]  # a stop while it loads; 137 of a dead scheduler is a failure
 
 
 @pytest.mark.parametrize("key", [KEY, "it's", "'", '"a$(id)`&\\1%d', "12345", "true", "a:b#c"])
