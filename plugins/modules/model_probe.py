@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: model_probe
 short_description: Ask a model server something and measure the answer
 description:
-  - Sends one question to a server with an OpenAI style API, such as vLLM, SGLang, llama.cpp, Ollama or Text Embeddings
-    Inference, or to Triton, and fails unless an answer comes back.
+  - Sends one question to a server, and fails unless an answer comes back. The server has an OpenAI style API, such as
+    vLLM, SGLang, llama.cpp, Ollama or Text Embeddings Inference, or it is Triton.
   - Of text, the chat route is asked first, and the completion route when the server has no chat route or the model has
     no chat template. The reply is streamed, so that the time to the first token can be told. It has at least one token.
   - When no answer comes, the message says how far the server came and what it said last.

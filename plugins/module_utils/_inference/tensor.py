@@ -50,9 +50,10 @@ def ask(exchange: Exchange) -> Answer:
         if not 200 <= response.status < 300:
             raise _refused(exchange, response, exchange.whole(response), model)
         document, rest = _reply(exchange, response)
+    seconds = exchange.clock() - started
     answered = _checked(exchange, document, rest, outputs)
     exchange.prove_closed(f"{path}/infer", lambda _path: head)
-    return Answer(model=model, ttft_s=exchange.clock() - started, outputs=answered)
+    return Answer(model=model, ttft_s=seconds, outputs=answered)
 
 
 # What is asked
