@@ -19,7 +19,8 @@ class Response:
     """An answer whose body is still to be read. Header names are lower case.
 
     A body that was sent compressed is decompressed; the headers that describe the compressed bytes are left out then.
-    ``withheld_from`` is the address, without its query, that a redirect led to and that did not get ``Authorization``.
+    ``withheld_from`` is the address, without its query, that a redirect led to and that did not get ``Authorization``,
+    or the headers that ``sign`` made.
     """
 
     status: int
@@ -36,11 +37,16 @@ class Untrusted(Unreachable):
     """No answer came, since the certificate was not accepted. Trying again does not help."""
 
 
+# Headers for one address alone, such as a signature of it. None where that address must not get them.
+Sign = t.Callable[[str], t.Optional[t.Mapping[str, str]]]
+
+
 class Fetch(t.Protocol):
     """Sends one request and follows redirects of GET and HEAD.
 
     Any status comes back as a Response; only the lack of an answer raises Unreachable. ``timeout_s`` bounds the
-    connection and each single read. A redirect passes ``Authorization`` on as ``same_recipient`` says.
+    connection and each single read. A redirect passes ``Authorization`` on as ``same_recipient`` says; what ``sign``
+    gives is made anew for each address.
     """
 
     def __call__(
@@ -51,6 +57,7 @@ class Fetch(t.Protocol):
         headers: t.Mapping[str, str] | None = None,
         data: bytes | None = None,
         timeout_s: float = 30,
+        sign: Sign | None = None,
     ) -> contextlib.AbstractContextManager[Response]: ...
 
 

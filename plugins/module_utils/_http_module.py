@@ -13,7 +13,7 @@ import contextlib
 import typing as t
 import urllib.parse
 
-from ._http import Response
+from ._http import Response, Sign
 from ._http_plain import LOOPBACK, following
 
 
@@ -34,6 +34,7 @@ class ModuleFetch:
         headers: t.Mapping[str, str] | None = None,
         data: bytes | None = None,
         timeout_s: float = 30,
+        sign: Sign | None = None,
     ) -> contextlib.AbstractContextManager[Response]:
         from ansible.module_utils.urls import open_url  # the core must import without Ansible
 
@@ -54,4 +55,4 @@ class ModuleFetch:
                 decompress=False,  # its headers would still be those of the compressed bytes
             )
 
-        return following(send, url, method=method, headers=headers)
+        return following(send, url, method=method, headers=headers, sign=sign)

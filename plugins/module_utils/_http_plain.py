@@ -18,7 +18,7 @@ import urllib.request
 import zlib
 
 from ._errors import HostError
-from ._http import Response, Unreachable, Untrusted, origin, same_recipient, without_query
+from ._http import Response, Sign, Unreachable, Untrusted, origin, same_recipient, without_query
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # What ends a body early. socket.timeout is TimeoutError only since Python 3.10.
@@ -34,13 +34,18 @@ Send = t.Callable[[str, t.Mapping[str, str]], t.Any]
 
 
 @contextlib.contextmanager
-def following(send: Send, url: str, *, method: str, headers: t.Mapping[str, str] | None) -> t.Iterator[Response]:
+def following(
+    send: Send, url: str, *, method: str, headers: t.Mapping[str, str] | None, sign: Sign | None = None
+) -> t.Iterator[Response]:
     """The answer to a request, after its redirects. Unreachable when there is none, or when its body breaks off."""
     at, given, withheld_from = url, dict(headers or {}), ""
     for _hop in range(_MOST_REDIRECTS + 1):
         shown = url if at == url else f"{url} (redirected to {without_query(at)})"
+        signed = sign(at) if sign else {}
+        if signed is None:
+            withheld_from = without_query(at)
         try:
-            answer = send(at, given)
+            answer = send(at, {**given, **(signed or {})})
         except urllib.error.HTTPError as exc:
             answer = exc
         except (OSError, http.client.HTTPException, ValueError) as exc:
@@ -154,6 +159,7 @@ class PlainFetch:
         headers: t.Mapping[str, str] | None = None,
         data: bytes | None = None,
         timeout_s: float = 30,
+        sign: Sign | None = None,
     ) -> contextlib.AbstractContextManager[Response]:
         def send(at: str, given: t.Mapping[str, str]) -> t.Any:
             handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
@@ -164,7 +170,7 @@ class PlainFetch:
             request = urllib.request.Request(at, data=data, headers=named, method=method)
             return urllib.request.build_opener(*handlers).open(request, timeout=timeout_s)
 
-        return following(send, url, method=method, headers=headers)
+        return following(send, url, method=method, headers=headers, sign=sign)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -377,7 +377,7 @@ def main() -> None:
         module.no_log_values.update(token for token in tokens if token)
         desired = artifacts(given, tokens)
         for artifact in desired:
-            if artifact.source and artifact.source.exposes_token:
+            if artifact.source and artifact.source.exposes_secrets:
                 module.warn(f"the token for {artifact.name} is sent unencrypted to {artifact.source.shown}")
         ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=module.check_mode)
         result = ensure(desired, given["store"], ownership, environment, settings(given), dry_run=module.check_mode)

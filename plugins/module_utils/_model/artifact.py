@@ -106,7 +106,13 @@ def ensure(
         sleep=environment.sleep,
         tell=environment.tell,
     )
-    sources = Sources(environment.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
+    sources = Sources(
+        environment.fetch,
+        patience,
+        timeout_s=settings.timeout_s,
+        parallel=settings.parallel,
+        now=environment.now,
+    )
     for artifact in artifacts:
         sources.pin(artifact)
 

@@ -34,7 +34,7 @@ def fast_check(given: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -
     """The module's return values for a store that is right. None when it is not, or when only the module can tell."""
     tokens = [host.token(one) for one in (given, *given["artifacts"])]
     desired = artifacts(given, tokens)
-    if any(artifact.source and artifact.source.exposes_token for artifact in desired):
+    if any(artifact.source and artifact.source.exposes_secrets for artifact in desired):
         return None  # the module warns of it
     environment = RunEnvironment(
         fetch=_offline,

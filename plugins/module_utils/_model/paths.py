@@ -10,7 +10,8 @@ import os
 import typing as t
 
 from .._errors import HostError
-from .desired import DesiredArtifact, check_path, parse
+from .desired import DesiredArtifact, parse
+from .source import check_path
 from .store import Ownership, Store
 
 
@@ -41,10 +42,10 @@ def model_file(items: t.Sequence[t.Mapping[str, t.Any]], name: str, *, store: st
 def _folder(artifact: DesiredArtifact, store: str) -> str:
     if not os.path.isabs(store):
         raise HostError(f"the store must be an absolute path, not {store!r}")
-    if not artifact.origin.is_pinned:
+    if not artifact.origin.is_pinned(artifact):
         raise HostError(
-            f"the artifact {artifact.name} has revision {artifact.origin.revision!r}, and its folder is named after a "
-            "commit: write the commit as revision, 40 hexadecimal digits"
+            f"the artifact {artifact.name} has revision {artifact.origin.revision!r}, and its folder is named after "
+            f"{artifact.origin.REVISION}: write that as revision"
         )
     return Store(store, Ownership()).version_path(artifact.name, artifact.version)
 

@@ -15,7 +15,8 @@ import typing as t
 from .._drift import Drift
 from .._errors import HostError
 from .desired import DesiredArtifact
-from .sources import DesiredFile, Sources
+from .source import DesiredFile
+from .sources import Sources
 from .store import Contents, Kept, Record, Store, stat_of_file
 
 # good: as recorded. touched: right content, other inode or time than recorded. damaged: another content.
@@ -131,10 +132,8 @@ def _known(
                 desired=named.sha256,
                 found=kept[named.path].sha256,
             )
-    token = artifact.source.token if artifact.source else None
     files = tuple(
-        DesiredFile(one.path, sources.locate(artifact, one.path), one.sha256, one.git_sha1, one.size, token)
-        for one in record.files
+        sources.located(artifact, DesiredFile(one.path, "", one.sha256, one.git_sha1, one.size)) for one in record.files
     )
     top = store.version_path(record.name, record.version)
 

@@ -18,7 +18,7 @@ import typing as t
 from .._errors import HostError
 from .._http import Fetch, Response, Unreachable, Untrusted
 from .patience import Patience, limit_words, passes
-from .sources import DesiredFile, asking, headers_for, refusal
+from .source import LARGEST_REFUSAL, DesiredFile, asking, refusal
 from .store import Store
 
 _CHUNK = 256 * 1024
@@ -190,12 +190,14 @@ class Transfer:
                 file.seek(part.length)
                 yield from self._append(desired, part, file)
             return
-        headers = headers_for(desired.token)
+        headers = {}
         if part.length:
             headers["Range"] = f"bytes={part.length}-"
             if part.etag:
-                headers["If-Range"] = part.etag
-        with asking(self._fetch, desired.location, headers=headers, timeout_s=self._timeout_s) as answer:
+                headers[desired.access.if_same] = part.etag
+        with asking(
+            self._fetch, desired.location, access=desired.access, headers=headers, timeout_s=self._timeout_s
+        ) as answer:
             total = self._begin(name, desired, part, answer)
             yield from self._append(desired, part, answer.body)
         if total is not None and part.length < total:
@@ -214,14 +216,14 @@ class Transfer:
             if part.length:
                 part.restart()
             part.etag = answer.headers.get("etag")
-        elif answer.status == 416:
+        elif answer.status in (412, 416) and part.length:
             part.restart()
-            raise _Again("there is no such range")
+            raise _Again("there is no such range" if answer.status == 416 else "the content is another one by now")
         elif passes(answer.status):
             raise _Again(f"the answer was {answer.status}{limit_words(answer.headers)}", answer)
         else:
             what = f"{desired.path} at {desired.shown}"
-            raise refusal(answer, name=name, what=what, had_token=bool(desired.token))
+            raise refusal(answer, name=name, what=what, access=desired.access, body=answer.body.read(LARGEST_REFUSAL))
         if desired.size is not None:
             return desired.size
         return part.length + int(length) if length.isascii() and length.isdigit() else None
