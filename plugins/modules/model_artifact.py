@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: model_artifact
 short_description: Keep models at pinned revisions in a content-addressed store
 description:
-  - Fetches models from a Hugging Face hub (any endpoint), from web servers, or from a path on the host, verifies
-    every file, and publishes each version in one step.
+  - Fetches models from a Hugging Face hub (any endpoint), from stores that speak S3, from web servers, or from a path
+    on the host, verifies every file, and publishes each version in one step.
   - All artefacts of a host are given to one execution. Nothing is published unless every file of every artefact is
     complete and has the right checksum.
   - What is there already is not asked for again. A host that is right needs no network, and no file is read again to be
@@ -45,20 +45,25 @@ options:
           - V(https://host/folder) needs O(artifacts[].files). V(https://host/folder/file) needs
             O(artifacts[].sha256). The same goes for V(file:///folder) on the host. A query, as in a signed address,
             is used and never shown.
+          - V(s3://bucket/folder) is all below that folder of a bucket, or those of O(artifacts[].files);
+            V(s3://bucket/folder/file) with O(artifacts[].sha256) is one object. See O(artifacts[].s3).
           - Required when O(artifacts[].state=present).
         type: str
       revision:
         description:
           - Commit of the hub's repository, 40 hexadecimal digits. Required for V(hf://).
           - A branch or tag is refused, and the message says the commit that it points to now.
+          - For V(s3://), the digest of all paths and checksums of the artefact. It is required unless every one of
+            O(artifacts[].files) has its checksum. Without it, the message says the one of now.
+          - That digest is the sha256 of a list of pairs of path and checksum, sorted, as JSON without spaces.
         type: str
       sha256:
         description: Checksum of a source that is one file. For V(hf://) it may be left out, since the hub says it.
         type: str
       files:
         description:
-          - The files to have. For V(hf://) it may be left out to have those that O(artifacts[].include) and
-            O(artifacts[].exclude) choose.
+          - The files to have. For V(hf://) and V(s3://) it may be left out to have those that O(artifacts[].include)
+            and O(artifacts[].exclude) choose.
         type: list
         elements: dict
         default: []
@@ -68,14 +73,20 @@ options:
             type: str
             required: true
           sha256:
-            description: Checksum of the file. Required unless the hub says it; when both are there they must agree.
+            description:
+              - Checksum of the file. Required unless the source says it; when both are there they must agree.
+              - A store that speaks S3 says it of objects that were uploaded with C(x-amz-checksum-sha256) and not in
+                parts. An ETag is not taken for a checksum, since it depends on the parts of the upload.
             type: str
           size:
             description: Size in bytes. Without it, the source is asked.
             type: int
+          version_id:
+            description: For V(s3://), the version of the object in a bucket that keeps versions.
+            type: str
       include:
         description:
-          - Patterns of files to take from a hub's repository. Without it, all.
+          - Patterns of files to take from a hub's repository or a folder of a bucket. Without it, all.
           - A C(*) also matches C(/), as in the hub's own tools.
         type: list
         elements: str
@@ -86,7 +97,9 @@ options:
         elements: str
         default: []
       endpoint:
-        description: Address of the hub for this artefact, in the place of O(endpoint).
+        description:
+          - Address of the hub for this artefact, in the place of O(endpoint).
+          - For V(s3://), address of the store. Without it, AWS in the region O(artifacts[].s3.region).
         type: str
       token:
         description:
@@ -96,6 +109,37 @@ options:
       token_file:
         description: File on the host with the token in its first line.
         type: path
+      s3:
+        description:
+          - How to ask for V(s3://). Without credentials, requests are not signed, as for a public bucket.
+          - Requests are signed (version 4) for the store and its other regions only. A redirect to any other host is
+            followed without a signature.
+        type: dict
+        suboptions:
+          region:
+            description: Region of the bucket. V(us-east-1) without it; the store may say another one, which is taken.
+            type: str
+          addressing:
+            description:
+              - Where the bucket is named, in the path of the address or as its host. V(auto) is V(virtual) for AWS,
+                unless the name of the bucket has a dot, and V(path) for other stores.
+            type: str
+            choices: [auto, path, virtual]
+            default: auto
+          access_key:
+            description: Name of the access key.
+            type: str
+          secret_key:
+            description: The access key's secret. It signs, and is not sent.
+            type: str
+          session_token:
+            description: Token of temporary credentials. It is sent to the store.
+            type: str
+          credentials_file:
+            description:
+              - File on the host with a section C([default]) that has C(aws_access_key_id), C(aws_secret_access_key) and
+                maybe C(aws_session_token), as AWS's own tools write it.
+            type: path
   store:
     description: Folder of the store. It is made when its parent exists or can be made.
     type: path
@@ -219,6 +263,17 @@ EXAMPLES = r"""
         source: https://models.example.com/tiny.gguf
         sha256: 26df49567afb3835679929be618fb45ab8e3c2cd44fb310b5f173c52745903d3
 
+- name: A folder of a bucket, in a store of the site
+  mlops.hosts.model_artifact:
+    artifacts:
+      - name: chat
+        source: s3://models/llama-3.1-8b
+        revision: 190385d3cead583507a78ca378c2ef58e75b8e63513c2e0d5d063dd91756d5ae
+        exclude: ["original/*"]
+        endpoint: https://s3.example.com
+        s3:
+          credentials_file: /etc/mlops/s3-credentials
+
 - name: From a disk that was carried in, keeping one earlier version
   mlops.hosts.model_artifact:
     keep: 1
@@ -258,12 +313,13 @@ artifacts:
       description: Where it comes from, without a query. Null when it is absent.
       type: str
     revision:
-      description: Commit of the hub's repository. Null for other sources.
+      description: The commit of a hub's repository, or the digest of a folder of a bucket. Null where none is given.
       type: str
     version:
       description:
         - Name of the version. For a hub it is the commit, followed by a digest of the choice of files when there is
-          one; for other sources a digest of paths and checksums. Null when it is absent.
+          one; for other sources a digest of paths and checksums, of which a bucket's revision is the whole.
+        - Null when it is absent.
       type: str
     path:
       description: Folder of the version. It never changes its content. Null when it is absent.
@@ -373,11 +429,10 @@ def main() -> None:
         tell=module.warn,
     )
     try:
-        tokens = [host.token(one) for one in (given, *given["artifacts"])]
-        module.no_log_values.update(token for token in tokens if token)
-        desired = artifacts(given, tokens)
+        desired, secrets = artifacts(given)
+        module.no_log_values.update(secrets)
         for artifact in desired:
-            if artifact.source and artifact.source.exposes_secrets:
+            if artifact.source and artifact.source.exposes_secret:
                 module.warn(f"the token for {artifact.name} is sent unencrypted to {artifact.source.shown}")
         ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=module.check_mode)
         result = ensure(desired, given["store"], ownership, environment, settings(given), dry_run=module.check_mode)

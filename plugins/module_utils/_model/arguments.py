@@ -12,6 +12,15 @@ FILES = {
     "path": {"type": "str", "required": True},
     "sha256": {"type": "str"},
     "size": {"type": "int"},
+    "version_id": {"type": "str"},
+}
+S3 = {
+    "region": {"type": "str"},
+    "addressing": {"type": "str", "choices": ["auto", "path", "virtual"], "default": "auto"},
+    "access_key": {"type": "str", "no_log": True},
+    "secret_key": {"type": "str", "no_log": True},
+    "session_token": {"type": "str", "no_log": True},
+    "credentials_file": {"type": "path", "no_log": False},
 }
 ARTIFACTS = {
     "name": {"type": "str", "required": True},
@@ -25,6 +34,13 @@ ARTIFACTS = {
     "endpoint": {"type": "str"},
     "token": {"type": "str", "no_log": True},
     "token_file": {"type": "path", "no_log": False},
+    "s3": {
+        "type": "dict",
+        "options": S3,
+        "required_together": [("access_key", "secret_key")],
+        "required_by": {"session_token": ["access_key"]},
+        "mutually_exclusive": [("access_key", "credentials_file")],
+    },
 }
 SPEC = {
     "artifacts": {

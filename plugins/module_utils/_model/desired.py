@@ -13,7 +13,7 @@ import typing as t
 
 from .._errors import HostError
 from .._http import without_query
-from .kinds import KINDS, forms, listing
+from .kinds import KINDS, forms, listing, misplaced
 from .source import SHA256, Named, Source, check_path
 
 RECORD_NAME = ".mlops-artifact.json"
@@ -66,6 +66,9 @@ def parse(given: t.Mapping[str, t.Any], *, endpoint: str, token: str | None) -> 
     kind = KINDS.get(text.partition("://")[0])
     if kind is None:
         raise HostError(f"{name}: the source {without_query(text)!r} is not known; use {forms()}")
+    options = {option for options in (given, *(given.get("files") or ())) for option in options if options[option]}
+    if foreign := misplaced(kind, sorted(options)):
+        raise HostError(f"{name}: {' and '.join(foreign)} only")
     source = kind.parse(name, given, endpoint=endpoint, token=token)
     if given.get("revision") and not kind.LISTS:
         raise HostError(f"{name}: revision goes with {listing()} only; {source.shown} is pinned by sha256")
@@ -110,4 +113,4 @@ def _named(entry: t.Mapping[str, t.Any], name: str) -> Named:
         sha256 = sha256.lower()
         if not SHA256.fullmatch(sha256):
             raise HostError(f"{name}: the sha256 of {entry['path']} must be 64 hexadecimal digits, not {sha256!r}")
-    return Named(check_path(entry["path"], name), sha256, entry.get("size"))
+    return Named(check_path(entry["path"], name), sha256, entry.get("size"), entry.get("version_id"))

@@ -18,12 +18,11 @@ from .artifact import RunEnvironment, Settings, ensure
 from .desired import DesiredArtifact, parse
 
 
-def artifacts(given: t.Mapping[str, t.Any], tokens: t.Sequence[str | None]) -> list[DesiredArtifact]:
-    """What the module's parameters ask for. ``tokens``: of all, and of each artefact."""
-    return [
-        parse({**one, "token": token}, endpoint=given["endpoint"], token=tokens[0])
-        for one, token in zip(given["artifacts"], tokens[1:])
-    ]
+def artifacts(given: t.Mapping[str, t.Any]) -> tuple[list[DesiredArtifact], set[str]]:
+    """What the module's parameters ask for, and what of it must not be seen anywhere."""
+    whole, *each = (host.with_secrets(one) for one in (given, *given["artifacts"]))
+    secrets = set().union(*map(host.secrets, (whole, *each)))
+    return [parse(one, endpoint=given["endpoint"], token=whole["token"]) for one in each], secrets
 
 
 def settings(given: t.Mapping[str, t.Any]) -> Settings:
@@ -32,9 +31,8 @@ def settings(given: t.Mapping[str, t.Any]) -> Settings:
 
 def fast_check(given: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -> dict[str, t.Any] | None:
     """The module's return values for a store that is right. None when it is not, or when only the module can tell."""
-    tokens = [host.token(one) for one in (given, *given["artifacts"])]
-    desired = artifacts(given, tokens)
-    if any(artifact.source and artifact.source.exposes_secrets for artifact in desired):
+    desired, secrets = artifacts(given)
+    if any(artifact.source and artifact.source.exposes_secret for artifact in desired):
         return None  # the module warns of it
     environment = RunEnvironment(
         fetch=_offline,
@@ -49,8 +47,8 @@ def fast_check(given: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -
     at_once = dataclasses.replace(settings(given), retries=0)
     result = ensure(desired, given["store"], ownership, environment, at_once, dry_run=True)
     said = json.dumps(result.result)
-    # The module masks a token in what it says.
-    return None if result.changed or any(token and token in said for token in tokens) else result.result
+    # The module masks a secret in what it says.
+    return None if result.changed or any(secret in said for secret in secrets) else result.result
 
 
 def _offline(url: str, **_options: t.Any) -> t.Any:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import configparser
 import grp
 import os
 import pwd
@@ -71,6 +72,37 @@ def token(given: t.Mapping[str, t.Any]) -> str | None:
     if not found:
         raise HostError(f"the token file {path} is empty")
     return found
+
+
+def with_secrets(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """An artefact of the options, with what its files on the host hold."""
+    s3 = given.get("s3") or {}
+    found = _credentials(s3["credentials_file"]) if s3.get("credentials_file") else {}
+    return {**given, "token": token(given), "s3": {**s3, **found}}
+
+
+def secrets(given: t.Mapping[str, t.Any]) -> set[str]:
+    """What of an artefact ``with_secrets`` must not be seen anywhere."""
+    names = ("access_key", "secret_key", "session_token")
+    return set(filter(None, (given["token"], *(given["s3"].get(name) for name in names))))
+
+
+def _credentials(path: str) -> dict[str, str | None]:
+    """The ``[default]`` of a file as AWS's own tools write it."""
+    parsed = configparser.ConfigParser(interpolation=None, default_section="")
+    try:
+        with open(path, encoding="utf-8") as file:
+            parsed.read_file(file)
+        section = parsed["default"]
+        names = ("access_key_id", "secret_access_key")
+        access_key, secret_key = (section[f"aws_{name}"] for name in names)
+    except OSError as exc:
+        raise HostError(f"the credentials cannot be read from {path}: {exc.strerror}") from exc
+    except (ValueError, KeyError, configparser.Error):  # whose words would show what is in the file
+        raise HostError(
+            f"the credentials file {path} needs a section [default] with aws_access_key_id and aws_secret_access_key"
+        ) from None
+    return {"access_key": access_key, "secret_key": secret_key, "session_token": section.get("aws_session_token")}
 
 
 def _unescaped(field: str) -> str:

@@ -14,7 +14,7 @@ import urllib.parse
 
 from .._errors import HostError
 from .._http import Unreachable
-from .source import Access, Bearer, DesiredFile, Questions, Source, check_path, chosen_version, refusal
+from .source import Access, Bearer, DesiredFile, Listing, Questions, Source, check_path, chosen_version, refusal
 
 if t.TYPE_CHECKING:
     from .desired import DesiredArtifact
@@ -54,13 +54,13 @@ class HubSource(Source):
         return cls(f"hf://{repo}", repo, file or None, at, revision, given.get("token") or token)
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.token,) if self.token else ()
+    def sends_secret(self) -> bool:
+        return bool(self.token)
 
     def is_pinned(self, artifact: DesiredArtifact) -> bool:
         return bool(self.revision and _COMMIT.fullmatch(self.revision))
 
-    def unpinned(self, artifact: DesiredArtifact, ask: Questions) -> HostError:
+    def unpinned(self, artifact: DesiredArtifact, ask: Questions, listing: Listing) -> HostError:
         try:
             now = f"points to {self._info(artifact, self.revision or 'main', ask)['sha']} now"
         except Unreachable:

@@ -10,15 +10,23 @@ import typing as t
 
 from .hub import HubSource
 from .local import LocalSource
+from .s3 import S3Source
 from .source import Source
 from .web import WebSource
 
 KINDS: t.Mapping[str, type[Source]] = {
     "hf": HubSource,
+    "s3": S3Source,
     "https": WebSource,
     "http": WebSource,
     "file": LocalSource,
 }
+
+
+def misplaced(kind: type[Source], given: t.Iterable[str]) -> list[str]:
+    """Options of other kinds, each with the scheme that it goes with."""
+    homes = {option: scheme for scheme, other in KINDS.items() for option in other.OPTIONS}
+    return [f"{option} goes with {homes[option]}://" for option in given if option in homes.keys() - {*kind.OPTIONS}]
 
 
 def forms() -> str:

@@ -37,6 +37,10 @@ class Access:
 
     given = False  # whether something secret goes along
     if_same = "If-Range"  # the header that says which content the rest is asked of
+    denied = (
+        "it needs a token and none was given",
+        "the token that was given may not read it",
+    )  # by whether it is given
     sentences: t.ClassVar[t.Mapping[str, str]] = {}  # what the codes of its refusals mean, after the name of the thing
 
     def headers(self, url: str) -> dict[str, str]:
@@ -111,6 +115,7 @@ class Source:
 
     FORM: t.ClassVar[str]  # how a user writes it
     REVISION: t.ClassVar[str] = ""  # what a revision that cannot move is
+    OPTIONS: t.ClassVar[tuple[str, ...]] = ()  # those that only some kinds have
     LISTS: t.ClassVar[bool] = False  # whether it says itself which files it has
 
     shown: str
@@ -125,22 +130,22 @@ class Source:
         raise NotImplementedError
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must not be seen anywhere."""
-        return ()
+    def sends_secret(self) -> bool:
+        """Whether something goes along that whoever sees it could use."""
+        return False
 
     @property
-    def exposes_secrets(self) -> bool:
-        """Whether they would cross a network unencrypted."""
+    def exposes_secret(self) -> bool:
+        """Whether it would cross a network unencrypted."""
         parts = urllib.parse.urlsplit(self.endpoint)
-        return bool(self.secrets) and parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
+        return self.sends_secret and parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
 
     def is_pinned(self, artifact: DesiredArtifact) -> bool:
         """Whether what is desired cannot move. It is so where all checksums are named."""
         return True
 
-    def unpinned(self, artifact: DesiredArtifact, ask: Questions) -> HostError:
-        """Why it is not pinned, with the revision that it has now."""
+    def unpinned(self, artifact: DesiredArtifact, ask: Questions, listing: Listing) -> HostError:
+        """Why it is not pinned, with the revision that it has now. ``listing`` gives the files that are chosen now."""
         raise NotImplementedError
 
     def version(self, artifact: DesiredArtifact) -> str:
@@ -172,6 +177,10 @@ class Source:
     def probe(self, artifact: DesiredArtifact, desired: DesiredFile, ask: Questions) -> DesiredFile:
         """See that a file is there and may be read, and learn its size."""
         return with_size(artifact.name, desired, ask.head(desired, name=artifact.name)[1])
+
+
+def as_named(named: Named) -> DesiredFile:
+    return DesiredFile(named.path, "", named.sha256, size=named.size)
 
 
 def digest(value: t.Any) -> str:
@@ -208,6 +217,7 @@ def with_size(name: str, desired: DesiredFile, size: int | None) -> DesiredFile:
     return dataclasses.replace(desired, size=desired.size if size is None else size)
 
 
+Listing = t.Callable[[], t.Sequence[DesiredFile]]
 Asking = t.Callable[..., "contextlib.AbstractContextManager[Response]"]
 
 
@@ -260,8 +270,7 @@ def refusal(answer: Response, *, name: str, what: str, access: Access, body: byt
     if answer.status in (404, 410):
         return HostError(f"{name}: the source has no {what}: {said}")
     if answer.status in (401, 403):
-        token = "the token that was given may not read it" if access.given else "it needs a token and none was given"
-        return HostError(f"{name}: {what} is refused: {said}; {token}")
+        return HostError(f"{name}: {what} is refused: {said}; {access.denied[access.given]}")
     return HostError(f"{name}: {what} cannot be had: {said}{limit_words(answer.headers)}")
 
 

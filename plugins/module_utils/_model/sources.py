@@ -13,7 +13,7 @@ from .._errors import HostError
 from .._http import Fetch
 from .desired import DesiredArtifact, check_tree
 from .patience import Patience
-from .source import DesiredFile, Named, Questions, Source
+from .source import DesiredFile, Named, Questions, Source, as_named
 
 
 class Sources:
@@ -34,7 +34,7 @@ class Sources:
     def pin(self, artifact: DesiredArtifact) -> None:
         """Refuse what can move, and say the revision that it has now."""
         if artifact.source is not None and not artifact.source.is_pinned(artifact):
-            raise artifact.source.unpinned(artifact, self._ask(artifact))
+            raise artifact.source.unpinned(artifact, self._ask(artifact), lambda: self.listing(artifact))
 
     def located(self, artifact: DesiredArtifact, desired: DesiredFile) -> DesiredFile:
         """The file with the place where it is, and how that is asked."""
@@ -101,10 +101,6 @@ class Sources:
                     "name it in files with sha256"
                 )
         check_tree([desired.path for desired in chosen], f"{artifact.name}: {source.shown}")
-
-
-def as_named(named: Named) -> DesiredFile:
-    return DesiredFile(named.path, "", named.sha256, size=named.size)
 
 
 def _compared(artifact: DesiredArtifact, named: Named, offered: DesiredFile) -> DesiredFile:

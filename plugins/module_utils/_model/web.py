@@ -38,8 +38,8 @@ class WebSource(Source):
         return cls(shown, text, file, endpoint=text, token=given.get("token"))
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        return (self.token,) if self.token else ()
+    def sends_secret(self) -> bool:
+        return bool(self.token)
 
     def access(self, now: t.Callable[[], float]) -> Access:
         return Bearer(self.token)

@@ -7,12 +7,17 @@ import hashlib
 import http.server
 import json
 import os
+import pathlib
+import sys
 import threading
 
 import pytest
 import yaml
 from ansible.module_utils import basic
 from ansible_collections.mlops.hosts.plugins.modules import model_artifact
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[4] / "tools" / "fakes"))
+import fake_s3  # noqa: E402
 
 CONTENT = b"GGUF" * 1000
 TOKEN = "hf_a-token-that-must-not-be-seen"
@@ -126,6 +131,33 @@ def test_refusals_are_one_sentence(module, tiny, tmp_path):
 
 def test_a_user_who_is_still_to_be_made_is_no_error_in_check_mode(module):
     assert not module(artifacts=[], owner="nobody-of-this-name", check=True).get("failed")
+
+
+def test_credentials_of_a_store_that_speaks_s3(module, tmp_path):
+    (tmp_path / "served" / "models").mkdir(parents=True)
+    (tmp_path / "served" / "models" / "tiny.gguf").write_bytes(CONTENT)
+    given = tmp_path / "credentials"
+    given.write_text(f"[default]\naws_access_key_id = AKIA\naws_secret_access_key = {TOKEN}\n")
+    with fake_s3.Store(tmp_path / "served", keys={"AKIA": TOKEN}) as store:
+        one = {"name": "tiny", "source": "s3://models/tiny.gguf", "sha256": hashlib.sha256(CONTENT).hexdigest()}
+        one["endpoint"] = store.url
+        for number, s3 in enumerate(
+            ({"access_key": "AKIA", "secret_key": TOKEN}, {"credentials_file": str(given)}), start=1
+        ):
+            done = module(artifacts=[{**one, "s3": s3, "name": f"tiny-{number}"}], verify=True)
+            assert done["changed"], done
+        for text, words in (
+            ("[other]\nx=1\n", "needs a section [default]"),
+            (f"aws_secret_access_key = {TOKEN}\n", "needs a section [default]"),
+            (f"[default]\naws_secret_access_key = {TOKEN}\n", "with aws_access_key_id"),
+        ):
+            given.write_text(text)
+            said = module(artifacts=[{**one, "s3": {"credentials_file": str(given)}}])["msg"]
+            assert words in said and str(given) in said
+        missing = module(artifacts=[{**one, "s3": {"credentials_file": str(tmp_path / "none")}}])
+        assert missing["msg"].startswith("the credentials cannot be read from")
+        half = module(artifacts=[{**one, "s3": {"access_key": "AKIA"}}])
+        assert "required together: access_key, secret_key" in half["msg"]
 
 
 def test_the_specification_is_the_documentation():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A fake hub on loopback, and a bench to run the core against it with the collection's own HTTP client."""
+"""Fakes of sources on loopback, and a bench to run the core against them with the collection's own HTTP client."""
 
 from __future__ import annotations
 
@@ -72,13 +72,16 @@ class Bench:
     def __init__(self, path, hub):
         self.path = path
         self.hub = hub
-        self.commits = hub.tree.commits()[REPO]
         self.slept = []
         self.told = []
         self.holders = {}
         self.free = 10**12
         self.mount = "/data"
         self.ownership = Ownership()
+
+    @property
+    def commits(self):
+        return self.hub.tree.commits()[REPO]
 
     def chat(self, branch="main", **more):
         return {"name": "chat", "source": f"hf://{REPO}", "revision": self.commits[branch], **more}

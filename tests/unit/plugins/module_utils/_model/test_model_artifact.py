@@ -159,7 +159,7 @@ def test_a_branch_is_refused_with_its_commit(bench):
         pytest.param({"source": "hf://acme/none"}, "is not there, or it is private", id="repository"),
         pytest.param({"source": "hf://acme/chat/none.gguf"}, "has no none.gguf", id="file"),
         pytest.param({"include": ["*.none"]}, "leave none of the 4 files", id="nothing-chosen"),
-        pytest.param({"source": "s3://bucket/chat"}, "is not known; use hf://org/name", id="scheme"),
+        pytest.param({"source": "gs://bucket/chat"}, "is not known; use hf://org/name", id="scheme"),
         pytest.param({"source": "hf://chat"}, "is not hf://org/name", id="no-organisation"),
         pytest.param({"name": "../chat"}, "cannot be the name of an artefact", id="name"),
         pytest.param(
@@ -167,7 +167,7 @@ def test_a_branch_is_refused_with_its_commit(bench):
         ),
         pytest.param({"source": "https://h/x", "revision": None}, "needs files with path and sha256", id="no-checksum"),
         pytest.param(
-            {"source": "https://h/x", "sha256": "0" * 64}, "revision goes with hf:// only", id="revision-of-url"
+            {"source": "https://h/x", "sha256": "0" * 64}, "revision goes with hf://, s3:// only", id="revision-of-url"
         ),
         pytest.param({"files": [{"path": "a"}], "include": ["b"]}, "files is the whole choice", id="two-choices"),
         pytest.param({"files": [{"path": "../a"}]}, "would not stay inside", id="desired-path-outside"),
