@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: model_artifact
 short_description: Keep models at pinned revisions in a content-addressed store
 description:
-  - Fetches models from a Hugging Face hub (any endpoint), from stores that speak S3, from web servers, or from a path
-    on the host, verifies every file, and publishes each version in one step.
+  - Fetches models from a Hugging Face hub (any endpoint), from stores that speak S3, from OCI registries, from web
+    servers, or from a path on the host, verifies every file, and publishes each version in one step.
   - All artefacts of a host are given to one execution. Nothing is published unless every file of every artefact is
     complete and has the right checksum.
   - What is there already is not asked for again. A host that is right needs no network, and no file is read again to be
@@ -47,6 +47,13 @@ options:
             is used and never shown.
           - V(s3://bucket/folder) is all below that folder of a bucket, or those of O(artifacts[].files);
             V(s3://bucket/folder/file) with O(artifacts[].sha256) is one object. See O(artifacts[].s3).
+          - V(oci://registry/name) is an artefact of an OCI registry whose layers are files as they are, such as
+            ModelPack or Docker's models. V(oci://registry/name@sha256:DIGEST) has its O(artifacts[].revision). Layers
+            that are packed, as by tar, are refused unless O(artifacts[].exclude) leaves them out.
+          - A layer is named by its annotation C(org.cncf.model.filepath), or else C(org.opencontainers.image.title).
+            Those of Docker's models without names are V(model.gguf), V(model.safetensors), V(model.mmproj),
+            V(template.jinja) and V(LICENSE), or V(model-00001-of-00002.gguf) and so on where there are several of a
+            type.
           - Required when O(artifacts[].state=present).
         type: str
       revision:
@@ -56,14 +63,16 @@ options:
           - For V(s3://), the digest of all paths and checksums of the artefact. It is required unless every one of
             O(artifacts[].files) has its checksum. Without it, the message says the one of now.
           - That digest is the sha256 of a list of pairs of path and checksum, sorted, as JSON without spaces.
+          - For V(oci://), the digest of a manifest, V(sha256:) and 64 hexadecimal digits. A tag is refused, and the
+            message says the digest that it points to now. Of an index, the manifest that names no platform is taken.
         type: str
       sha256:
         description: Checksum of a source that is one file. For V(hf://) it may be left out, since the hub says it.
         type: str
       files:
         description:
-          - The files to have. For V(hf://) and V(s3://) it may be left out to have those that O(artifacts[].include)
-            and O(artifacts[].exclude) choose.
+          - The files to have. For V(hf://), V(s3://) and V(oci://) it may be left out to have those that
+            O(artifacts[].include) and O(artifacts[].exclude) choose.
         type: list
         elements: dict
         default: []
@@ -86,7 +95,7 @@ options:
             type: str
       include:
         description:
-          - Patterns of files to take from a hub's repository or a folder of a bucket. Without it, all.
+          - Patterns of files to take from a source that lists them, V(hf://), V(s3://) or V(oci://). Without it, all.
           - A C(*) also matches C(/), as in the hub's own tools.
         type: list
         elements: str
@@ -100,6 +109,7 @@ options:
         description:
           - Address of the hub for this artefact, in the place of O(endpoint).
           - For V(s3://), address of the store. Without it, AWS in the region O(artifacts[].s3.region).
+          - For V(oci://), address of the registry, or of one that mirrors it. Without it, https of its name.
         type: str
       token:
         description:
@@ -109,6 +119,12 @@ options:
       token_file:
         description: File on the host with the token in its first line.
         type: path
+      username:
+        description:
+          - For V(oci://), the name whose password or access token O(artifacts[].token) is. Both go to the registry, or
+            to the token server that it names, which must have https if the registry has.
+          - Without it, O(artifacts[].token) is sent as it is; without both, the registry is asked as by anybody.
+        type: str
       s3:
         description:
           - How to ask for V(s3://). Without credentials, requests are not signed, as for a public bucket.
@@ -274,6 +290,15 @@ EXAMPLES = r"""
         s3:
           credentials_file: /etc/mlops/s3-credentials
 
+- name: A ModelPack artefact of a registry, by its digest
+  mlops.hosts.model_artifact:
+    artifacts:
+      - name: chat
+        source: oci://registry.example.com/models/llama-3.1-8b
+        revision: sha256:2af6c9c554a129605c2af9ead2c0dc5cfd5451af4d75133df24a17cfae52ea6a
+        username: robot
+        token_file: /etc/mlops/registry-token
+
 - name: From a disk that was carried in, keeping one earlier version
   mlops.hosts.model_artifact:
     keep: 1
@@ -313,12 +338,15 @@ artifacts:
       description: Where it comes from, without a query. Null when it is absent.
       type: str
     revision:
-      description: The commit of a hub's repository, or the digest of a folder of a bucket. Null where none is given.
+      description:
+        - The commit of a hub's repository, the digest of a folder of a bucket or of a manifest.
+        - Null where none is given.
       type: str
     version:
       description:
-        - Name of the version. For a hub it is the commit, followed by a digest of the choice of files when there is
-          one; for other sources a digest of paths and checksums, of which a bucket's revision is the whole.
+        - Name of the version. For a hub it is the commit, and for a registry the hexadecimal digits of the digest,
+          followed by a digest of the choice of files when there is one.
+        - For other sources it is a digest of paths and checksums, of which a bucket's revision is the whole.
         - Null when it is absent.
       type: str
     path:

@@ -34,6 +34,7 @@ ARTIFACTS = {
     "endpoint": {"type": "str"},
     "token": {"type": "str", "no_log": True},
     "token_file": {"type": "path", "no_log": False},
+    "username": {"type": "str"},
     "s3": {
         "type": "dict",
         "options": S3,

@@ -10,6 +10,7 @@ import typing as t
 
 from .hub import HubSource
 from .local import LocalSource
+from .oci import OciSource
 from .s3 import S3Source
 from .source import Source
 from .web import WebSource
@@ -17,6 +18,7 @@ from .web import WebSource
 KINDS: t.Mapping[str, type[Source]] = {
     "hf": HubSource,
     "s3": S3Source,
+    "oci": OciSource,
     "https": WebSource,
     "http": WebSource,
     "file": LocalSource,

@@ -77,7 +77,11 @@ class Sources:
     @staticmethod
     def _chosen(artifact: DesiredArtifact, ask: Questions) -> list[DesiredFile]:
         source = artifact.origin
-        offered = {desired.path: desired for desired in source.offered(artifact, ask)}
+        offered: dict[str, DesiredFile] = {}
+        for desired in source.offered(artifact, ask):
+            if desired.path in offered:
+                raise HostError(f"{artifact.name}: {source.shown} names the file {desired.path} twice")
+            offered[desired.path] = desired
         if artifact.files:
             if lacking := [named.path for named in artifact.files if named.path not in offered]:
                 raise HostError(f"{artifact.name}: {source.shown} at {source.revision} has no {', '.join(lacking)}")
@@ -106,7 +110,7 @@ class Sources:
 def _compared(artifact: DesiredArtifact, named: Named, offered: DesiredFile) -> DesiredFile:
     if named.sha256 and offered.sha256 and named.sha256 != offered.sha256:
         raise HostError(
-            f"{artifact.name}: {named.path} should have sha256 {named.sha256}, the hub has {offered.sha256}; "
-            "nothing was downloaded and no version was published"
+            f"{artifact.name}: {named.path} should have sha256 {named.sha256}, "
+            f"{artifact.origin.shown} has {offered.sha256}; nothing was downloaded and no version was published"
         )
     return dataclasses.replace(offered, sha256=named.sha256 or offered.sha256)

@@ -167,12 +167,16 @@ def test_a_branch_is_refused_with_its_commit(bench):
         ),
         pytest.param({"source": "https://h/x", "revision": None}, "needs files with path and sha256", id="no-checksum"),
         pytest.param(
-            {"source": "https://h/x", "sha256": "0" * 64}, "revision goes with hf://, s3:// only", id="revision-of-url"
+            {"source": "https://h/x", "sha256": "0" * 64},
+            "revision goes with hf://, s3://, oci:// only",
+            id="revision-of-url",
         ),
         pytest.param({"files": [{"path": "a"}], "include": ["b"]}, "files is the whole choice", id="two-choices"),
         pytest.param({"files": [{"path": "../a"}]}, "would not stay inside", id="desired-path-outside"),
         pytest.param({"files": [{"path": "a"}, {"path": "a/b"}]}, "as a file and as a folder", id="not-a-tree"),
-        pytest.param({"files": [{"path": "model.gguf", "sha256": "0" * 64}]}, "the hub has", id="checksum-of-hub"),
+        pytest.param(
+            {"files": [{"path": "model.gguf", "sha256": "0" * 64}]}, "hf://acme/chat has", id="checksum-of-hub"
+        ),
         pytest.param({"files": [{"path": "model.gguf", "sha256": "0"}]}, "64 hexadecimal digits", id="checksum-form"),
     ],
 )
