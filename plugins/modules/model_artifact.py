@@ -182,6 +182,15 @@ options:
   token_file:
     description: File on the host with the token for V(hf://) sources in its first line.
     type: path
+  seeds:
+    description:
+      - Addresses of the stores of other hosts, such as V(https://gpu01.example.com/models), that are asked first for
+        every file whose sha256 is known, in this order, as ADDRESS/blobs/sha256-HEX. Any web server can serve them.
+      - What they send is verified as well. What they do not have, or send wrong, comes from the source,
+        and a warning says so. No token is sent to them.
+    type: list
+    elements: str
+    default: []
   ca_path:
     description: PEM file with the certificates to trust, in the place of those of the host.
     type: path

@@ -59,6 +59,7 @@ SPEC = {
     "endpoint": {"type": "str", "default": "https://huggingface.co"},
     "token": {"type": "str", "no_log": True},
     "token_file": {"type": "path", "no_log": False},
+    "seeds": {"type": "list", "elements": "str", "default": []},
     "ca_path": {"type": "path"},
     "keep": {"type": "int"},
     "verify": {"type": "bool", "default": False},

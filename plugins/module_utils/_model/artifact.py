@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing as t
+import urllib.parse
 
 from .._errors import HostError
 from .._holders import Holder, holders
@@ -38,6 +39,7 @@ class Settings:
     lock_timeout_s: float = 120
     mount_required: bool = False
     purge: bool = False
+    seeds: t.Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +151,12 @@ def _check(artifacts: t.Sequence[DesiredArtifact], path: str, environment: RunEn
     names = [artifact.name for artifact in artifacts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise HostError(f"artifacts names {', '.join(twice)} more than once")
+    for seed in settings.seeds:
+        parts = urllib.parse.urlsplit(seed)
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username is not None or parts.query:
+            raise HostError(
+                f"a seed must be the address of a store, such as https://gpu01.example.com/models, not {seed!r}"
+            )
     if settings.mount_required and environment.mount_point(path) == "/":
         raise HostError(
             f"{path} is not on a mount of its own but on the root file system; mount the disk for models there first"
@@ -213,7 +221,15 @@ def _apply(
     for leftover in decided.clean:
         store.clean(leftover)
     store.prepare()
-    transfer = Transfer(store, environment.fetch, patience, timeout_s=settings.timeout_s, parallel=settings.parallel)
+    transfer = Transfer(
+        store,
+        environment.fetch,
+        patience,
+        timeout_s=settings.timeout_s,
+        parallel=settings.parallel,
+        seeds=settings.seeds,
+        tell=environment.tell,
+    )
     fetched = transfer.all(decided.fetch)
     for record, kept in decided.link_blobs:
         store.relink_blob(record, kept)

@@ -18,11 +18,12 @@ import typing as t
 from .._errors import HostError
 from .._http import Fetch, Response, Unreachable, Untrusted
 from .patience import Patience, limit_words, passes
-from .source import LARGEST_REFUSAL, DesiredFile, asking, refusal
+from .source import LARGEST_REFUSAL, Access, DesiredFile, asking, refusal
 from .store import Store
 
 _CHUNK = 256 * 1024
 _PROGRESS = 64 * 1024 * 1024  # an attempt that came so far is not a failure to count
+_SEED_TIMEOUT_S = 10.0  # another host of the fleet is near, or it is not worth waiting for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,12 @@ class _Stopped(Exception):
     """Another file failed, so this one need not go on."""
 
 
+class _Seed(Access):
+    """Another host's store. Its entity tags are not those of the source, and contents go by their sha256 there."""
+
+    if_same = ""
+
+
 class _Part:
     """A file on its way: what came so far, and the digest of it."""
 
@@ -57,6 +64,7 @@ class _Part:
         while chunk := self.file.read(_CHUNK):
             self._count(chunk)
         self.joined = self.length > 0  # made of pieces that may not belong together
+        self.received = 0
 
     @property
     def etag(self) -> str | None:
@@ -76,6 +84,7 @@ class _Part:
     def write(self, chunk: bytes) -> None:
         self.file.write(chunk)
         self._count(chunk)
+        self.received += len(chunk)
 
     def restart(self) -> None:
         self.file.seek(0)
@@ -112,12 +121,19 @@ class Transfer:
         *,
         timeout_s: float,
         parallel: int,
+        seeds: t.Sequence[str] = (),
+        tell: t.Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._store = store
         self._fetch = fetch
         self._patience = patience
         self._timeout_s = timeout_s
         self._parallel = parallel
+        self._seeds = tuple(seed.rstrip("/") for seed in seeds)
+        self._tell = tell
+        self._down: set[str] = set()  # seeds that are not asked again in this run
+        self._missed: dict[str, list[tuple[str, str]]] = {}  # seed -> path and reason
+        self._guard = threading.Lock()
         self._stop = threading.Event()
 
     def all(self, contents: t.Sequence[tuple[str, DesiredFile]]) -> dict[str, Fetched]:
@@ -134,6 +150,10 @@ class Transfer:
             except BaseException:
                 self._stop.set()
                 raise
+        for seed, missed in self._missed.items():
+            others = f" and {len(missed) - 1} more" if missed[1:] else ""
+            path, why = missed[0]
+            self._tell(f"the seed {seed} did not bring {path}{others}, so others were asked: {why}")
         faults = [fault for fault in (future.exception() for future in running) if fault is not None]
         for fault in sorted(faults, key=lambda fault: isinstance(fault, _Stopped)):
             raise fault
@@ -141,17 +161,18 @@ class Transfer:
 
     def _one(self, name: str, desired: DesiredFile) -> Fetched:
         part = _Part(self._store.partial_path(desired.key))
-        received = failures = 0
+        failures = 0
         furthest = part.length
+        seeds = iter(self._seeds if desired.sha256 else ())
         with contextlib.closing(part.file):
             while True:
                 self._patience.before(desired.location, self._stop)
                 if self._stop.is_set():
                     raise _Stopped
                 try:
-                    for count in self._pull(name, desired, part):
-                        received += count
-                    self._verify(name, desired, part)
+                    if not self._seeded(name, desired, part, seeds):
+                        self._pull(name, desired, part)
+                        self._verify(name, desired, part)
                     break
                 except (_Again, Unreachable) as exc:
                     # What starts over does not count as progress, or it could go on for ever.
@@ -177,10 +198,36 @@ class Transfer:
         found = part.digest.hexdigest()
         self._store.adopt(part.path, found)
         self._store.drop_partial(desired.key)
-        return Fetched(found, received)
+        return Fetched(found, part.received)
 
-    def _pull(self, name: str, desired: DesiredFile, part: _Part) -> t.Iterator[int]:
-        """One attempt: append what is missing. Gives the number of bytes of each piece."""
+    def _seeded(self, name: str, desired: DesiredFile, part: _Part, seeds: t.Iterator[str]) -> bool:
+        """Whether one of these seeds has brought the content. What they did not bring is for the source to bring."""
+        for seed in seeds:
+            if seed in self._down:
+                continue
+            there = dataclasses.replace(desired, location=f"{seed}/blobs/sha256-{desired.sha256}", access=_Seed())
+            try:
+                self._pull(name, there, part, timeout_s=min(self._timeout_s, _SEED_TIMEOUT_S))
+                if self._wrong(desired, part) and part.joined:  # what came before may be what is wrong
+                    part.restart()
+                    self._pull(name, there, part, timeout_s=min(self._timeout_s, _SEED_TIMEOUT_S))
+                if not self._wrong(desired, part):
+                    return True
+                part.restart()
+                why = "it sent another content"
+            except (_Again, HostError) as exc:
+                why = str(exc).replace(f"{name}: ", "", 1)
+                if isinstance(exc, HostError) and not isinstance(exc, Unreachable):
+                    with self._guard:  # it answers, and has not this one
+                        self._missed.setdefault(seed, []).append((desired.path, why))
+                    continue
+            with self._guard:
+                self._down.add(seed)
+                self._missed.setdefault(seed, []).append((desired.path, why))
+        return False
+
+    def _pull(self, name: str, desired: DesiredFile, part: _Part, *, timeout_s: float | None = None) -> None:
+        """One attempt: append what is missing."""
         if desired.size is not None and part.length > desired.size:
             part.restart()
         if desired.size is not None and part.length == desired.size:
@@ -188,18 +235,19 @@ class Transfer:
         if "://" not in desired.location:
             with open(desired.location, "rb") as file:
                 file.seek(part.length)
-                yield from self._append(desired, part, file)
+                self._append(desired, part, file)
             return
         headers = {}
         if part.length:
             headers["Range"] = f"bytes={part.length}-"
-            if part.etag:
+            if part.etag and desired.access.if_same:
                 headers[desired.access.if_same] = part.etag
+        timeout_s = timeout_s or self._timeout_s
         with asking(
-            self._fetch, desired.location, access=desired.access, headers=headers, timeout_s=self._timeout_s
+            self._fetch, desired.location, access=desired.access, headers=headers, timeout_s=timeout_s
         ) as answer:
             total = self._begin(name, desired, part, answer)
-            yield from self._append(desired, part, answer.body)
+            self._append(desired, part, answer.body)
         if total is not None and part.length < total:
             raise _Again(f"the connection ended after {part.length} of {total} bytes")
 
@@ -215,7 +263,7 @@ class Transfer:
         elif answer.status == 200:
             if part.length:
                 part.restart()
-            part.etag = answer.headers.get("etag")
+            part.etag = answer.headers.get("etag") if desired.access.if_same else None
         elif answer.status in (412, 416) and part.length:
             part.restart()
             raise _Again("there is no such range" if answer.status == 416 else "the content is another one by now")
@@ -228,7 +276,7 @@ class Transfer:
             return desired.size
         return part.length + int(length) if length.isascii() and length.isdigit() else None
 
-    def _append(self, desired: DesiredFile, part: _Part, body: t.BinaryIO) -> t.Iterator[int]:
+    def _append(self, desired: DesiredFile, part: _Part, body: t.BinaryIO) -> None:
         read = getattr(body, "read1", body.read)  # read() would lose what came before the connection breaks
         while True:
             chunk = read(_CHUNK)
@@ -237,21 +285,25 @@ class Transfer:
             if not chunk:
                 return
             part.write(chunk)
-            yield len(chunk)
             if desired.size is not None and part.length > desired.size:
                 return
 
+    @staticmethod
+    def _wrong(desired: DesiredFile, part: _Part) -> tuple[str, str, str] | None:
+        """What is not as desired: its name, what is desired and what came."""
+        part.file.flush()
+        if desired.size is not None and part.length != desired.size:
+            return "size", str(desired.size), str(part.length)
+        if desired.sha256 is not None and part.digest.hexdigest() != desired.sha256:
+            return "sha256", desired.sha256, part.digest.hexdigest()
+        if desired.git_sha1 is not None and (got := part.git_sha1()) != desired.git_sha1:
+            return "git sha1", desired.git_sha1, got
+        return None
+
     def _verify(self, name: str, desired: DesiredFile, part: _Part) -> None:
         """Pass the content that was asked for. A wrong one made of pieces is fetched once more as a whole."""
-        part.file.flush()
-        found: tuple[str, str | None, str | None]
-        if desired.size is not None and part.length != desired.size:
-            found = ("size", str(desired.size), str(part.length))
-        elif desired.sha256 is not None and part.digest.hexdigest() != desired.sha256:
-            found = ("sha256", desired.sha256, part.digest.hexdigest())
-        elif desired.git_sha1 is not None and (got := part.git_sha1()) != desired.git_sha1:
-            found = ("git sha1", desired.git_sha1, got)
-        else:
+        found = self._wrong(desired, part)
+        if found is None:
             return
         if part.joined:
             part.restart()

@@ -46,8 +46,8 @@ def build(options: Data, _platform: Platform) -> Built:
 
 def _models(options: Data) -> dict[str, t.Any]:
     """Arguments of the module ``model_artifact``, as in ``tasks/present.yml``."""
-    same = ("artifacts", "group", "mode", "endpoint", "token", "token_file", "ca_path", "keep", "parallel", "retries")
-    more = ("max_wait_s", "timeout_s", "reserve_mib", "lock_timeout_s", "mount_required")
+    same = ("artifacts", "group", "mode", "endpoint", "token", "token_file", "ca_path", "keep", "retries")
+    more = ("seeds", "parallel", "max_wait_s", "timeout_s", "reserve_mib", "lock_timeout_s", "mount_required")
     found = {
         "store": options["dir"],
         "owner": options["user"],

@@ -22,6 +22,7 @@ OPTIONS = {
     "endpoint": "https://hub.example.org",
     "ca_path": "",
     "keep": None,
+    "seeds": [],
     "parallel": 4,
     "retries": 5,
     "max_wait_s": 600,
