@@ -36,7 +36,7 @@ _CREDENTIAL = re.compile(
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Refused(Exception):
     status: int
     code: str

@@ -63,11 +63,12 @@ def parse(given: t.Mapping[str, t.Any], *, endpoint: str, token: str | None) -> 
     files = tuple(_named(entry, name) for entry in given.get("files") or ())
     include, exclude = tuple(given.get("include") or ()), tuple(given.get("exclude") or ())
     text, sha256 = given.get("source") or "", given.get("sha256")
-    kind = KINDS.get(text.partition("://")[0])
-    if kind is None:
+    scheme = text.partition("://")[0]
+    if scheme not in KINDS:
         raise HostError(f"{name}: the source {without_query(text)!r} is not known; use {forms()}")
+    kind = KINDS[scheme]()
     options = {option for options in (given, *(given.get("files") or ())) for option in options if options[option]}
-    if foreign := misplaced(kind, sorted(options)):
+    if foreign := misplaced(scheme, sorted(options)):
         raise HostError(f"{name}: {' and '.join(foreign)} only")
     source = kind.parse(name, given, endpoint=endpoint, token=token)
     if given.get("revision") and not kind.LISTS:

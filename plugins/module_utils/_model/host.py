@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import configparser
 import grp
 import os
 import pwd
@@ -89,6 +88,8 @@ def secrets(given: t.Mapping[str, t.Any]) -> set[str]:
 
 def _credentials(path: str) -> dict[str, str | None]:
     """The ``[default]`` of a file as AWS's own tools write it."""
+    import configparser  # few hosts have such a file
+
     parsed = configparser.ConfigParser(interpolation=None, default_section="")
     try:
         with open(path, encoding="utf-8") as file:

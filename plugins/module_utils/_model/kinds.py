@@ -2,41 +2,63 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""The kinds of sources, by the scheme that they are written with."""
+"""The kinds of sources, by the scheme that they are written with.
+
+Each is imported when it is used: a fast check compiles all that it imports, on every host and each time.
+"""
 
 from __future__ import annotations
 
 import typing as t
 
-from .hub import HubSource
-from .local import LocalSource
-from .oci import OciSource
-from .s3 import S3Source
 from .source import Source
-from .web import WebSource
-
-KINDS: t.Mapping[str, type[Source]] = {
-    "hf": HubSource,
-    "s3": S3Source,
-    "oci": OciSource,
-    "https": WebSource,
-    "http": WebSource,
-    "file": LocalSource,
-}
 
 
-def misplaced(kind: type[Source], given: t.Iterable[str]) -> list[str]:
+def _hub() -> type[Source]:
+    from .hub import HubSource
+
+    return HubSource
+
+
+def _s3() -> type[Source]:
+    from .s3 import S3Source
+
+    return S3Source
+
+
+def _oci() -> type[Source]:
+    from .oci import OciSource
+
+    return OciSource
+
+
+def _web() -> type[Source]:
+    from .web import WebSource
+
+    return WebSource
+
+
+def _local() -> type[Source]:
+    from .local import LocalSource
+
+    return LocalSource
+
+
+KINDS = {"hf": _hub, "s3": _s3, "oci": _oci, "https": _web, "http": _web, "file": _local}
+_OF_ONE_KIND = {"s3": "s3", "version_id": "s3", "username": "oci"}  # options and their scheme
+
+
+def misplaced(scheme: str, options: t.Iterable[str]) -> list[str]:
     """Options of other kinds, each with the scheme that it goes with."""
-    homes = {option: scheme for scheme, other in KINDS.items() for option in other.OPTIONS}
-    return [f"{option} goes with {homes[option]}://" for option in given if option in homes.keys() - {*kind.OPTIONS}]
+    return [f"{name} goes with {_OF_ONE_KIND[name]}://" for name in options if _OF_ONE_KIND.get(name, scheme) != scheme]
 
 
 def forms() -> str:
     """How sources are written, for people."""
-    found = list(dict.fromkeys(kind.FORM for kind in KINDS.values()))
+    found = list(dict.fromkeys(kind().FORM for kind in KINDS.values()))
     return f"{', '.join(found[:-1])} or {found[-1]}"
 
 
 def listing() -> str:
     """The schemes of those that have a list of their files, and so a revision."""
-    return ", ".join(f"{scheme}://" for scheme, kind in KINDS.items() if kind.LISTS)
+    return ", ".join(f"{scheme}://" for scheme, kind in KINDS.items() if kind().LISTS)

@@ -136,7 +136,6 @@ class OciSource(Source):
     """``address`` is the repository's URL in the registry, ``revision`` the digest of a manifest."""
 
     FORM = "oci://registry/name[:tag][@sha256:…]"
-    OPTIONS = ("username",)
     REVISION = "the digest of a manifest, sha256: and 64 hexadecimal digits"
     LISTS = True
 

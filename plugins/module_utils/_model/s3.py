@@ -16,7 +16,6 @@ import dataclasses
 import re
 import typing as t
 import urllib.parse
-import xml.etree.ElementTree
 
 from .._errors import HostError
 from .._http import Response, Sign
@@ -38,6 +37,8 @@ from .source import (
 )
 
 if t.TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from .desired import DesiredArtifact
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
@@ -131,7 +132,6 @@ class S3Source(Source):
     """
 
     FORM = "s3://bucket[/prefix][/key]"
-    OPTIONS = ("s3", "version_id")
     REVISION = "a digest of paths and checksums, 64 hexadecimal digits"
     LISTS = True
 
@@ -266,8 +266,10 @@ class S3Source(Source):
             query["continuation-token"] = more
         raise HostError(f"{artifact.name}: {self.endpoint} says that its list goes on, and not how")
 
-    def _page(self, artifact: DesiredArtifact, body: bytes) -> xml.etree.ElementTree.Element:
+    def _page(self, artifact: DesiredArtifact, body: bytes) -> Element:
         """The list as XML, whatever its namespace is."""
+        import xml.etree.ElementTree  # a host that is right has no list to read
+
         try:
             if b"<!" in body:
                 raise ValueError("a list needs no declarations")

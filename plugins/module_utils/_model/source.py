@@ -115,7 +115,6 @@ class Source:
 
     FORM: t.ClassVar[str]  # how a user writes it
     REVISION: t.ClassVar[str] = ""  # what a revision that cannot move is
-    OPTIONS: t.ClassVar[tuple[str, ...]] = ()  # those that only some kinds have
     LISTS: t.ClassVar[bool] = False  # whether it says itself which files it has
 
     shown: str
