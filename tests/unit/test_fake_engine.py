@@ -231,6 +231,17 @@ def test_ollama_has_no_model_until_it_is_given_one(start):
     assert again.wait().tokens == 8
 
 
+def test_ollama_serves_no_model_of_an_earlier_name(start):
+    first = start("ollama", served_name="first")
+    assert first.taken().returncode == 0
+    first.process.terminate()
+    first.process.wait(timeout=20)
+    second = start("ollama", served_name="second")
+    assert second.taken().returncode == 0
+    with pytest.raises(NotAnswering, match="has no model first; it serves second:latest"):
+        second.wait(model="first")
+
+
 def test_a_file_that_ollama_does_not_take_is_said_in_one_line(start, tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"PK")
     done = start("ollama").taken()

@@ -6,7 +6,7 @@
 
     sglang serve --model-path MODEL --port PORT [--config KEY.yaml] [FLAG...]
     text-embeddings-router --model-id MODEL --port PORT [FLAG...]
-    ollama serve | list | create NAME -f MODELFILE
+    ollama serve | list | create NAME -f MODELFILE | rm NAME
     tritonserver --model-repository REPOSITORY --http-port PORT [FLAG...]
 
 As far as what runs them can see: starts, stops, crashes, logs, and who is let in. No model runs. SGLang does what the
@@ -237,6 +237,8 @@ class OllamaHandler(Handler):
         name = asked["model"] if ":" in asked["model"] else f"{asked['model']}:latest"
         if self.path == "/api/create":
             self._create(name, pathlib.Path(asked["from"]))
+        elif self.path == "/api/delete":  # a POST here, and a DELETE of the real one
+            self._answer(200, {"digest": self.server.models.pop(name)})
         elif name not in self.server.models:
             self._answer(404, {"error": {"message": f'model "{asked["model"]}" not found', "type": "not_found_error"}})
         elif self.path in ("/v1/chat/completions", "/v1/completions"):
@@ -262,13 +264,13 @@ def store() -> pathlib.Path:
     return pathlib.Path(os.environ.get("OLLAMA_MODELS", pathlib.Path.home() / ".ollama/models"))
 
 
-def call(path: str, document: Any = None) -> None:
+def call(path: str, document: Any = None) -> Any:
     """As a client of the server; one that is not there, and a refusal, are status 1."""
     data = None if document is None else json.dumps(document).encode()
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            f"http://{os.environ['OLLAMA_HOST']}{path}", data
-        )
+        with opener.open(f"http://{os.environ['OLLAMA_HOST']}{path}", data) as response:
+            return json.loads(response.read())
     except urllib.error.HTTPError as exc:
         raise SystemExit(f"Error: {json.loads(exc.read())['error']}") from None
     except OSError:
@@ -277,7 +279,11 @@ def call(path: str, document: Any = None) -> None:
 
 def ollama(argv: list[str]) -> None:
     if argv == ["list"]:
-        call("/api/tags")
+        print("NAME    ID    SIZE    MODIFIED")
+        for model in call("/api/tags")["models"]:
+            print(f"{model['name']}    {model['digest'][:12]}    1 MB    now")
+    elif argv[:1] == ["rm"]:
+        call("/api/delete", {"model": argv[1]})
     elif argv[:1] == ["create"] and argv[2] == "-f":
         source = pathlib.Path(argv[3]).read_text().removeprefix("FROM ").strip()
         print("\rcopying file 100%", file=sys.stderr)

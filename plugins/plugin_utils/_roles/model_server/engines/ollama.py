@@ -21,10 +21,13 @@ _PART = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 _SERVED = re.compile(f"{_PART}(:{_PART})?\\Z")
 
 # A model that it has already, under this name, it takes again; what it says on the way is a picture for a terminal.
+# Others, such as that of an earlier name, would be served as well.
 _TAKE_MODEL = (
     'until "$1" list >/dev/null 2>&1; do kill -0 "$MAINPID" 2>/dev/null || exit 1; sleep 0.2; done; '
     """said=$(printf 'FROM %s\\n' "$3" | "$1" create "$2" -f /dev/stdin 2>&1) || """
-    """{ printf '%s\\n' "$said" | tail -n 1 >&2; exit 1; }"""
+    """{ printf '%s\\n' "$said" | tail -n 1 >&2; exit 1; }; """
+    '"$1" list | while read -r name _rest; do case "$name" in NAME|"$2"|"$2:latest") ;; '
+    '*) "$1" rm "$name" >/dev/null;; esac; done; :'
 )
 
 

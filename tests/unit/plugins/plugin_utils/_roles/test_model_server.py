@@ -505,12 +505,15 @@ def test_the_store_of_ollama_outlives_the_process_and_a_start_may_take_its_time(
 def taking(tmp_path):
     """Run ``ExecStartPost=`` with a program that listens at the third try, and tells what it was given."""
 
-    def run(*, create="cat; echo taken", **environment):
+    def run(*, create="[ $1 = rm ] || { cat; echo taken; }", **environment):
         program, told = tmp_path / "ollama", tmp_path / "told"
         program.write_text(
             "#!/bin/sh\n"
             f'printf "%s " "$@" >>{told}\n'
-            f"if [ $1 = list ]; then [ $(grep -o list {told} | wc -l) -gt 2 ]; exit; fi\n"
+            "if [ $1 = list ]; then\n"
+            f"  [ $(grep -o list {told} | wc -l) -gt 2 ] || exit 1\n"
+            '  printf "%s x 1 GB\\n" NAME old:latest chat:v1 chat:latest; exit\n'
+            "fi\n"
             f"{{ {create}; }} >>{told}\n"
         )
         program.chmod(0o755)
@@ -525,7 +528,11 @@ def taking(tmp_path):
 def test_ollama_is_given_its_model_when_it_listens(taking):
     done, told = taking()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert told == "list list list create chat:v1 -f /dev/stdin FROM /srv/m 1/a'b$c%d.gguf\ntaken\n"
+    assert told.splitlines() == [
+        "list list list create chat:v1 -f /dev/stdin FROM /srv/m 1/a'b$c%d.gguf",
+        "taken",
+        "list rm old:latest rm chat:latest ",
+    ]
 
 
 def test_a_model_that_ollama_does_not_take_is_a_start_that_fails(taking):
