@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import grp
 import ipaddress
 import os
@@ -19,6 +20,7 @@ from . import _text_file
 
 _LISTEN = "0A"
 _SOCKET = re.compile(r"socket:\[(\d+)\]\Z")
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
 _UNIT = re.compile(r"/([^/]+\.(?:service|socket|scope))(?=/|$)")
 
 
@@ -92,7 +94,7 @@ def _name(look_up: t.Callable[[], str], number: int) -> str:
         return str(number)
 
 
-def listeners(ports: t.Collection[int], proc: str = "/proc") -> list[Listener]:
+def listeners(ports: t.Collection[int], proc: str = "/proc", cids: str = "/run") -> list[Listener]:
     """Who listens on these ports. Processes are looked for only when a port is taken."""
     sockets = [
         found
@@ -105,7 +107,8 @@ def listeners(ports: t.Collection[int], proc: str = "/proc") -> list[Listener]:
     for found in sorted(sockets, key=lambda item: (item.port, item.address)):
         pid = holders.get(found.inode)
         process = _text_file.read(os.path.join(proc, str(pid), "comm")).strip() if pid else ""
-        unit = unit_of(_text_file.read(os.path.join(proc, str(pid), "cgroup"))) if pid else None
+        cgroup = _text_file.read(os.path.join(proc, str(pid), "cgroup")) if pid else ""
+        unit = _unit_of_container(cgroup, cids) or unit_of(cgroup)
         result.append(Listener(found.port, found.address, pid, process or None, unit))
     return result
 
@@ -136,6 +139,17 @@ def unit_of(cgroup: str) -> str | None:
             units = _UNIT.findall(path)
             if units:
                 return t.cast(str, units[-1])
+    return None
+
+
+def _unit_of_container(cgroup: str, cids: str) -> str | None:
+    """The unit that runs the container of a process: Docker's are in a scope of their own. As Quadlet does, the unit
+    keeps the container's id in a file with its name."""
+    containers = set(_CONTAINER.findall(cgroup))
+    if containers:
+        for path in glob.glob(os.path.join(cids, "*.cid")):
+            if _text_file.read(path).strip() in containers:
+                return f"{os.path.basename(path)[: -len('.cid')]}.service"
     return None
 
 

@@ -317,6 +317,23 @@ options:
     type: list
     elements: str
     default: []
+  images:
+    description:
+      - Container images. Those that the engine does not have are pulled when the host is known to be as required, and
+        before the first change. They stay when the component goes, and when it is taken back.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The image by its digest, as C(registry/name@sha256:...).
+        type: str
+        required: true
+      engine:
+        description: What has it.
+        type: str
+        choices: [docker, podman]
+        required: true
   units:
     description: systemd units.
     type: list
@@ -630,7 +647,8 @@ drift:
   returned: always
   contains:
     kind:
-      description: C(repository), C(package), C(user), C(directory), C(file), C(json_key), C(link), C(path) or C(unit).
+      description:
+        - C(image), C(repository), C(package), C(user), C(directory), C(file), C(json_key), C(link), C(path) or C(unit).
       type: str
     item:
       description: Name or path; for a JSON key, the path of the file and the key.

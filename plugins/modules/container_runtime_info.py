@@ -18,7 +18,7 @@ options:
     description:
       - The container engine.
       - Podman has no daemon, and containers of containerd and CRI-O go on without it, so of these only RV(mounts) is
-        told, and of containerd RV(configuration).
+        told, of Podman RV(version) as well, and of containerd RV(configuration).
   mounts:
     description: Paths of which RV(mounts) tells whether they are mount points.
     type: list
@@ -58,7 +58,7 @@ active:
   type: bool
   returned: success
 version:
-  description: Version of the engine that runs. Null when it does not.
+  description: Version of the Docker that runs, or of the Podman that is installed. Null without one.
   type: str
   returned: success
 running:
@@ -102,6 +102,10 @@ docker_group:
   description: Users in the group that can talk to Docker, which is as good as root. Null where there is no such group.
   type: list
   elements: str
+  returned: success
+cdi_enabled:
+  description: Whether Docker gives devices to containers by CDI. Null where it does not tell, and of other engines.
+  type: bool
   returned: success
 configuration:
   description:

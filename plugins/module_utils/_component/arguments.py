@@ -84,6 +84,10 @@ SPEC = {
     ),
     "links": _dicts(path=_text(required=True), target=_text(required=True), **_EFFECT),
     "absent_paths": _items(default=[]),
+    "images": _dicts(
+        name=_text(required=True),
+        engine=_text(choices=["docker", "podman"], required=True),
+    ),
     "units": _dicts(
         name=_text(required=True),
         state=_text(choices=["started", "stopped", "unmanaged"], default="started"),

@@ -22,6 +22,8 @@ _PORT, _PATH = ("port", "address", "units"), ("path", "type", "max_mode", "execu
 _OF_KIND = {"port": _PORT, "path": _PATH, "mount": ("path",), "empty": ("path",)}
 _REASONS = ("absent", "type", "max_mode", "executable")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+# One by a tag can be another image tomorrow.
+_IMAGE = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}\Z")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +96,14 @@ class DesiredUser:
 
 
 @dataclasses.dataclass(frozen=True)
+class DesiredImage:
+    """A container image by its digest. It is pulled before anything changes, and never removed."""
+
+    name: str
+    engine: str
+
+
+@dataclasses.dataclass(frozen=True)
 class DesiredUnit:
     name: str
     state: t.Literal["started", "stopped", "unmanaged"]
@@ -144,6 +154,7 @@ class Component:
     files: tuple[DesiredFile, ...] = ()
     links: tuple[DesiredLink, ...] = ()
     absent_paths: tuple[str, ...] = ()
+    images: tuple[DesiredImage, ...] = ()
     units: tuple[DesiredUnit, ...] = ()
     requires: tuple[Requirement, ...] = ()
     ready: tuple[t.Mapping[str, t.Any], ...] = ()
@@ -170,6 +181,7 @@ def parse(params: t.Mapping[str, t.Any]) -> Component:
         files=tuple(_file(item) for item in params["files"]),
         links=tuple(_link(item) for item in params["links"]),
         absent_paths=tuple(_path(path) for path in params["absent_paths"]),
+        images=tuple(_image(item) for item in params["images"]),
         units=tuple(_unit(item) for item in params["units"]),
         requires=tuple(_requirement(item) for item in params["requires"]),
         ready=tuple(_ready(item) for item in params["ready"]),
@@ -223,6 +235,12 @@ def _directory(item: t.Mapping[str, t.Any]) -> DesiredDirectory:
 
 def _unit(item: t.Mapping[str, t.Any]) -> DesiredUnit:
     return DesiredUnit(item["name"], item["state"], item["enabled"], item["drop_ins"] == "keep")
+
+
+def _image(item: t.Mapping[str, t.Any]) -> DesiredImage:
+    if not _IMAGE.match(item["name"]):
+        raise HostError(f"image {item['name']!r} has no digest; name it as registry/name@sha256:...")
+    return DesiredImage(item["name"], item["engine"])
 
 
 def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:

@@ -23,7 +23,8 @@ _ATTRIBUTES = ("mode", "owner", "group")
 
 def entries(planned: Plan, moves: t.Mapping[str, Move]) -> list[DiffEntry]:
     """``moves`` are packages that the package manager says will change, dependencies too, by name."""
-    found = [_path(change) for change in planned.before_packages]
+    found = [_entry(f"image {image.name}", [], ["present"]) for image in planned.images]
+    found += [_path(change) for change in planned.before_packages]
     drift = {
         kind: {name: list(same) for name, same in itertools.groupby(items, key=lambda item: item.item)}
         for kind, items in _by_kind(planned.drift).items()

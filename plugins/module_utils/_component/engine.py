@@ -204,6 +204,7 @@ class _Call:
             return result
         sources.require_readable(planned.before_packages, self.env.run)
         ready.require_keys(planned.ready, {change.path for change in planned.paths})
+        self._pull(planned)
         journal = Journal(
             txn=secrets.token_hex(8),
             run=self.request.run,
@@ -226,6 +227,14 @@ class _Call:
             return self._change(planned, journal)
         self.reach("packages")
         return {"work": [dataclasses.asdict(part) for part in work], "manager": journal.manager}
+
+    def _pull(self, planned: Plan) -> None:
+        """Images are there before the first change, and stay: nothing runs them yet, so there is nothing to undo."""
+        if planned.images:
+            from .._container_runtime import images
+
+            for image in planned.images:
+                images.pull(image.name, image.engine, self.env.run, timeout_s=images.PULL_TIMEOUT_S)
 
     def _continue(self, journal: Journal) -> dict[str, t.Any]:
         """The package manager has been at work."""
@@ -400,7 +409,8 @@ class _Call:
                 "invocation": found.invocation,
                 "active": found.running,
                 "failed": found.failed,
-                "enabled": found.starts_at_boot,
+                # What a generator has enabled comes and goes with its file.
+                "enabled": found.starts_at_boot and found.file_state != "generated",
                 "masked": found.masked,
             }
             for name, found in seen.units.items()

@@ -14,7 +14,7 @@ from .. import _package_manager
 from .._package_manager import Manager
 from .._runner import Runner
 from . import dpkg_repair, fs_entry, packages, repositories, units, users
-from .desired import Component, DesiredFile
+from .desired import Component, DesiredFile, DesiredImage
 from .fs_entry import Entry
 from .packages import Installed
 from .store import Ledger, Store, unpack
@@ -24,10 +24,10 @@ from .users import User
 
 @dataclasses.dataclass(frozen=True)
 class Observed:
-    """``entries`` by path; ``entries``: what lies in each directory that may have to go; ``originals``: what the ledger
-    kept of the paths that may have to be given back; ``strays``: all that lies in each directory that is purged, ours
-    too; ``drop_ins``: the same of each unit; ``leaving_units``: units whose file has to go; ``interrupted``: dpkg was
-    killed in the middle of its work."""
+    """``entries`` by path; ``children``: what lies in each directory that may have to go; ``originals``: what the
+    ledger kept of the paths that may have to be given back; ``strays``: all that lies in each directory that is purged,
+    ours too; ``drop_ins``: the same of each unit; ``missing_images``: those that their engine does not have;
+    ``leaving_units``: units whose file has to go; ``interrupted``: dpkg was killed in the middle of its work."""
 
     manager: Manager | None
     entries: t.Mapping[str, Entry]
@@ -42,6 +42,7 @@ class Observed:
     repository_files: tuple[DesiredFile, ...]
     leaving_units: t.Sequence[str] = ()
     interrupted: bool = False
+    missing_images: tuple[DesiredImage, ...] = ()
     own_groups: t.Mapping[str, int] = dataclasses.field(
         default_factory=dict
     )  # of users that are desired, by their name
@@ -91,8 +92,15 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
         own_groups={item.name: gid for item in component.users if (gid := users.own_group(item.name)) is not None},
         units=units.observe(unit_names, run),
         leaving_units=leaving_units,
+        missing_images=_missing(component.images, run) if component.images else (),
         repository_files=repository_files,
     )
+
+
+def _missing(desired: t.Sequence[DesiredImage], run: Runner) -> tuple[DesiredImage, ...]:
+    from .._container_runtime import images  # few components have some, and every fast check would load it
+
+    return tuple(image for image in desired if images.missing([image.name], image.engine, run))
 
 
 def _children(path: str) -> list[str]:

@@ -13,7 +13,7 @@ from .._drift import Drift
 from .._package_manager import SOURCES, Manager
 from . import plan_packages, plan_paths, plan_units, plan_users
 from .changes import PathChange, Situation, UnitChanges, UserChange
-from .desired import DesiredPackage
+from .desired import DesiredImage, DesiredPackage
 from .packages import Work
 from .store import Ledger
 
@@ -40,6 +40,7 @@ class Plan:
     ready: tuple[t.Mapping[str, t.Any], ...]
     reboot_required: bool
     notes: tuple[str, ...] = ()
+    images: tuple[DesiredImage, ...] = ()
 
     @property
     def repins(self) -> bool:
@@ -70,9 +71,10 @@ def make(situation: Situation) -> Plan:
     package = plan_packages.plan(situation)
     user = plan_users.plan(situation, pending=bool(package.work))
     unit = plan_units.plan(situation, (*path.before_packages, *path.changes), package.effects)
+    images = tuple(Drift("image", image.name, "state", "present", "absent") for image in situation.seen.missing_images)
     effects = (*(change.effect for change in path.changes), *package.effects)
     return Plan(
-        drift=(*package.drift, *user.drift, *path.drift, *unit.drift),
+        drift=(*images, *package.drift, *user.drift, *path.drift, *unit.drift),
         manager=situation.seen.manager,
         before_packages=path.before_packages,
         work=package.work,
@@ -102,4 +104,5 @@ def make(situation: Situation) -> Plan:
         ),
         reboot_required=any(effect.impact == "reboot" for effect in effects),
         notes=path.notes,
+        images=situation.seen.missing_images,
     )

@@ -13,7 +13,7 @@ from .._drift import Drift
 from . import ownership
 from .changes import PathChange, Situation, UnitChanges
 from .desired import DesiredUnit, Effect
-from .units import Unit, is_unit_file
+from .units import Unit, is_unit_file, unit_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +40,8 @@ class _Planner:
             for verb in ("stop", "disable", "clean", "reset", "unmask", "mask", "enable", "start", "restart", "reload")
         }
         self.reread = any(is_unit_file(change.path) for change in changes)
+        # Their next file may be of another kind, which does not know how to stop what runs by this one.
+        self.moving = {unit_of(change.path) for change in changes if change.after.kind == "absent"}
         everyone = [unit.name for unit in situation.component.units] or list(situation.owned.units)
         self.affected: dict[str, set[str]] = {"restart": set(), "reload": set(), "none": set(), "reboot": set()}
         for effect in (*(change.effect for change in changes), *package_effects):
@@ -86,7 +88,8 @@ class _Planner:
         if have.stale and not self.reread:
             self.reread = True
             self.drift.append(Drift("unit", desired.name, "definition", "as on disk", "older than on disk"))
-        if desired.enabled and not have.starts_at_boot:
+        by_its_file = have.file_state == "generated" and desired.name in self.moving
+        if desired.enabled and (by_its_file or not have.starts_at_boot):
             self._do("enable", desired.name, "enabled", True, False)
         elif not desired.enabled and have.file_state.startswith("enabled"):
             self._do("disable", desired.name, "enabled", False, True)
@@ -95,7 +98,7 @@ class _Planner:
         if desired.state == "started":
             if not have.running:
                 self._do("start", desired.name, "state", "started", _word(have))
-            elif have.masked:
+            elif have.masked or desired.name in self.moving:
                 # systemd 252 forgets a running unit when its mask goes, and would start it beside its own processes.
                 self.do["stop"].append(desired.name)
                 self.do["start"].append(desired.name)

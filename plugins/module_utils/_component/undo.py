@@ -29,6 +29,8 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
     activated = _activated(journal, seen)
     # A user that runs something cannot be removed; these units begin again in any case.
     ours = activated if any(user["created"] for user in journal.users) else set()
+    # Nor would the file that comes back know how to stop what another one started.
+    ours |= activated & {units.unit_of(entry["path"]) for entry in journal.paths if entry["before"]["kind"] == "absent"}
     idle = {name for name, was in journal.units_before.items() if not was["active"]}
     units.stop(sorted(ours | (idle if journal.units_touched else idle & activated)), run)
     seen = units.observe(sorted(journal.units_before), run)

@@ -29,6 +29,7 @@ _PROPERTIES = (
     "Job",
     "CacheDirectory",
 )
+_QUADLETS = ("/etc/containers/systemd/", "/usr/share/containers/systemd/")
 _CALL_TIMEOUT_S = 120
 # Where `systemctl edit` and `systemctl set-property` write, for good and until the next boot.
 _OVERRIDES = (
@@ -46,8 +47,7 @@ _UNIT_DIRECTORIES = (
     "/run/systemd/system.control/",
     "/usr/lib/systemd/system/",
     "/lib/systemd/system/",
-    "/etc/containers/systemd/",
-    "/usr/share/containers/systemd/",
+    *_QUADLETS,
 )
 
 
@@ -147,6 +147,14 @@ def of_file(path: str, run: Runner) -> list[str]:
         return [name]
     argv = ("systemctl", "list-units", "--all", "--full", "--plain", "--no-legend", "--", f"{stem}@*{kind}")
     return [line.split()[0] for line in run(*argv, timeout_s=_CALL_TIMEOUT_S).stdout.splitlines() if line.strip()]
+
+
+def unit_of(path: str) -> str | None:
+    """The unit that this file alone makes, be it read by systemd itself or by the generator of Podman."""
+    stem, _dot, kind = os.path.basename(path).rpartition(".")
+    if path.startswith(_QUADLETS):
+        return f"{stem}.service" if kind == "container" else None
+    return f"{stem}.{kind}" if is_unit_file(path) and f".{kind}" in _KINDS else None
 
 
 def drop_ins(name: str) -> list[str]:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from .images import PULL_TIMEOUT_S
+
 _PROVIDER = {"type": "str", "choices": ["docker", "podman", "containerd", "crio"], "default": "docker"}
 INFO = {
     "provider": _PROVIDER,
@@ -15,5 +17,5 @@ INFO = {
 IMAGE = {
     "images": {"type": "list", "elements": "str", "required": True},
     "provider": _PROVIDER,
-    "timeout_s": {"type": "int", "default": 3600},
+    "timeout_s": {"type": "int", "default": PULL_TIMEOUT_S},
 }

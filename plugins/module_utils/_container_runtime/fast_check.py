@@ -31,6 +31,8 @@ def seen(params: t.Mapping[str, t.Any], run: Runner) -> dict[str, t.Any]:
     mounts = params["mounts"]
     if params["provider"] == "docker":
         return engine.docker(run, mounts, _text_file.read).as_result()
+    if params["provider"] == "podman":
+        return engine.podman(run, mounts).as_result()
     if params["provider"] == "containerd":
         configuration = containerd_host.configuration(run, _text_file.read, params["containerd_settings"])
         return engine.containers_of_their_own(mounts, configuration).as_result()

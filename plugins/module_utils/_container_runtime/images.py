@@ -22,6 +22,8 @@ _PULL: dict[str, tuple[str, ...]] = {
     "crio": (*_CRICTL, "pull"),
 }
 _LOOK_TIMEOUT_S = 60
+# Some are 20 GiB.
+PULL_TIMEOUT_S = 3600
 # What engines say, in the order in which it counts, and what it means.
 _MEANINGS = (
     (

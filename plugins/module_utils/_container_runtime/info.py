@@ -10,6 +10,7 @@ import dataclasses
 import grp
 import json
 import os
+import re
 import typing as t
 
 from .. import _unit_file
@@ -20,6 +21,7 @@ from .paths import DAEMON_JSON
 from .paths import DOCKER_UNIT as UNIT
 
 _TIMEOUT_S = 60
+_PODMAN_VERSION = re.compile(r"podman version (\S+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Engine:
     """``running`` is the number of running containers; it and ``live_restore`` are None when the engine does not tell.
     ``config_keys`` are the keys of daemon.json; ``mounts`` tells of each path whether it is a mount point;
     ``docker_group`` are the users who can talk to Docker, None where there is no such group. ``configuration`` is that
-    of containerd, see containerd_host."""
+    of containerd, see containerd_host; ``cdi_enabled`` whether Docker gives devices by CDI, None where it does not
+    tell, and of other engines."""
 
     active: bool
     version: str | None
@@ -38,6 +41,7 @@ class Engine:
     mounts: dict[str, bool]
     configuration: dict[str, t.Any] | None = None
     docker_group: tuple[str, ...] | None = None
+    cdi_enabled: bool | None = None
 
     def as_result(self) -> dict[str, t.Any]:
         result = dataclasses.asdict(self)
@@ -63,7 +67,15 @@ def docker(run: Runner, mounts: t.Sequence[str], read: t.Callable[[str], str], r
         config_keys=tuple(_object(read(DAEMON_JSON))),
         mounts=mount_points(mounts),
         docker_group=_members("docker"),
+        # It has the directories only where it reads them.
+        cdi_enabled=bool(said.get("CDISpecDirs")) if said else None,
     )
+
+
+def podman(run: Runner, mounts: t.Sequence[str]) -> Engine:
+    """It has no daemon that would have to answer."""
+    version = _PODMAN_VERSION.match(run("podman", "--version", timeout_s=_TIMEOUT_S).stdout)
+    return dataclasses.replace(containers_of_their_own(mounts), version=version[1] if version else None)
 
 
 def containers_of_their_own(mounts: t.Sequence[str], configuration: dict[str, t.Any] | None = None) -> Engine:

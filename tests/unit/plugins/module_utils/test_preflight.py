@@ -63,6 +63,24 @@ def test_this_machine_tells_the_same(tmp_path):
     assert (found.port, found.address, found.pid) == (port, "127.0.0.1", os.getpid())
 
 
+CONTAINER = "13a03ecee03bd319c69945bb91e901c04085ec93eedaa2473aa4b8d6cc18083e"
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        pytest.param(f"0::/system.slice/docker-{CONTAINER}.scope\n", "mlops-model-chat.service", id="docker"),
+        pytest.param(f"0::/docker/{CONTAINER}\n", "mlops-model-chat.service", id="docker-without-systemd"),
+        pytest.param(f"0::/system.slice/docker-{'a' * 64}.scope\n", f"docker-{'a' * 64}.scope", id="of-nobody"),
+        pytest.param("0::/system.slice/docker.service\n", "docker.service", id="none"),
+    ],
+)
+def test_a_container_is_its_units(proc, cgroup, unit):
+    (proc / "1119/cgroup").write_text(cgroup)
+    (proc / "mlops-model-chat.cid").write_text(CONTAINER)
+    assert [item.unit for item in _preflight.listeners([8001], str(proc), str(proc))] == [unit]
+
+
 @pytest.mark.parametrize(
     ("cgroup", "unit"),
     [

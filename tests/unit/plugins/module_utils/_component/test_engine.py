@@ -10,7 +10,9 @@ import os
 import pathlib
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.mlops.hosts.plugins.module_utils._component import (
+    arguments,
     change,
     dpkg_repair,
     lock,
@@ -20,8 +22,11 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component import (
 )
 from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import (
     Component,
+    DesiredImage,
     DesiredPackage,
     Effect,
+    Requirement,
+    parse,
 )
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import RunEnvironment
@@ -34,6 +39,7 @@ from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.
     Killed,
     Machine,
     component,
+    keys_of,
 )
 
 
@@ -262,6 +268,63 @@ def test_a_key_file_without_a_key_is_refused_before_anything_changes(host, writt
         host.ensure(component(files=tuple(files), ready=({"inference": question},)), reach=reach)
     assert ("stop" in steps, "journal" in steps) == (reached, reached)
     assert host.snapshot() == before
+
+
+IMAGE = "r.example.org/server@sha256:" + "a" * 64
+COMPONENT_WITH_IMAGE = {"images": (DesiredImage(IMAGE, "podman"),)}
+
+
+def with_podman(host, *, has=(), gives=(), said=""):
+    there = set(has)
+
+    def podman(verb, *words):
+        if verb == "image":
+            return 0 if words[-1] in there else 1
+        there.update(set(words) & set(gives))
+        return 0 if words[-1] in there else 125
+
+    host.programs["podman"] = podman
+    return lambda: [argv[1] for argv in host.calls if argv[0] == "podman"]
+
+
+def test_an_image_is_pulled_once_and_stays(host):
+    asked = with_podman(host, gives=[IMAGE])
+    desired = component(files=(host.file("a", b"1"),), **COMPONENT_WITH_IMAGE)
+    result = host.ensure(desired)
+    assert keys_of(result["drift"]) == {("image", IMAGE.rpartition("/")[2], "state"), ("file", "a", "state")}
+    assert result["diff"][0]["before_header"] == f"image {IMAGE}"
+    assert host.ensure(desired)["changed"] is False
+    assert host.ensure(GONE)["changed"] is True
+    assert asked() == ["image", "pull", "image"]
+
+
+def test_check_mode_pulls_no_image(host):
+    asked = with_podman(host, gives=[IMAGE])
+    assert host.ensure(component(**COMPONENT_WITH_IMAGE), check=True)["changed"] is True
+    assert asked() == ["image"]
+
+
+def test_an_image_that_cannot_be_pulled_leaves_the_host_as_it_is(host):
+    with_podman(host)
+    reached = []
+    with pytest.raises(HostError, match="cannot be pulled") as caught:
+        host.ensure(component(files=(host.file("a", b"1"),), **COMPONENT_WITH_IMAGE), reach=reached.append)
+    assert (reached, host.snapshot()) == ([], {})
+    assert "rolled_back" not in caught.value.details
+
+
+def test_an_image_is_not_pulled_for_a_host_that_is_not_as_required(host):
+    asked = with_podman(host, gives=[IMAGE])
+    lacking = Requirement("path", "the model is not there", path=host.path("model"))
+    with pytest.raises(HostError, match="the model is not there"):
+        host.ensure(component(requires=(lacking,), **COMPONENT_WITH_IMAGE))
+    assert asked() == ["image"]
+
+
+def test_an_image_has_a_digest():
+    given = {"name": "demo", "images": [{"name": "r.example.org/server:1", "engine": "docker"}]}
+    with pytest.raises(HostError, match="'r.example.org/server:1' has no digest"):
+        parse(ArgumentSpecValidator(arguments.SPEC).validate(given).validated_parameters)
 
 
 def test_a_validator_that_is_not_installed_is_reported_in_check_mode_and_refused_otherwise(host):

@@ -36,7 +36,9 @@ STOPPED = dataclasses.replace(RUNNING, active_state="inactive", sub_state="dead"
 CRASHING = dataclasses.replace(RUNNING, active_state="activating", sub_state="auto-restart", result="exit-code")
 LOADING = dataclasses.replace(RUNNING, active_state="activating", sub_state="start", type="notify")
 FAILED = dataclasses.replace(RUNNING, active_state="failed", sub_state="failed", result="exit-code")
+GENERATED = dataclasses.replace(RUNNING, file_state="generated")
 FILE = "/etc/systemd/system/a.service"
+QUADLET = "/etc/containers/systemd/a.container"
 
 
 NEW = Entry("file", content=b"2")
@@ -126,6 +128,27 @@ NAME = ("a.service",)
             [],
             UnitChanges(),
             id="static-cannot-be-enabled",
+        ),
+        pytest.param(
+            ("started", False),
+            RUNNING,
+            [changed(FILE, after=ABSENT), changed(QUADLET)],
+            UnitChanges(stop=NAME, disable=NAME, reread=True, start=NAME),
+            id="a-quadlet-in-the-place-of-a-unit-file",
+        ),
+        pytest.param(
+            ("started", True),
+            GENERATED,
+            [changed(QUADLET, after=ABSENT), changed(FILE)],
+            UnitChanges(stop=NAME, reread=True, enable=NAME, start=NAME),
+            id="a-unit-file-in-the-place-of-a-quadlet",
+        ),
+        pytest.param(
+            ("started", False),
+            GENERATED,
+            [changed(QUADLET)],
+            UnitChanges(reread=True, restart=NAME),
+            id="a-quadlet-that-changes",
         ),
         pytest.param(("stopped", False), RUNNING, [], UnitChanges(stop=NAME, disable=NAME), id="stop-and-disable"),
         pytest.param(("stopped", True), CRASHING, [], UnitChanges(stop=NAME), id="a-crash-loop-is-stopped"),
@@ -233,6 +256,20 @@ def test_what_runs_from_a_unit_file_that_goes_ends(have, expected, theirs):
     others = [Ledger("other", units={"a.service": BEFORE})] if theirs else []
     found = plan(None, have, leaving=NAME, others=others).changes
     assert found == (UnitChanges() if theirs else expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/etc/systemd/system/a.service", "a.service"),
+        ("/etc/systemd/system/a.service.d/x.conf", None),
+        ("/etc/containers/systemd/a.container", "a.service"),
+        ("/etc/containers/systemd/a.volume", None),
+        ("/etc/a.service", None),
+    ],
+)
+def test_the_unit_that_a_file_makes(path, name):
+    assert units.unit_of(path) == name
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils import _unit_file
 from ansible_collections.mlops.hosts.plugins.module_utils._container_runtime import flags, images, info, paths
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+from ansible_collections.mlops.hosts.tests.unit.fakes import Told
 
 RECORDED = pathlib.Path(__file__).resolve().parents[3] / "data"
 DATA = RECORDED / "docker"
@@ -202,6 +203,14 @@ def test_crictl_is_asked_which_images_are_there(there: bool) -> None:
 )
 def test_the_registry_is_told_from_the_name(image: str, registry: str) -> None:
     assert images.registry_of(image) == registry
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [({"podman": "podman version 5.4.2\n"}, "5.4.2"), ({"podman": "who knows\n"}, None), ({}, None)],
+)
+def test_podman_tells_its_version(said: dict[str, str], version: str | None) -> None:
+    assert info.podman(Told(**said), []).version == version
 
 
 @pytest.mark.parametrize("provider", ["docker", "podman", "containerd", "crio"])
