@@ -219,6 +219,7 @@ class ActionModule(component.ActionModule):
             return Decision()
         with self._reading(dry_run):
             answer = self._ask(built.question, task_vars)
+            compared = {**compared, "context": [self._ask(question, task_vars) for question in built.context]}
         if built.decide:
             return built.decide(answer, compared, dry_run)
         return Decision(tuple(built.conflicts(answer, compared, dry_run)))

@@ -97,6 +97,17 @@ RUN for kernel in $(ls /lib/modules); do \\
  && depmod $kernel && make -C /lib/modules/$kernel/build M=/usr/src/fake-gpu clean || exit 1; done
 """
 )
+# What Debian's llama-server needs to run, and no more, as the layer of a container image. It loads code for its CPU by
+# name, of which this is for all of amd64; busybox is for tests that look around.
+LAYER = "/server-layer.tar"
+_SERVER = (
+    _CLEAN_BASE
+    + f"""\
+RUN programs="/usr/bin/llama-server $(ls /usr/lib/*/ggml/backends0/libggml-cpu-x64.so)" \\
+ && libraries=$(ldd $programs | grep -v ':$' | grep -o '/[^ ]*' | sort -u) \\
+ && tar --create --dereference --hard-dereference --file={LAYER} $programs $libraries /bin/busybox
+"""
+)
 _HOST_PACKAGES = [
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "procps", "cron"),
     *("python3", "python3-apt", "sudo", "openssh-server", "iproute2", "ca-certificates"),
@@ -179,6 +190,12 @@ def ensure_guest(client: docker.DockerClient, suite: str) -> str:
     fake = {f"usr/src/fake-gpu/{path.name}": path.read_text() for path in sources.iterdir()}
     files = {**_host_files(), **fake}
     return _image(client, f"mlops-hosts-{suite}-guest", suite, _GUEST, _HOST_PACKAGES, files, mirror)
+
+
+def ensure_server(client: docker.DockerClient) -> str:
+    """The image that has the layer, at LAYER."""
+    packages = ["llama.cpp-tools", "busybox-static"]
+    return _image(client, "mlops-hosts-server", "forky", _SERVER, packages, {}, machine_mirror())
 
 
 def _host(client: docker.DockerClient, suite: str, stock: bool, mirror: Mirror | None) -> str:

@@ -13,7 +13,7 @@ from .._drift import Drift
 from . import ownership
 from .changes import PathChange, Situation, UnitChanges
 from .desired import DesiredUnit, Effect
-from .units import Unit, is_unit_file, unit_of
+from .units import Unit, defines, is_unit_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _Planner:
         }
         self.reread = any(is_unit_file(change.path) for change in changes)
         # Their next file may be of another kind, which does not know how to stop what runs by this one.
-        self.moving = {unit_of(change.path) for change in changes if change.after.kind == "absent"}
+        self.moving = {defines(change.path) for change in changes if change.after.kind == "absent"}
         everyone = [unit.name for unit in situation.component.units] or list(situation.owned.units)
         self.affected: dict[str, set[str]] = {"restart": set(), "reload": set(), "none": set(), "reboot": set()}
         for effect in (*(change.effect for change in changes), *package_effects):

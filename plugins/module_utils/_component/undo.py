@@ -30,13 +30,15 @@ def undo_paths(journal: Journal, store: Store, run: Runner) -> None:
     # A user that runs something cannot be removed; these units begin again in any case.
     ours = activated if any(user["created"] for user in journal.users) else set()
     # Nor would the file that comes back know how to stop what another one started.
-    ours |= activated & {units.unit_of(entry["path"]) for entry in journal.paths if entry["before"]["kind"] == "absent"}
+    new = {units.defines(entry["path"]) for entry in journal.paths if entry["before"]["kind"] == "absent"}
+    ours |= activated & new
     idle = {name for name, was in journal.units_before.items() if not was["active"]}
     units.stop(sorted(ours | (idle if journal.units_touched else idle & activated)), run)
     seen = units.observe(sorted(journal.units_before), run)
     enabled = [name for name, unit in seen.items() if unit.file_state.startswith("enabled")]
     units.set_enabled([name for name in enabled if not journal.units_before[name]["enabled"]], enabled=False, run=run)
-    new = {units.defines(one["path"]) for one in journal.paths if unpack(one["before"], store).kind == "absent"}
+    # One that has had another file keeps its cache.
+    new -= {units.defines(entry["path"]) for entry in journal.paths if entry["before"]["kind"] == "file"}
     units.remove_caches([name for name, unit in seen.items() if name in new and unit.has_cache], run)
     for entry in reversed(journal.paths):
         fs_entry.discard(fs_entry.staged_path(entry["path"]))

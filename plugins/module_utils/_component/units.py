@@ -149,14 +149,6 @@ def of_file(path: str, run: Runner) -> list[str]:
     return [line.split()[0] for line in run(*argv, timeout_s=_CALL_TIMEOUT_S).stdout.splitlines() if line.strip()]
 
 
-def unit_of(path: str) -> str | None:
-    """The unit that this file alone makes, be it read by systemd itself or by the generator of Podman."""
-    stem, _dot, kind = os.path.basename(path).rpartition(".")
-    if path.startswith(_QUADLETS):
-        return f"{stem}.service" if kind == "container" else None
-    return f"{stem}.{kind}" if is_unit_file(path) and f".{kind}" in _KINDS else None
-
-
 def drop_ins(name: str) -> list[str]:
     """Files that change this one unit without being it, put there by people and their tools. What packages ship is not
     among them."""
@@ -173,8 +165,12 @@ def is_unit_file(path: str) -> bool:
 
 
 def defines(path: str) -> str | None:
-    """The unit whose file this is; None for drop-ins, links of enabled units, and other files."""
+    """The unit whose file this is, for systemd or for the generator of Podman; None for drop-ins, links of enabled
+    units, and other files."""
     folder, name = os.path.split(path)
+    stem, _dot, kind = name.rpartition(".")
+    if f"{folder}/" in _QUADLETS:
+        return f"{stem}.service" if kind == "container" else None
     return name if f"{folder}/" in _UNIT_DIRECTORIES else None
 
 

@@ -69,7 +69,8 @@ class Built:
     ``differs``: what was asked before differs from what is desired, as the component may.
     ``pending``: as that of a decision, but the component does not wait.
     ``question``: for a host that is about to change. ``conflicts`` makes sentences of its answer, of what the component
-    found (``drift``), and of whether this is a dry run.
+    found (``drift``), and of whether this is a dry run. ``context``: asked along with it; what the component found has
+    the answers, in order, as ``context``.
     ``decide``: the same for a role with more to decide. ``confirm``: asked after a change.
     ``checks``: asked along with the component, in check mode. ``verify``: what the role's own checks need after a
     change, None where it has none. ``rest``: what its other tasks need, by whether something changed and whether this
@@ -84,6 +85,7 @@ class Built:
     differs: bool = False
     pending: tuple[Data, ...] = ()
     question: Question | None = None
+    context: tuple[Question, ...] = ()
     conflicts: t.Callable[[Data, Data, bool], list[str]] = _no_conflicts
     decide: t.Callable[[Data, Data, bool], Decision] | None = None
     confirm: Confirm | None = None

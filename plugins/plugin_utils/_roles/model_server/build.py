@@ -9,19 +9,20 @@ An API key goes into the content of a secret file and nowhere else.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
-from ....module_utils import _env_file
+from ....module_utils._errors import HostError
 from ..built import Built, Data, Question
 from ..platform import Platform
-from . import gpus, validate
+from . import container_engine, gpus, validate
+from .container_engine import Engine
+from .deployments import DEPLOYMENTS
+from .deployments.base import Parts
 from .engines import ENGINES
-from .engines.base import key_check, quoted
 from .instance import CONFIG_DIR, Instance, parse_all
 
 # A change of these can change what is right here.
-AFTER = ("gpu_driver", "gpu_settings", "model_store", "model_runtime")
+AFTER = ("gpu_driver", "gpu_settings", "container_runtime", "model_store", "model_runtime")
 
 
 def borrows(options: Data) -> dict[str, str]:
@@ -40,19 +41,23 @@ def facts(options: Data) -> tuple[str, ...]:
     """The platform says what packages are called; where none is needed, it need not be known."""
     if options["state"] == "absent" or options["packages"]:
         return ()
-    needy = any(instance.present and instance.binary is None for instance in parse_all(options))
+    needy = any(instance.present and instance.needs_package for instance in parse_all(options))
     return ("os_family", "distribution", "distribution_release") if needy else ()
 
 
-def asks(options: Data) -> Question | None:
-    """Which GPUs there are, where an instance has some of them by their number."""
-    if options["state"] == "absent" or not any(map(gpus.is_chosen, parse_all(options))):
-        return None
-    return gpus.QUESTION
+def asks(options: Data) -> tuple[Question, ...]:
+    """Which GPUs there are, where an instance has some of them by their number, and which container engine there is,
+    where one runs in a container."""
+    if options["state"] == "absent":
+        return ()
+    instances = [instance for instance in parse_all(options) if instance.present]
+    asked = (gpus.QUESTION,) if any(map(gpus.is_chosen, instances)) else ()
+    contained = any(instance.in_container for instance in instances)
+    return (*asked, *(container_engine.questions(options["container_engine"]) if contained else ()))
 
 
-def build(options: Data, platform: Platform, found: Data | None = None) -> Built:
-    """``found``: the answer to ``asks``, None where nothing was asked."""
+def build(options: Data, platform: Platform, *answers: Data) -> Built:
+    """``answers``: to ``asks``, in order."""
     name = ".".join(filter(None, ("model_server", options["scope"])))
     problems = validate.invalid_scope(options["scope"])
     if options["state"] == "absent":
@@ -63,18 +68,25 @@ def build(options: Data, platform: Platform, found: Data | None = None) -> Built
         *validate.no_package(everything, options["packages"], platform),
         *problems,
     ]
+    engine, chosen = None, bool(answers) and any(map(gpus.is_chosen, everything))
+    of_engines = answers[1:] if chosen else answers
+    try:
+        engine = container_engine.choose(options["container_engine"], of_engines) if of_engines else None
+    except HostError as exc:
+        problems.append(str(exc))
     if problems:
         return Built(tuple(problems))
-    if found is not None:
-        everything, problems, pending = gpus.choose(everything, found)
+    if chosen:
+        everything, problems, pending = gpus.choose(everything, answers[0])
         if problems or pending:
             # All instances are one component: what is there stays as it is.
             return Built(tuple(problems), pending=tuple(pending))
     instances = [instance for instance in everything if instance.present]
     return Built(
-        component={"name": name, "state": "present", **_component(instances, options, platform)},
+        component={"name": name, "state": "present", **_component(instances, options, platform, engine)},
         question=gpus.QUESTION if any(instance.gpus for instance in instances) else None,
-        decide=gpus.decide(instances),
+        context=container_engine.gpu_questions(instances),
+        decide=container_engine.decide(instances, engine, gpus.decide(instances)),
         verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
         notices=tuple(_notices(instances)),
         published={"open_paths": {instance.name: list(_open_paths(instance)) for instance in instances}},
@@ -96,29 +108,41 @@ def _notices(instances: t.Iterable[Instance]) -> t.Iterator[str]:
             )
 
 
-def _component(instances: t.Sequence[Instance], options: Data, platform: Platform) -> dict[str, t.Any]:
+def _component(
+    instances: t.Sequence[Instance], options: Data, platform: Platform, engine: Engine | None
+) -> dict[str, t.Any]:
     """Without instances, it owns nothing."""
     if not instances:
         return {"packages": [], "users": [], "directories": [], "files": [], "units": [], "ready": [], "settle_s": 0}
     user = options["user"]
+    parts = [_parts(instance, user, engine) for instance in instances]
+    folders = {folder["path"]: folder for part in parts for folder in part.directories}
+    images = {image["name"]: image for part in parts for image in part.images}
     return {
         "packages": _packages(instances, options, platform),
         "users": [{"name": user, "groups": list(options["user_groups"])}],
         "directories": [
             {"path": "/etc/mlops.hosts"},
             {"path": CONFIG_DIR},
+            *folders.values(),
             *(_folder(instance) for instance in instances),
         ],
-        "files": [file for instance in instances for file in _files(instance, user)],
-        "units": [{"name": instance.unit} for instance in instances],
-        "requires": validate.requires(instances),
+        "files": [file for instance, part in zip(instances, parts) for file in _files(instance, part)],
+        **({"images": list(images.values())} if images else {}),
+        "units": [part.unit for part in parts],
+        "requires": validate.requires(instances, engine),
         "ready": [_ready(instance) for instance in instances],
         "settle_s": max(int(instance.gate["settle_s"]) for instance in instances),
     }
 
 
+def _parts(instance: Instance, user: str, engine: Engine | None) -> Parts:
+    deploy = DEPLOYMENTS[engine.name if engine and instance.in_container else instance.deployment]
+    return deploy(instance, user)
+
+
 def _packages(instances: t.Sequence[Instance], options: Data, platform: Platform) -> list[Data]:
-    engines = dict.fromkeys(instance.engine for instance in instances if instance.binary is None)
+    engines = dict.fromkeys(instance.engine for instance in instances if instance.needs_package)
     if options["packages"]:
         return list(options["packages"]) if engines else []
     return [package for engine in engines for package in ENGINES[engine].packages(platform)]
@@ -130,22 +154,8 @@ def _folder(instance: Instance) -> dict[str, t.Any]:
     return {"path": instance.folder, "mode": "0750", "purge": not theirs, "on_change": "none"}
 
 
-def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:
-    yield {
-        "path": f"/etc/systemd/system/{instance.unit}",
-        "template": "model.service.j2",
-        "template_vars": {"__model_server_unit": _unit(instance, user)},
-        "units": [instance.unit],
-    }
-    yield {
-        "path": f"{instance.folder}/env",
-        "template": "env.j2",
-        "template_vars": {
-            "__model_server_env": [_env_file.assignment(*item) for item in _environment(instance).items()]
-        },
-        "mode": "0640",
-        "units": [instance.unit],
-    }
+def _files(instance: Instance, parts: Parts) -> t.Iterator[Data]:
+    yield from parts.files
     if instance.api_key is not None:
         yield {
             "path": f"{instance.folder}/api_key",
@@ -154,31 +164,6 @@ def _files(instance: Instance, user: str) -> t.Iterator[dict[str, t.Any]]:
             "secret": True,
             "units": [instance.unit],
         }
-
-
-def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
-    engine = ENGINES[instance.engine]
-    after = " ".join(map(quoted, engine.after_start(instance)))
-    return {
-        "name": instance.name,
-        "documentation": engine.documentation,
-        "user": user,
-        "program": (instance.binary or engine.program).rpartition("/")[2].replace("%", "%%"),
-        "command": " ".join([*engine.command(instance), *map(quoted, instance.extra_args)]),
-        **({"after_start": after} if after else {}),
-        "env_file": f"{instance.folder}/env",
-        "key_file": instance.key_file,
-        "key_check": key_check(),
-        "gpus": bool(instance.gpus),
-        "loopback": instance.loopback,
-        "port": instance.port,
-        **dataclasses.asdict(engine.lifecycle),
-    }
-
-
-def _environment(instance: Instance) -> dict[str, str]:
-    merged = {**ENGINES[instance.engine].environment(instance), **instance.environment}
-    return {name: str(value) for name, value in merged.items() if value is not None}
 
 
 def _ready(instance: Instance) -> dict[str, t.Any]:

@@ -106,7 +106,7 @@ def decide(instances: t.Iterable[Instance]) -> t.Callable[[Data, Data, bool], De
     having = [instance for instance in instances if instance.gpus]
 
     def decision(answer: Data, compared: Data, dry_run: bool) -> Decision:
-        changed = [instance for instance in having if any(_is_of(row, instance) for row in compared["drift"])]
+        changed = [instance for instance in having if any(is_of(row, instance) for row in compared["drift"])]
         units = _units(answer)
         if not units:
             pending = [
@@ -152,9 +152,11 @@ def _units(answer: Data) -> list[Unit]:
     return found
 
 
-def _is_of(row: Data, instance: Instance) -> bool:
+def is_of(row: Data, instance: Instance) -> bool:
+    """Whether a difference is about its files or its unit, which has a file with another ending for a container."""
     item = str(row["item"])
-    return item.startswith(f"{instance.folder}/") or item.rpartition("/")[2] == instance.unit
+    name, unit = (text.partition(".")[0] for text in (item.rpartition("/")[2], instance.unit))
+    return item.startswith(f"{instance.folder}/") or name == unit
 
 
 def _words(count: int, profile: str | None, least: int) -> str:

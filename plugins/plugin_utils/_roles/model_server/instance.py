@@ -18,6 +18,7 @@ from ....module_utils._preflight import parse_ip
 from ....module_utils._python_environment.paths import program_path
 from ..built import Data
 from . import engines
+from .engines.base import CREDENTIALS
 
 CONFIG_DIR = "/etc/mlops.hosts/model_server"
 
@@ -31,6 +32,7 @@ DEFAULTS: Data = {
     "allow_unknown_args": False,
     "environment": {},
 }
+LIMITS: Data = {"open_files": 1048576}
 GATE: Data = {"timeout_s": 900, "max_tokens": 8, "settle_s": 5}
 
 
@@ -38,13 +40,15 @@ GATE: Data = {"timeout_s": 900, "max_tokens": 8, "settle_s": 5}
 class Instance:
     """An instance with its defaults filled in. ``given`` is what the user wrote.
 
-    ``binary``: the program, which that of its Python environment is as well. None for that of the package.
+    ``binary``: the program, which that of its Python environment is as well; in a container, that in its image. None
+    for that of the package, or of images of its makers.
     """
 
     name: str
     present: bool
     engine: str
     deployment: str
+    image: str | None
     binary: str | None
     runtime: str | None
     runtime_problem: str | None
@@ -60,6 +64,7 @@ class Instance:
     extra_args: tuple[str, ...]
     allow_unknown_args: bool
     environment: Data
+    limits: Data
     gate: Data
     given: Data
 
@@ -75,6 +80,19 @@ class Instance:
     def key_file(self) -> str | None:
         """Where the key lies on the host."""
         return f"{self.folder}/api_key" if self.api_key is not None else self.api_key_file
+
+    @property
+    def in_container(self) -> bool:
+        return self.deployment == "container"
+
+    @property
+    def needs_package(self) -> bool:
+        return self.binary is None and not self.in_container
+
+    @property
+    def credential(self) -> str:
+        """Where the program has the key, as its unit writes it."""
+        return f"{CREDENTIALS}/api_key" if self.in_container else "%d/api_key"
 
     @property
     def loopback(self) -> bool:
@@ -102,6 +120,7 @@ def parse(item: Data) -> Instance:
         present=full["state"] == "present",
         engine=str(full["engine"]),
         deployment=str(full["deployment"]),
+        image=full.get("image"),
         binary=full.get("binary"),
         runtime=full.get("runtime"),
         runtime_problem=full.get("runtime_problem"),
@@ -117,9 +136,14 @@ def parse(item: Data) -> Instance:
         extra_args=tuple(str(word) for word in full["extra_args"]),
         allow_unknown_args=full["allow_unknown_args"] is True,
         environment=full["environment"],
-        gate={**GATE, **{key: value for key, value in (full.get("gate") or {}).items() if value is not None}},
+        limits=_given(full.get("limits"), LIMITS),
+        gate=_given(full.get("gate"), GATE),
         given=given,
     )
+
+
+def _given(options: Data | None, defaults: Data) -> Data:
+    return {**defaults, **{key: value for key, value in (options or {}).items() if value is not None}}
 
 
 def parse_all(options: Data) -> list[Instance]:
@@ -135,6 +159,8 @@ def parse_all(options: Data) -> list[Instance]:
 def _program(item: Data, options: Data) -> Data:
     """The path of the program, or ``runtime_problem`` in its place."""
     engine = engines.ENGINES.get(item.get("engine") or engines.DEFAULT)
+    if item.get("deployment") == "container":
+        return {"runtime_problem": "has runtime, and its program is that of the image; leave it out"}
     if item.get("binary"):
         return {"runtime_problem": "has both binary and runtime; keep one"}
     if engine is None:

@@ -15,6 +15,8 @@ from ....module_utils._preflight import overlap, parse_ip
 from ..built import Data
 from ..platform import Platform
 from . import gpus
+from .container_engine import Engine as ContainerEngine
+from .deployments import container
 from .engines import ENGINES
 from .engines.base import Engine
 from .instance import Instance
@@ -23,6 +25,10 @@ _SCOPE = re.compile(r"[a-z0-9_-]{0,32}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _FLAG = re.compile(r"--?[A-Za-z]")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}\Z")
+_CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*\Z")
+# The options of a mount are fields of CSV.
+_NOT_IN_MOUNTS = ',"\\'
 # Places that the unit cannot see: ProtectHome and PrivateTmp.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
 
@@ -89,6 +95,8 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
     if instance.runtime_problem:
         yield instance.runtime_problem
     yield from _wrong_places(instance)
+    yield from _wrong_image(instance)
+    yield from _wrong_limits(instance)
     yield from _wrong_exposure(instance, engine)
     yield from gpus.invalid(instance)
     yield from _wrong_options(instance, engine)
@@ -115,8 +123,40 @@ def _wrong_places(instance: Instance) -> t.Iterator[str]:
             continue
         if not path.startswith("/") or _unprintable(path):
             yield f"has {option} {path!r}; give an absolute path on the host"
-        elif option != "api_key_file" and path.startswith(tuple(f"{place}/" for place in _HIDDEN)):
+        elif (
+            not instance.in_container
+            and option != "api_key_file"
+            and path.startswith(tuple(f"{place}/" for place in _HIDDEN))
+        ):
             yield f"has {option} {path}, which its unit cannot see; put it below /var/lib, /srv or /opt"
+
+
+def _wrong_image(instance: Instance) -> t.Iterator[str]:
+    if not instance.in_container:
+        if instance.image is not None:
+            yield "has an image, which is for deployment container; set that, or leave image out"
+        return
+    if instance.image is None:
+        yield "runs in a container and has no image; set image to one by digest (registry/name@sha256:...)"
+    elif not _IMAGE.match(instance.image):
+        yield (
+            f"has image {instance.image!r}, which can be another one tomorrow; set image to one by digest "
+            "(registry/name@sha256:...)"
+        )
+    folder = container.model_folder(instance) if instance.model_path else ""
+    if folder == "/" or set(folder) & set(_NOT_IN_MOUNTS):
+        yield (
+            f"has its model in {folder!r}, which cannot be mounted in a container; put it in a folder below /srv, "
+            "with a name without comma, quote and backslash"
+        )
+
+
+def _wrong_limits(instance: Instance) -> t.Iterator[str]:
+    for name in ("memory_gib", "processes", "open_files"):
+        if instance.limits.get(name, 1) < 1:
+            yield f"has limits.{name} {instance.limits[name]}; set it to a number above 0"
+    if not _CPUS.match(instance.limits.get("cpus", "0")):
+        yield f"has limits.cpus {instance.limits['cpus']!r}; set it to numbers and ranges, such as 0-7,16-23"
 
 
 def _wrong_exposure(instance: Instance, engine: Engine) -> t.Iterator[str]:
@@ -193,7 +233,7 @@ def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], plat
     """``packages``: those that the user named, in the place of those of the platform."""
     needy: dict[str, Instance] = {}
     for instance in instances:
-        if instance.present and not (instance.binary or instance.runtime) and instance.engine in ENGINES:
+        if instance.present and instance.needs_package and not instance.runtime and instance.engine in ENGINES:
             needy.setdefault(instance.engine, instance)
     for engine, first in ((ENGINES[name], first) for name, first in needy.items()):
         if not (packages or engine.packages(platform)):
@@ -210,12 +250,16 @@ def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], plat
 # What the host must have
 
 
-def requires(instances: t.Sequence[Instance]) -> list[Data]:
-    """Conditions of the module ``component`` for all instances, which are present."""
+def requires(instances: t.Sequence[Instance], engine: ContainerEngine | None = None) -> list[Data]:
+    """Conditions of the module ``component`` for all instances, which are present. ``engine`` has their containers."""
     return [
         {**condition, **_sentences(instance, condition)}
         for instance in instances
-        for condition in (*_required_files(instance), _required_port(instance, instances))
+        for condition in (
+            *_required_files(instance),
+            *([_required_engine(engine)] if engine and instance.in_container else []),
+            _required_port(instance, instances),
+        )
     ]
 
 
@@ -237,7 +281,7 @@ def _required_files(instance: Instance) -> t.Iterator[Data]:
             "model_store, or set model.path"
         },
     }
-    if instance.binary is not None:
+    if instance.binary is not None and not instance.in_container:
         program, option = f"the program {instance.binary}", "runtime" if instance.runtime else "binary"
         cure = "install it, or leave out binary to have the package"
         cure = "build it with the role model_runtime" if instance.runtime else cure
@@ -262,6 +306,17 @@ def _required_files(instance: Instance) -> t.Iterator[Data]:
                 "max_mode": f"has its {key}, and the key is readable by others ({{found}}); set mode 0600 or 0400",
             },
         }
+
+
+def _required_engine(engine: ContainerEngine) -> Data:
+    return {
+        "kind": "path",
+        "path": engine.program,
+        "type": "file",
+        "executable": True,
+        "msg": f"needs {engine.program} for its container, which is no executable file",
+        "msg_for": {"absent": engine.absent},
+    }
 
 
 def _required_port(instance: Instance, instances: t.Sequence[Instance]) -> Data:

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ... import quadlet
 from .. import toolkit
 from ..refused import Refused
 from . import docker
 
 _CONF = "/etc/containers"
-_QUADLETS = f"{_CONF}/systemd"
-# A folder of its own for the staged file, so that no other unit is checked with it.
-_VALIDATE = [
-    "sh",
-    "-c",
-    'QUADLET_UNIT_DIRS="${0%/*}" exec /usr/lib/systemd/system-generators/podman-system-generator --dryrun >/dev/null',
-    "{staged}",
-]
 _DRIVERS = {"json-file": "k8s-file", "local": "k8s-file"}
 _SUFFIXES = {"container": "", "volume": "-volume", "network": "-network", "pod": "-pod", "image": "-image"}
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -50,12 +43,12 @@ def parts(
             directories += [{"path": path.rpartition("/")[0]}] if path.rpartition("/")[0] != _CONF else []
     quadlets = desired["quadlets"]
     if quadlets:
-        directories.append({"path": _QUADLETS})
+        directories.append({"path": quadlet.FOLDER})
     files += [
         {
-            "path": f"{_QUADLETS}/{item['name']}",
+            "path": f"{quadlet.FOLDER}/{item['name']}",
             "content": item["content"],
-            "validate": _VALIDATE,
+            "validate": quadlet.VALIDATE,
             "validate_as": item["name"],
             "units": [unit_of(item["name"])],
         }

@@ -60,6 +60,9 @@ class Engine(t.Protocol):
 
     deployments: tuple[str, ...] = ("native",)
 
+    # The program in images that its makers publish: a path, or a name that is on the PATH there.
+    image_program: str = ""
+
     # Whether the program can come with a Python environment.
     in_environments: bool = False
 
@@ -189,6 +192,8 @@ def question(instance: Instance, closed_paths: tuple[str, ...], **more: t.Any) -
     return {key: value for key, value in asked.items() if value is not None}
 
 
+# Where a container has the file of the key, in the place of the credential of a unit.
+CREDENTIALS = "/run/credentials"
 # The first line of a key file that can be a key, as _inference.question.KEY has it.
 KEY_LINE = """LC_ALL=C grep -xm1 '[!"$-~][!-~]*' "$CREDENTIALS_DIRECTORY/api_key\""""
 

@@ -19,7 +19,9 @@ if t.TYPE_CHECKING:
 class LlamaCpp(Engine):
     name = "llama_cpp"
     program = "/usr/bin/llama-server"
+    image_program = "/app/llama-server"
     documentation = "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"
+    deployments = ("native", "container")
     packaged_for = ("Debian forky",)
     model = "a GGUF file"
     model_kind = "file"
@@ -57,7 +59,7 @@ class LlamaCpp(Engine):
     variables = ("LLAMA_ARG_",)
 
     def command(self, instance: Instance) -> list[str]:
-        key = [] if instance.key_file is None else ["--api-key-file", "%d/api_key"]
+        key = [] if instance.key_file is None else ["--api-key-file", instance.credential]
         return [quoted(instance.binary or self.program), *key]
 
     def environment(self, instance: Instance) -> Data:

@@ -22,7 +22,9 @@ _DRAIN_S = 60
 class Vllm(Engine):
     name = "vllm"
     program = "/usr/bin/vllm"
+    image_program = "vllm"
     documentation = "https://docs.vllm.ai"
+    deployments = ("native", "container")
     in_environments = True
     model = "a directory with config.json and safetensors"
     model_kind = "directory"

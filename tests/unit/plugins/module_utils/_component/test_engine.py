@@ -295,7 +295,7 @@ def test_an_image_is_pulled_once_and_stays(host):
     assert result["diff"][0]["before_header"] == f"image {IMAGE}"
     assert host.ensure(desired)["changed"] is False
     assert host.ensure(GONE)["changed"] is True
-    assert asked() == ["image", "pull", "image"]
+    assert asked().count("pull") == 1
 
 
 def test_check_mode_pulls_no_image(host):

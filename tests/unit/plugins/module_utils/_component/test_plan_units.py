@@ -259,20 +259,6 @@ def test_what_runs_from_a_unit_file_that_goes_ends(have, expected, theirs):
 
 
 @pytest.mark.parametrize(
-    ("path", "name"),
-    [
-        ("/etc/systemd/system/a.service", "a.service"),
-        ("/etc/systemd/system/a.service.d/x.conf", None),
-        ("/etc/containers/systemd/a.container", "a.service"),
-        ("/etc/containers/systemd/a.volume", None),
-        ("/etc/a.service", None),
-    ],
-)
-def test_the_unit_that_a_file_makes(path, name):
-    assert units.unit_of(path) == name
-
-
-@pytest.mark.parametrize(
     ("path", "names"),
     [
         ("/etc/systemd/system/a.service", ["a.service"]),

@@ -57,6 +57,8 @@ def test_a_unit_says_whether_it_has_a_cache(value, has_cache):
         ("/etc/systemd/system/x.service", "x.service"),
         ("/etc/systemd/system/multi-user.target.wants/x.service", None),
         ("/etc/systemd/system/x.service.d/own.conf", None),
+        ("/etc/containers/systemd/x.container", "x.service"),
+        ("/etc/containers/systemd/x.volume", None),
         ("/etc/x.service", None),
     ],
 )

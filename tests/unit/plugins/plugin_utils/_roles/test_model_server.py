@@ -818,8 +818,8 @@ def test_a_usual_instance_has_no_problem():
             id="engine-unknown",
         ),
         pytest.param(
-            [chat(deployment="container")],
-            "asks for deployment 'container'; deployments of llama_cpp that work now: native",
+            [chat(deployment="kubernetes")],
+            "asks for deployment 'kubernetes'; deployments of llama_cpp that work now: native, container",
             id="deployment-unknown",
         ),
         pytest.param([chat(), chat(port=8002)], "'chat' is listed 2 times in model_server_instances", id="name-twice"),

@@ -52,14 +52,14 @@ def had(found, *instances):
 
 @pytest.mark.parametrize("gpus", [None, {"uuids": [GPU]}])
 def test_a_host_is_not_asked_for_gpus_that_are_named(gpus):
-    assert room.asks(options(chat(gpus=gpus))) is None
+    assert room.asks(options(chat(gpus=gpus))) == ()
 
 
 @pytest.mark.parametrize("gpus", [{"count": 1}, {"mig_profile": "1g.18gb"}])
 def test_a_host_is_asked_for_gpus_that_are_counted(gpus):
-    assert room.asks(options(chat(gpus=gpus))).module == "mlops.hosts.gpu_info"
-    assert room.asks({**options(chat(gpus=gpus)), "state": "absent"}) is None
-    assert room.asks(options(chat(gpus=gpus, state="absent"))) is None
+    assert [asked.module for asked in room.asks(options(chat(gpus=gpus)))] == ["mlops.hosts.gpu_info"]
+    assert room.asks({**options(chat(gpus=gpus)), "state": "absent"}) == ()
+    assert room.asks(options(chat(gpus=gpus, state="absent"))) == ()
 
 
 @pytest.mark.parametrize(
