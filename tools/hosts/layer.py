@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the layer of a container image with the llama-server of Debian forky, made of its packages.
 
-    python -m tools.hosts.layer FILE.tar
+python -m tools.hosts.layer FILE.tar
 """
 
 from __future__ import annotations

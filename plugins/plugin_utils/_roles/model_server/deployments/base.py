@@ -21,6 +21,7 @@ class Parts:
     files: tuple[Data, ...]
     unit: Data
     directories: tuple[Data, ...] = ()
+    links: tuple[Data, ...] = ()
     images: tuple[Data, ...] = ()
 
 

@@ -185,6 +185,16 @@ def test_the_generator_enables_a_quadlet():
     assert not {"/etc/containers"} & {item["path"] for item in docker["directories"]}
 
 
+def test_a_server_goes_down_and_up_with_docker():
+    component = made(chat(), engine="docker")
+    unit = settings(component)
+    assert (unit["Requires"], unit["After"]) == (["docker.service"], ["network-online.target docker.service"])
+    (link,) = component["links"]
+    assert link["path"] == "/etc/systemd/system/docker.service.wants/mlops-model-chat.service"
+    assert link["target"] == "../mlops-model-chat.service"
+    assert "links" not in made(chat())
+
+
 def test_a_container_is_confined(engine):
     told_to = run_words(made(chat(api_key=KEY), engine=engine))
     assert {
