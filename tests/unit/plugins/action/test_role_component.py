@@ -111,6 +111,22 @@ def test_of_a_host_that_is_to_change_conflicts_are_asked_before_it_changes(host)
     assert result["changed"] and result["verify"] == {"a": 1}
 
 
+def test_what_is_asked_along_with_it_is_told_to_who_decides(host):
+    told = []
+    more = Question("mlops.hosts.cdi_info", {})
+    differs = host(answers={LOOK.module: {"a": 1}, more.module: {"b": 2}})
+
+    def decide(answer, compared, _dry_run):
+        told.append((answer, compared["drift"], compared["context"]))
+        return Decision()
+
+    differs.run(Built(component=COMPONENT, question=LOOK, context=(more,), decide=decide))
+    assert told == [({"a": 1}, DRIFT, [{"b": 2}])]
+    assert differs.asked == ["fast check", ("compare", "demo", False), LOOK.module, more.module] + [
+        ("converge", "demo", True)
+    ]
+
+
 def test_all_conflicts_are_said_and_nothing_changes(host):
     differs = host()
     built = Built(component=COMPONENT, question=LOOK, conflicts=lambda *_args: ["One.", "Two."])

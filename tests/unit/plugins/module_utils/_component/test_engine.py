@@ -28,6 +28,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component.desired imp
     Requirement,
     parse,
 )
+from ansible_collections.mlops.hosts.plugins.module_utils._component.fs_entry import Entry
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import RunEnvironment
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
@@ -519,6 +520,39 @@ def test_a_unit_that_runs_as_a_new_user_is_stopped_before_the_user_goes(host, cr
     assert stops == ([stopped] if stopped else [])
     if created:
         assert host.calls.index(("systemctl", "stop", "--", "old.service")) < host.calls.index(("userdel", "new"))
+
+
+@pytest.mark.parametrize(
+    ("earlier", "stopped", "cleaned"),
+    [
+        pytest.param({}, True, True, id="a-new-unit"),
+        pytest.param({"/etc/systemd/system/a.service": "file"}, True, False, id="of-another-file-before"),
+        pytest.param({"/etc/containers/systemd/a.container": "file"}, False, False, id="of-the-same-file-before"),
+    ],
+)
+def test_a_unit_of_a_new_file_is_stopped_before_the_file_goes(host, monkeypatch, earlier, stopped, cleaned):
+    said = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=generated\nCacheDirectory=a\n"
+    host.programs["systemctl"] = lambda *argv: 0
+    run = host.run
+    host.run = lambda *argv, **more: dataclasses.replace(run(*argv, **more), stdout=said)
+    monkeypatch.setattr(undo.fs_entry, "put", lambda *_args: host.calls.append(("put",)))
+    monkeypatch.setattr(undo.fs_entry, "read", lambda _path: None)
+    monkeypatch.setattr(undo.fs_entry, "discard", lambda _path: None)
+    before = {"/etc/containers/systemd/a.container": "absent", **earlier}
+    journal = a_journal(
+        units_before={"a.service": {"active": True, "enabled": False}},
+        units_touched=True,
+        activated=["a.service"],
+        paths=[
+            {"path": path, "before": change.pack(Entry(kind), host.store), "directory": False}
+            for path, kind in before.items()
+        ],
+    )
+    undo.undo_paths(journal, host.store, host.run)
+    stops = [host.calls.index(argv) for argv in host.calls if argv[:2] == ("systemctl", "stop")]
+    assert bool(stops) is stopped
+    assert all(stop < host.calls.index(("put",)) for stop in stops)
+    assert any(argv[:2] == ("systemctl", "clean") for argv in host.calls) is cleaned
 
 
 @pytest.mark.parametrize(("known", "read_again"), [("2", True), ("1", False)])
