@@ -12,7 +12,6 @@ import pathlib
 import shlex
 import subprocess
 
-import jinja2
 import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
@@ -22,27 +21,12 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.en
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.base import Lifecycle
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.llama_cpp import LlamaCpp
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.instance import LIMITS
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, Platform
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 from ansible_collections.mlops.hosts.tests.unit.fakes import DATA, FakeReader, refused
 
-ROLE = ROLES / "model_server"
-KEY = "sk-secret"
-GPU = "GPU-5f0e1c2a-0000-0000-0000-000000000001"
+from .model_server import GPU, KEY, OPTIONS, ROLE, file, rendered, unit_of
+
 IMAGE = f"r.example.org/server@sha256:{'a' * 64}"
-OPTIONS = {
-    "state": "present",
-    "instances": [],
-    "scope": "",
-    "artifacts": None,
-    "store_dir": "/var/lib/mlops-models",
-    "environments": None,
-    "runtime_base": "/opt/mlops.hosts/environments",
-    "user": "models",
-    "user_groups": [],
-    "packages": [],
-    "container_engine": "auto",
-    "verify": "changed",
-}
 ENGINES_OF_CONTAINERS = ("docker", "podman")
 
 
@@ -71,28 +55,6 @@ def made(*instances, **more):
     return found.component
 
 
-def file(component, path):
-    return next(item for item in component["files"] if item["path"].endswith(path))
-
-
-def rendered(component):
-    """The quadlet, or the unit of Docker, of the only instance."""
-    (item,) = (item for item in component["files"] if item["path"].endswith((".container", ".service")))
-    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["comment"] = "# {}".format
-    template = environment.from_string((ROLE / "templates" / item["template"]).read_text())
-    return template.render(ansible_managed="managed", **item["template_vars"])
-
-
-def settings(component):
-    """The values of each setting, in order."""
-    found = {}
-    for line in rendered(component).replace("\\\n", " ").splitlines():
-        if line and not line.startswith(("#", "[")):
-            found.setdefault(line.partition("=")[0], []).append(line.partition("=")[2])
-    return found
-
-
 def words(text):
     """As systemd reads them, without its variables."""
     return [word.replace("$$", "$").replace("%%", "%") for word in shlex.split(text)]
@@ -100,7 +62,7 @@ def words(text):
 
 def run_words(component):
     """What the engine is told to run a container with."""
-    found = settings(component)
+    found = unit_of(component)
     if "Exec" not in found:
         return words(found["ExecStart"][0])[2:]
     given = [word for arguments in found["PodmanArgs"] for word in words(arguments)]
@@ -179,7 +141,7 @@ def test_the_generator_enables_a_quadlet():
     quadlet = file(podman, "mlops-model-chat.container")
     assert quadlet["path"] == "/etc/containers/systemd/mlops-model-chat.container"
     assert quadlet["validate_as"] == "mlops-model-chat.container"
-    assert settings(podman)["WantedBy"] == settings(docker)["WantedBy"] == ["multi-user.target"]
+    assert unit_of(podman)["WantedBy"] == unit_of(docker)["WantedBy"] == ["multi-user.target"]
     folders = [item["path"] for item in podman["directories"]]
     assert folders.index("/etc/containers") < folders.index("/etc/containers/systemd")
     assert not {"/etc/containers"} & {item["path"] for item in docker["directories"]}
@@ -187,7 +149,7 @@ def test_the_generator_enables_a_quadlet():
 
 def test_a_server_goes_down_and_up_with_docker():
     component = made(chat(), engine="docker")
-    unit = settings(component)
+    unit = unit_of(component)
     assert (unit["Requires"], unit["After"]) == (["docker.service"], ["network-online.target docker.service"])
     (link,) = component["links"]
     assert link["path"] == "/etc/systemd/system/docker.service.wants/mlops-model-chat.service"
@@ -248,7 +210,7 @@ def test_the_key_is_in_its_file_and_nowhere_else(engine):
 
 def test_what_is_prepared_for_a_container(engine, tmp_path):
     (tmp_path / "key").write_text(f"{KEY}\n")
-    found = settings(made(chat(api_key_file=str(tmp_path / "key")), engine=engine, user=getpass.getuser()))
+    found = unit_of(made(chat(api_key_file=str(tmp_path / "key")), engine=engine, user=getpass.getuser()))
     for command in found["ExecStartPre"][:3]:
         argv = [word.replace("/run/mlops-model-chat", str(tmp_path)) for word in words(command)]
         subprocess.run(argv, check=True, env={"PATH": os.environ["PATH"], "CREDENTIALS_DIRECTORY": str(tmp_path)})
@@ -261,7 +223,7 @@ def test_what_is_prepared_for_a_container(engine, tmp_path):
 
 
 def test_a_user_that_is_not_there_is_no_root(engine, tmp_path):
-    command = settings(made(chat(), engine=engine, user="nobody-of-that-name"))["ExecStartPre"][0]
+    command = unit_of(made(chat(), engine=engine, user="nobody-of-that-name"))["ExecStartPre"][0]
     argv = [word.replace("/run/mlops-model-chat", str(tmp_path)) for word in words(command)]
     assert subprocess.run(argv, capture_output=True, check=False).returncode == 1
     assert list(tmp_path.iterdir()) == []
@@ -287,7 +249,7 @@ def with_lifecycle(monkeypatch, engine, **more):
     ],
 )
 def test_a_unit_is_what_its_program_needs(monkeypatch, engine, lifecycle, setting, values):
-    assert settings(with_lifecycle(monkeypatch, engine, **lifecycle)).get(setting) == values
+    assert unit_of(with_lifecycle(monkeypatch, engine, **lifecycle)).get(setting) == values
 
 
 @pytest.mark.parametrize(
@@ -311,7 +273,7 @@ def test_a_container_is_what_its_program_needs(monkeypatch, engine, lifecycle, w
 
 def test_a_cache_is_the_users(monkeypatch, engine):
     component = with_lifecycle(monkeypatch, engine, keeps_cache=True)
-    unit = settings(component)
+    unit = unit_of(component)
     assert words(unit["ExecStartPre"][1]) == [
         *("/usr/bin/install", "-d", "-m", "0700", "-o", "models", "-g", "models", "--"),
         "/var/cache/mlops-model-chat/home",
@@ -321,10 +283,10 @@ def test_a_cache_is_the_users(monkeypatch, engine):
 
 
 def test_on_loopback_a_container_of_podman_reaches_no_network():
-    unit = settings(made(chat()))
+    unit = unit_of(made(chat()))
     assert (unit["IPAddressDeny"], unit["IPAddressAllow"]) == (["any"], ["localhost"])
     assert (unit["SocketBindDeny"], unit["SocketBindAllow"]) == (["any"], ["tcp:8001"])
-    unit = settings(made(vllm(host="0.0.0.0", api_key=KEY)))
+    unit = unit_of(made(vllm(host="0.0.0.0", api_key=KEY)))
     assert not {"IPAddressDeny", "SocketBindDeny"} & unit.keys()
 
 
@@ -349,19 +311,19 @@ def test_docker_limits_a_container():
 
 
 def test_the_unit_limits_a_container_of_podman():
-    unit = settings(made(chat(limits=FULL)))
+    unit = unit_of(made(chat(limits=FULL)))
     assert (unit["MemoryMax"], unit["AllowedCPUs"], unit["TasksMax"]) == (["64G"], ["0-7,16"], ["100"])
-    unit = settings(made(chat()))
+    unit = unit_of(made(chat()))
     assert unit["TasksMax"] == ["4096"]
     assert not {"MemoryMax", "AllowedCPUs"} & unit.keys()
 
 
 def test_the_same_limits_hold_natively():
     item = {"name": "chat", "model": {"path": "/srv/models/v1.gguf"}, "port": 8001, "binary": "/opt/serve"}
-    unit = settings(made({**item, "limits": FULL}))
+    unit = unit_of(made({**item, "limits": FULL}))
     assert (unit["MemoryMax"], unit["AllowedCPUs"], unit["TasksMax"]) == (["64G"], ["0-7,16"], ["100"])
     assert unit["LimitNOFILE"] == ["2048"]
-    unit = settings(made(item))
+    unit = unit_of(made(item))
     assert unit["LimitNOFILE"] == ["1048576"]
     assert not {"MemoryMax", "AllowedCPUs", "TasksMax"} & unit.keys()
 
@@ -374,7 +336,7 @@ def test_gpus_come_by_their_names_in_cdi(engine):
         f"--device=nvidia.com/gpu={GPU}2",
     ]
     assert "--ulimit=memlock=-1:-1" in told_to
-    assert "nvidia-cdi-refresh.service" in settings(component)["After"][-1]
+    assert "nvidia-cdi-refresh.service" in unit_of(component)["After"][-1]
 
 
 MEMORY = {"mig_mode": "disabled", "mig_devices": [], "memory_total_mib": 81920}

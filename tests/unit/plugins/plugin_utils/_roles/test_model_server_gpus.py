@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Decision
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
 
-from .test_model_server import FORKY as PLATFORM
-from .test_model_server import GPU, OPTIONS, chat, code, file, made, problems, room
+from .model_server import FORKY as PLATFORM
+from .model_server import GPU, OPTIONS, chat, code, file, made, problems
 
 A, B, C = (f"GPU-{letter}" for letter in "abc")
 
