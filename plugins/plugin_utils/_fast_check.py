@@ -13,12 +13,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import functools
 import importlib
 import json
 import os
 import pathlib
-import re
 import shlex
 import tempfile
 import typing as t
@@ -31,6 +29,7 @@ from ansible.utils.display import Display
 
 from ._cdi.found import Found
 from ._marked_output import BEGIN, END, between_marks
+from ._sources import reached
 
 Answer = dict[str, t.Any]
 _PACKAGE = "mlops_hosts"
@@ -63,7 +62,6 @@ def answer(core, function, params):
 answers = [answer(*question) for question in unpacked("{questions}")]
 print("{begin}" + json.dumps(dict(python=sys.executable, answers=answers)) + "{end}")
 """
-_IMPORT = re.compile(r"^ *from (\.+)([\w.]*) import (?:\(([^)]*)\)|([\w, ]+))", re.MULTILINE)
 display = Display()
 
 
@@ -224,35 +222,5 @@ def _sources(cores: tuple[str, ...]) -> str:
 
 def sources(cores: t.Iterable[str]) -> dict[str, str]:
     """The source of each module that these cores reach, by the name it has on the host."""
-    files = _files()
-    found: dict[str, str] = {_PACKAGE: ""}
-    due = ["_runner", *(f"{core}.fast_check" for core in cores)]
-    while due:
-        name = due.pop()
-        path = files.get(name)
-        if path is None or f"{_PACKAGE}.{name}" in found:
-            continue
-        found[f"{_PACKAGE}.{name}"] = text = path.read_text()
-        parents = name.split(".")
-        package = parents if path.name == "__init__.py" else parents[:-1]
-        due += [".".join(parents[:place]) for place in range(1, len(parents))]
-        due += _imported(text, tuple(package))
-    return found
-
-
-@functools.cache
-def _files() -> dict[str, pathlib.Path]:
-    """All modules of module_utils."""
-    root = pathlib.Path(__file__).parent.parent / "module_utils"
-    paths = {path.relative_to(root).with_suffix("").as_posix().replace("/", "."): path for path in root.rglob("*.py")}
-    return {name.removesuffix(".__init__"): path for name, path in paths.items()}
-
-
-def _imported(text: str, package: tuple[str, ...]) -> t.Iterator[str]:
-    """What a text imports of module_utils: modules, and names in them, which are no modules and are not found."""
-    for dots, module, lines, line in _IMPORT.findall(text):
-        base = [*package[: len(package) + 1 - len(dots)], *filter(None, module.split("."))]
-        if base:
-            yield ".".join(base)
-        names = (name.strip().partition(" ")[0] for name in (lines or line).split(","))
-        yield from (".".join([*base, name]) for name in names if name)
+    found = reached(["_runner", *(f"{core}.fast_check" for core in cores)])
+    return {_PACKAGE: "", **{f"{_PACKAGE}.{name}": path.read_text() for name, path in found.items()}}

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ....module_utils._gpu_settings.desired import resources
+from ....module_utils._gpu_settings.desired import DESIRED, as_file, problems, split
+from ..._packed_program import Program
 from ..built import Built, Data, Question
 from ..platform import Platform
 
 UNIT = "mlops-gpu-settings.service"
+PROGRAM = Program(
+    name="gpu_settings",
+    path="/usr/local/sbin/mlops-gpu-settings",
+    entry="_gpu_settings.replay",
+    about=f"Brings GPUs to what {DESIRED} says; --check compares only.",
+)
 _MIG, _SETTINGS = "mlops.hosts.mig_layout", "mlops.hosts.gpu_settings"
 _NOTHING: Data = {"commands": [], "pending": [], "blockers": [], "drift": [], "disruptive": False}
 # A change of these can change what is right here.
@@ -101,7 +108,15 @@ def told(pending: Data, blockers: t.Sequence[Data]) -> dict[str, t.Any]:
 
 
 def _resources(options: Data) -> dict[str, t.Any]:
-    return resources(options["devices"], python=options["python"], timeout_s=options["timeout_s"])
+    """What the modules are given, and what is installed for the boot unit."""
+    devices = options["devices"]
+    entries = split(devices)
+    return {
+        "problems": problems(devices),
+        "settings": list(entries.settings),
+        "mig": list(entries.mig),
+        **PROGRAM.resources(python=options["python"], more={DESIRED: as_file(devices, timeout_s=options["timeout_s"])}),
+    }
 
 
 def _unit(options: Data, found: Data) -> dict[str, t.Any]:

@@ -4,15 +4,11 @@
 from __future__ import annotations
 
 import json
-import pathlib
-import subprocess
-import sys
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_settings import desired, replay
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gpu_settings.support import FakeGpu, FakeSmiHost
 
-MODULE_UTILS = pathlib.Path(desired.__file__).resolve().parents[1]
 DEVICES = [
     {"select": "all", "persistence": True, "power_limit_w": None},
     {"select": "*A100*", "power_limit_w": 250.0, "mig": ["3g.20gb", "3g.20gb"]},
@@ -35,19 +31,6 @@ def test_each_module_gets_what_is_its_own():
         mig=({"select": "*A100*", "layout": ["3g.20gb", "3g.20gb"]},),
     )
     assert desired.split([{"select": "all", "mig": []}]).mig == ({"select": "all", "layout": []},)
-
-
-def test_the_resources_are_what_the_role_needs():
-    asked = desired.resources([*DEVICES, {"select": "0"}], python="/usr/bin/python3.11", timeout_s=5)
-    assert (len(asked["settings"]), len(asked["mig"])) == (2, 1)
-    assert len(asked["problems"]) == 1
-    assert "an index is not an identity" in asked["problems"][0]
-    files = {file["path"]: file for file in asked["files"]}
-    folders = {directory["path"] for directory in asked["directories"]}
-    assert {path.rpartition("/")[0] for path in files} - {"/usr/local/sbin"} <= folders
-    assert files[desired.PROGRAM]["mode"] == "0755"
-    assert files[desired.PROGRAM]["content"].startswith("#!/usr/bin/python3.11 -IB\n")
-    assert json.loads(files[desired.DESIRED]["content"])["devices"][0] == {"persistence": True, "select": "all"}
 
 
 def test_check_says_what_differs_and_replay_ends_it(path, tmp_path, capsys):
@@ -99,26 +82,3 @@ def test_a_file_that_is_none(tmp_path, capsys, text):
     path.write_text(text)
     assert replay.main(["--desired", str(path)], run=FakeSmiHost()) == 2
     assert "run the role again" in capsys.readouterr().err
-
-
-def test_the_core_runs_with_nothing_but_its_files(tmp_path):
-    """The list of files is whole: nothing else of the collection is imported on a host."""
-    package = tmp_path / "lib/mlops_hosts"
-    for name, text in desired.sources(str(MODULE_UTILS)).items():
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        (package / name).write_text(text)
-    (package / "__init__.py").touch()
-    path = tmp_path / "path.json"
-    path.write_text(desired.as_file([], timeout_s=5))
-    begin = "import sys; sys.path.insert(0, sys.argv.pop(1)); from mlops_hosts._gpu_settings.replay import main; "
-
-    def ran(code):
-        argv = [sys.executable, "-ISB", "-c", begin + code, str(tmp_path / "lib"), "--check", "--desired", str(path)]
-        return subprocess.run(argv, check=False, capture_output=True, text=True)
-
-    done = ran("sys.exit(main())")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    loaded = ran("print(*(name for name in sys.modules if name.startswith('mlops_hosts.')))").stdout.split()
-    assert set(loaded) == {
-        f"mlops_hosts.{name[:-3].replace('/', '.')}".replace(".__init__", "") for name in desired.CORE
-    }

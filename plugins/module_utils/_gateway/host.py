@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""One gateway: its sockets, its files, and what was recorded of what runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import time
+import typing as t
+
+from .._errors import HostError
+from .._runner import PlainRunner, Runner
+from . import certificates, config, parse, paths, state_file
+from .cli import Cli, NoAnswer, Socket
+
+_VERSION = 1
+_LOCK_WAIT_S = 120.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """What is on disk. ``texts``: those that HAProxy is started with, in order. ``digests``: of all that they name."""
+
+    texts: t.Mapping[str, str]
+    config: config.Config
+    digests: t.Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """What was recorded when the worker began, or its maps changed."""
+
+    worker: int
+    digests: t.Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gateway:
+    """``root`` is for tests, as are the clock and the sleep."""
+
+    root: str = "/"
+    run: Runner = dataclasses.field(default_factory=PlainRunner)
+    clock: t.Callable[[], float] = time.monotonic
+    sleep: t.Callable[[float], None] = time.sleep
+    now: t.Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.timezone.utc)
+
+    def at(self, path: str) -> str:
+        return os.path.join(self.root, path.lstrip("/"))
+
+    @property
+    def api(self) -> Cli:
+        return Socket(self.at(paths.API_SOCKET))
+
+    @property
+    def master(self) -> Socket:
+        return Socket(self.at(paths.MASTER_SOCKET))
+
+    @contextlib.contextmanager
+    def locked(self, wait_s: float = _LOCK_WAIT_S) -> t.Iterator[None]:
+        """One at a time changes what runs. The folder itself is the lock, so that a killed holder leaves nothing."""
+        try:
+            handle = os.open(self.at(paths.RUN), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError as exc:
+            raise NoAnswer(f"the gateway does not run: start {paths.UNIT}") from exc
+        try:
+            until = self.clock() + wait_s
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as exc:
+                    if self.clock() >= until:
+                        raise HostError(
+                            f"another run changes the gateway and did not end within {wait_s:g} s: run again"
+                        ) from exc
+                    self.sleep(0.2)
+            yield
+        finally:
+            os.close(handle)
+
+    def processes(self) -> parse.Processes:
+        return parse.processes(self.master("show proc"))
+
+    def info(self) -> parse.Info:
+        """Of the worker that has the ports: those that are stopping have lost the socket, too."""
+        return parse.info(self.api("show info"))
+
+    def files(self, master: int) -> Files:
+        """What the master would load now: the files that it was started with, and those that they name."""
+        texts = {path: self.text(path) for path in self._arguments(master)}
+        found = config.parse(texts)
+        digests = {path: self._digest(path) for path in texts}
+        for named in found.paths:
+            for path in self._below(named):
+                digests[path] = self._digest(path)
+        return Files(texts, found, digests)
+
+    def text(self, path: str) -> str:
+        return self._read(path).decode(errors="replace")
+
+    def parsed(self, files: t.Iterable[str]) -> config.Config:
+        return config.parse({path: self.text(path) for path in files})
+
+    def certificates(self, found: config.Config) -> list[certificates.Certificate]:
+        return [
+            one
+            for named in found.certificates
+            for path in self._below(named)
+            for one in certificates.read(path, self.text(path))
+        ]
+
+    def recorded(self) -> Running | None:
+        """None where nothing was, or by a program that wrote another shape."""
+        try:
+            with open(self.at(paths.RUNNING), encoding="utf-8") as file:
+                found = json.load(file)
+            if found["version"] != _VERSION:
+                return None
+            return Running(int(found["worker"]), dict(found["digests"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def record(self, worker: int, digests: t.Mapping[str, str]) -> None:
+        found = {"version": _VERSION, "worker": worker, "digests": dict(digests)}
+        state_file.write(self.at(paths.RUNNING), json.dumps(found, indent=2, sort_keys=True) + "\n")
+
+    def save_states(self, found: config.Config) -> None:
+        """For the next worker, with the configuration that it will load."""
+        text = state_file.fitted(self.api("show servers state"), found, fresh=False)
+        state_file.write(self.at(paths.SERVERS_STATE), text)
+
+    def _arguments(self, master: int) -> list[str]:
+        try:
+            with open(self.at(f"/proc/{master}/cmdline"), "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+        except FileNotFoundError as exc:
+            raise NoAnswer(f"the gateway's master, process {master}, has ended") from exc
+        found = [value for name, value in zip(words, words[1:]) if name == "-f"]
+        if not found:
+            raise HostError(f"process {master} was started without a configuration file; restart {paths.UNIT}")
+        return found
+
+    def _below(self, path: str) -> list[str]:
+        """The file, or the files of a folder; what HAProxy writes itself is not among them."""
+        if path == paths.SERVERS_STATE:
+            return []
+        there = self.at(path)
+        if os.path.isdir(there) and path.startswith(paths.CONFIG):
+            names = sorted(os.listdir(there))
+            return [f"{path}/{name}" for name in names if os.path.isfile(os.path.join(there, name))]
+        return [path] if os.path.isfile(there) else []
+
+    def _digest(self, path: str) -> str:
+        return hashlib.sha256(self._read(path)).hexdigest()
+
+    def _read(self, path: str) -> bytes:
+        try:
+            with open(self.at(path), "rb") as file:
+                return file.read()
+        except OSError as exc:
+            raise HostError(f"{path} cannot be read ({exc.strerror}): the gateway needs it") from exc
+
+
+def differences(on_disk: t.Mapping[str, str], running: t.Mapping[str, str]) -> list[str]:
+    """Paths of files that are not what runs, those that are gone included."""
+    return sorted(path for path in {*on_disk, *running} if on_disk.get(path) != running.get(path))
+
+
+def reasons(found: Files, running: Running | None, worker: int) -> list[str]:
+    """Sentences, none where what is on disk is what runs."""
+    if running is None:
+        return [f"what runs was not recorded: reload {paths.UNIT}"]
+    if running.worker != worker:
+        return [
+            f"worker {worker} was not started by {paths.PROGRAM}, so what it runs is not known: reload {paths.UNIT}"
+        ]
+    return [f"{path} is not what runs: reload {paths.UNIT}" for path in differences(found.digests, running.digests)]
