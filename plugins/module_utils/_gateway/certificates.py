@@ -68,6 +68,14 @@ def problem(certificate: Certificate, now: datetime.datetime) -> str | None:
     return None
 
 
+def warning(certificate: Certificate, now: datetime.datetime) -> str | None:
+    """A sentence about one that clients accept not much longer."""
+    days = certificate.days_left(now)
+    if days >= WARN_DAYS:
+        return None
+    return f"{certificate.path}: certificate {certificate.position} expires in {days} days: renew it"
+
+
 def _validity(der: bytes) -> tuple[datetime.datetime, datetime.datetime]:
     """RFC 5280, 4.1: Certificate { TBSCertificate { [version], serial, signature, issuer, validity, ... } ... }."""
     (certificate, *_) = _inside(der, _SEQUENCE)

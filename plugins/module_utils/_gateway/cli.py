@@ -57,6 +57,8 @@ class Socket:
             raise NoAnswer(
                 f"HAProxy at {self._path} has not answered '{command}' within {self._timeout_s:g} s"
             ) from exc
+        except PermissionError as exc:
+            raise HostError(f"{self._path}: {exc.strerror}; run as root, or as the gateway's user") from exc
         except OSError as exc:
             raise NoAnswer(
                 f"nobody answers at {self._path} ({exc.strerror}): is the gateway running? See systemctl status"

@@ -11,8 +11,6 @@ import re
 import shlex
 import typing as t
 
-from .._errors import HostError
-
 _PATH = re.compile(r"(?<![\w./-])/(?:[\w.@+-]+/)*[\w.@+-]+")
 _PORTS = re.compile(r"(\d+)(?:-(\d+))?")
 # Sockets that are no addresses of the host.
@@ -36,10 +34,11 @@ class Bind:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """``servers``: (address, port) by (backend, name). ``paths``: absolute ones, of whatever. ``certificates``: files
-    or folders."""
+    """``unknown``: sentences about binds that are not understood. ``servers``: (address, port) by (backend, name).
+    ``paths``: absolute ones, of whatever. ``certificates``: files or folders."""
 
     binds: tuple[Bind, ...]
+    unknown: tuple[str, ...]
     servers: t.Mapping[tuple[str, str], tuple[str, str]]
     paths: tuple[str, ...]
     certificates: tuple[str, ...]
@@ -48,6 +47,7 @@ class Config:
 def parse(texts: t.Mapping[str, str]) -> Config:
     """Of files by path, in the order in which HAProxy reads them."""
     binds: list[Bind] = []
+    unknown: list[str] = []
     servers: dict[tuple[str, str], tuple[str, str]] = {}
     paths: list[str] = []
     certificates: list[str] = []
@@ -62,11 +62,16 @@ def parse(texts: t.Mapping[str, str]) -> Config:
                 section = words[1] if words[0] in _SECTIONS and len(words) > 1 else ""
             elif words[0] == "bind" and section and len(words) > 1:
                 for address in words[1].split(","):
-                    binds += _bind(address, f"{path}, line {number}")
+                    try:
+                        binds += _bind(address, f"{path}, line {number}")
+                    except ValueError as exc:
+                        unknown.append(str(exc))
                 certificates += [value for name, value in zip(words, words[1:]) if name == "crt"]
             elif words[0] == "server" and section and len(words) > 2:
                 servers[section, words[1]] = _split(words[2])
-    return Config(tuple(binds), servers, tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(certificates)))
+    return Config(
+        tuple(binds), tuple(unknown), servers, tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(certificates))
+    )
 
 
 def _words(line: str) -> list[str]:
@@ -84,9 +89,7 @@ def _bind(text: str, where: str) -> t.Iterator[Bind]:
     address, port = _split(rest)
     ports = _PORTS.fullmatch(port)
     if not ports or family not in ("", "ipv4", "ipv6"):
-        raise HostError(
-            f"whether '{text}' can be bound cannot be told before ({where}): write an address and a port", bind=text
-        )
+        raise ValueError(f"{text} ({where}) cannot be checked before: write an address and a port")
     if address in ("", "*"):
         address = "::" if family == "ipv6" else ""
     for one in range(int(ports[1]), int(ports[2] or ports[1]) + 1):

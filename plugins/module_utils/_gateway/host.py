@@ -19,7 +19,7 @@ import typing as t
 from .._errors import HostError
 from .._runner import PlainRunner, Runner
 from . import certificates, config, parse, paths, state_file
-from .cli import Cli, NoAnswer, Socket
+from .cli import Cli, NoAnswer, Socket, worker
 
 _VERSION = 1
 _LOCK_WAIT_S = 120.0
@@ -93,9 +93,11 @@ class Gateway:
         """Of the worker that has the ports: those that are stopping have lost the socket, too."""
         return parse.info(self.api("show info"))
 
-    def files(self, master: int) -> Files:
-        """What the master would load now: the files that it was started with, and those that they name."""
-        texts = {path: self.text(path) for path in self._arguments(master)}
+    def files(self, master: parse.Process | None) -> Files:
+        """What the master would load now: the files that it was started with, and those that they name. Without one,
+        those that it would be started with."""
+        usual = [path for path in (paths.HAPROXY_CFG, paths.UPSTREAM_CFG) if os.path.isfile(self.at(path))]
+        texts = {path: self.text(path) for path in (self._arguments(master.pid) if master else usual)}
         found = config.parse(texts)
         digests = {path: self._digest(path) for path in texts}
         for named in found.paths:
@@ -128,14 +130,36 @@ class Gateway:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
-    def record(self, worker: int, digests: t.Mapping[str, str]) -> None:
-        found = {"version": _VERSION, "worker": worker, "digests": dict(digests)}
+    def record(self, serving: int, digests: t.Mapping[str, str]) -> None:
+        found = {"version": _VERSION, "worker": serving, "digests": dict(digests)}
         state_file.write(self.at(paths.RUNNING), json.dumps(found, indent=2, sort_keys=True) + "\n")
+
+    def servers(self) -> tuple[parse.Server, ...]:
+        """As the worker that serves has them."""
+        return parse.servers(self.api("show servers state"))
+
+    def stats(self, there: parse.Processes) -> dict[int, parse.Stat]:
+        """By process id of each worker: old ones keep the streams that they have, and nobody else counts them."""
+        serving = self.info().pid
+        found = {serving: parse.stat(self.api("show stat"))}
+        for old in there.workers:
+            if old.pid != serving:
+                # It ends with its last stream.
+                with contextlib.suppress(NoAnswer):
+                    found[old.pid] = parse.stat(worker(self.master, old.pid)("show stat"))
+        return found
 
     def save_states(self, found: config.Config) -> None:
         """For the next worker, with the configuration that it will load."""
         text = state_file.fitted(self.api("show servers state"), found, fresh=False)
         state_file.write(self.at(paths.SERVERS_STATE), text)
+
+    def saved_states(self) -> dict[tuple[str, str], str]:
+        """What the next worker would take over, by backend and server; none where the file is not there, or is none."""
+        try:
+            return {(row.backend, row.name): row.state for row in parse.servers(self.text(paths.SERVERS_STATE))}
+        except HostError:
+            return {}
 
     def _arguments(self, master: int) -> list[str]:
         try:
@@ -174,12 +198,12 @@ def differences(on_disk: t.Mapping[str, str], running: t.Mapping[str, str]) -> l
     return sorted(path for path in {*on_disk, *running} if on_disk.get(path) != running.get(path))
 
 
-def reasons(found: Files, running: Running | None, worker: int) -> list[str]:
+def reasons(found: Files, running: Running | None, serving: int) -> list[str]:
     """Sentences, none where what is on disk is what runs."""
     if running is None:
         return [f"what runs was not recorded: reload {paths.UNIT}"]
-    if running.worker != worker:
+    if running.worker != serving:
         return [
-            f"worker {worker} was not started by {paths.PROGRAM}, so what it runs is not known: reload {paths.UNIT}"
+            f"worker {serving} was not started by {paths.PROGRAM}, so what it runs is not known: reload {paths.UNIT}"
         ]
     return [f"{path} is not what runs: reload {paths.UNIT}" for path in differences(found.digests, running.digests)]

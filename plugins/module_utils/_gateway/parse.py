@@ -71,6 +71,10 @@ class Server:
         return self.fields[18]
 
     @property
+    def weight(self) -> int:
+        return int(self.fields[7])
+
+    @property
     def state(self) -> str:
         admin = int(self.fields[6])
         if admin & _MAINTENANCE:

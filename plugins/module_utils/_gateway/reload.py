@@ -38,7 +38,7 @@ def reload(gateway: Gateway) -> Done:
     with gateway.locked():
         before = gateway.processes()
         serving = gateway.info().pid
-        found = gateway.files(before.master.pid)
+        found = gateway.files(before.master)
         running = gateway.recorded()
         if running and running.worker == serving:
             differ = differences(found.digests, running.digests)
@@ -66,7 +66,9 @@ def check(gateway: Gateway, found: Files, there: parse.Processes) -> None:
     must(done, "the gateway is not reloaded: haproxy -c refuses its files")
     pids = [there.master.pid, *(one.pid for one in there.workers)]
     ours = ports.inodes(gateway.root, pids)
-    _refuse(ports.problems(found.config.binds, ports.listening(gateway.root), ours, gateway.root))
+    _refuse(
+        [*found.config.unknown, *ports.problems(found.config.binds, ports.listening(gateway.root), ours, gateway.root)]
+    )
 
 
 def record(gateway: Gateway) -> int:
@@ -77,7 +79,7 @@ def record(gateway: Gateway) -> int:
             with gateway.locked():
                 serving = gateway.info().pid
                 there = gateway.processes()
-                gateway.record(serving, gateway.files(there.master.pid).digests)
+                gateway.record(serving, gateway.files(there.master).digests)
                 return serving
         except NoAnswer as exc:
             if gateway.clock() >= until:
@@ -105,7 +107,7 @@ def prepare(gateway: Gateway, files: list[str]) -> bool:
 def compared(gateway: Gateway) -> list[str]:
     """Sentences about what on disk is not what runs."""
     serving = gateway.info().pid
-    return reasons(gateway.files(gateway.processes().master.pid), gateway.recorded(), serving)
+    return reasons(gateway.files(gateway.processes().master), gateway.recorded(), serving)
 
 
 def _refuse(problems: list[str]) -> None:

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What the gateway is, on its host. Neither keys nor their hashes are among it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._errors import HostError
+from . import certificates, config, parse
+from .cli import NoAnswer
+from .host import Gateway, reasons
+
+
+def collect(gateway: Gateway) -> dict[str, t.Any]:
+    """The return values of gateway_info."""
+    try:
+        there = gateway.processes()
+        serving = gateway.info()
+        stats = gateway.stats(there)
+        rows = gateway.servers()
+    except NoAnswer as exc:
+        return {**_NOTHING, "reasons": [str(exc)], **_certificates(gateway, gateway.files(None).config)}
+    found = gateway.files(there.master)
+    differ = reasons(found, gateway.recorded(), serving.pid)
+    if there.master.failed:
+        differ.append("the last reload has failed, and the worker before it serves: see the log of the unit")
+    return {
+        "running": True,
+        "matches_disk": not differ,
+        "reasons": differ,
+        "version": serving.version,
+        "workers": [
+            {
+                "pid": one.pid,
+                "serving": one.pid == serving.pid,
+                "uptime_s": one.uptime_s,
+                "open": stats[one.pid].sessions,
+            }
+            for one in there.workers
+            if one.pid in stats
+        ],
+        "servers": [as_row(row, list(stats.values()), stats[serving.pid]) for row in rows],
+        **_certificates(gateway, found.config),
+    }
+
+
+def as_row(row: parse.Server, stats: t.Sequence[parse.Stat], serving: parse.Stat) -> dict[str, t.Any]:
+    """One server; its open streams are those of all workers."""
+    host, _colon, instance = row.name.partition(":")
+    # A reload between two questions can have taken it away.
+    load = {(one.backend, one.server): one for one in serving.servers}.get((row.backend, row.name))
+    return {
+        "backend": row.backend,
+        "server": row.name,
+        "host": host,
+        "instance": instance,
+        "address": row.address,
+        "port": int(row.port),
+        "state": row.state,
+        "open": open_streams(stats, {(row.backend, row.name)}),
+        "queued": load.queued if load else 0,
+        "weight": row.weight,
+        "check_status": load.check_status if load else "",
+    }
+
+
+def open_streams(stats: t.Iterable[parse.Stat], names: t.Collection[tuple[str, str]]) -> int:
+    """Streams that these servers have, and requests that wait for one of them, in all workers."""
+    loads = (load for stat in stats for load in stat.servers)
+    return sum(load.open + load.queued for load in loads if (load.backend, load.server) in names)
+
+
+def _certificates(gateway: Gateway, found: config.Config) -> dict[str, t.Any]:
+    """A file that cannot be read is a problem of its own, and no reason to say nothing of the rest."""
+    now = gateway.now()
+    try:
+        read = gateway.certificates(found)
+    except HostError as exc:
+        return {"certificates": [], "problems": [str(exc)]}
+    problems = [certificates.problem(one, now) or certificates.warning(one, now) for one in read]
+    return {"certificates": [one.as_row(now) for one in read], "problems": [one for one in problems if one]}
+
+
+_NOTHING: dict[str, t.Any] = {
+    "running": False,
+    "matches_disk": None,
+    "version": None,
+    "workers": [],
+    "servers": [],
+}

@@ -1,0 +1,204 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Servers of the gateway in and out of service, and their streams waited for."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._errors import HostError
+from . import paths
+from .cli import silent
+from .host import Gateway
+from .info import as_row, open_streams
+from .parse import Server
+
+_POLL_S = 0.5
+_READY, _DRAIN, _MAINT = "ready", "drain", "maint"
+# Requests go to these: one that is starting has passed its checks, and gets its share slowly.
+_USABLE = ("up", "starting")
+# Of `show stat`: its checks pass. One that came back says "UP 1/2" until the first check says so.
+_SEEN_UP = ("UP", "no check")
+Name = tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Which servers, what becomes of them, and how long that is waited for."""
+
+    state: str
+    host: str | None = None
+    server: str | None = None
+    backend: str | None = None
+    timeout_s: float = 0
+    on_timeout: str = "fail"
+    allow_last: bool = False
+    keep_maint: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """``selected``: the servers that are meant; ``changes``: those that are not as desired."""
+
+    selected: tuple[Server, ...]
+    changes: tuple[Server, ...]
+
+    @property
+    def names(self) -> set[Name]:
+        return {_name(row) for row in self.selected}
+
+
+def plan(rows: t.Sequence[Server], options: Options) -> Plan:
+    """Refuses what would leave a model without a server."""
+    selected = tuple(row for row in rows if _is_meant(row, options))
+    if not selected and (options.server or options.backend):
+        there = sorted(f"{row.backend}/{row.name}" for row in rows)
+        asked = ", ".join(
+            f"{name} {value}" for name, value in dataclasses.asdict(options).items() if name in _SELECTORS and value
+        )
+        raise HostError(f"the gateway has no server of {asked}; it has {', '.join(there) or 'none'}", servers=there)
+    changes = tuple(row for row in selected if _differs(row, options))
+    if options.state != _READY and not options.allow_last:
+        last = _left_without(rows, {_name(row) for row in changes})
+        if last:
+            raise HostError(
+                f"no server would be left for {', '.join(last)}: clients would get 503 at once; bring another one up "
+                "first, or set allow_last",
+                models=last,
+            )
+    return Plan(selected, changes)
+
+
+def converge(gateway: Gateway, options: Options, *, dry_run: bool) -> dict[str, t.Any]:
+    """The return values of gateway_server."""
+    with gateway.locked():
+        before = gateway.servers()
+        planned = plan(before, options)
+        if not dry_run and planned.selected:
+            _apply(gateway, planned, options)
+    waits = not dry_run and bool(planned.selected)
+    left, unready = _wait(gateway, planned, options) if waits else (0, [])
+    result = _result(gateway, planned, options, dry_run=dry_run)
+    if options.on_timeout == "fail" and (left or unready):
+        raise HostError(_late(options, left, unready), **result)
+    return result
+
+
+def _apply(gateway: Gateway, planned: Plan, options: Options) -> None:
+    for row in planned.changes:
+        silent(gateway.api, f"set server {row.backend}/{row.name} state {options.state}")
+    there = {_name(row): row for row in gateway.servers()}
+    for row in planned.changes:
+        found = there.get(_name(row))
+        if found is None or _differs(found, options):
+            raise HostError(
+                f"{row.backend}/{row.name} is {found.state if found else 'gone'} after it was set to {options.state}: "
+                "does somebody else set it?"
+            )
+    # Also where nothing changes: a run that was killed may have set it, and not have saved it.
+    saved = gateway.saved_states()
+    if planned.changes or any(not _agrees(saved.get(_name(row)), there[_name(row)].state) for row in planned.selected):
+        gateway.save_states(gateway.files(gateway.processes().master).config)
+
+
+def _wait(gateway: Gateway, planned: Plan, options: Options) -> tuple[int, list[str]]:
+    """Open streams that are left, and servers that are not up, at the end of the time."""
+    until = gateway.clock() + options.timeout_s
+    late: tuple[int, list[str]] = (0, [])
+    while options.timeout_s > 0:
+        stats = gateway.stats(gateway.processes())
+        if options.state == _READY:
+            late = (0, _unready(gateway, planned, options))
+        else:
+            late = (open_streams(stats.values(), planned.names), [])
+        if not any(late) or gateway.clock() >= until:
+            return late
+        gateway.sleep(_POLL_S)
+    return late
+
+
+def _unready(gateway: Gateway, planned: Plan, options: Options) -> list[str]:
+    states = {_name(row): row.state for row in gateway.servers()}
+    loads = gateway.stats(gateway.processes())[gateway.info().pid].servers
+    status = {(load.backend, load.server): load.status for load in loads}
+    return [
+        f"{backend}/{name} is {status.get((backend, name), 'gone')}"
+        for backend, name in sorted(planned.names)
+        if not (options.keep_maint and states.get((backend, name)) == _MAINT)
+        and status.get((backend, name)) not in _SEEN_UP
+    ]
+
+
+def _result(gateway: Gateway, planned: Plan, options: Options, *, dry_run: bool) -> dict[str, t.Any]:
+    stats = gateway.stats(gateway.processes())
+    serving = stats[gateway.info().pid]
+    now = {_name(row): row for row in gateway.servers()}
+    changed = {_name(row) for row in planned.changes}
+    servers = []
+    for row in planned.selected:
+        found = as_row(now.get(_name(row), row), list(stats.values()), serving)
+        if dry_run and _name(row) in changed:
+            found["state"] = row.health if options.state == _READY else options.state
+        servers.append({**found, "state_before": row.state})
+    return {
+        "changed": bool(planned.changes),
+        "servers": servers,
+        "open": sum(one["open"] for one in servers),
+        "diff": {
+            "before": {f"{one['backend']}/{one['server']}": one["state_before"] for one in servers},
+            "after": {f"{one['backend']}/{one['server']}": one["state"] for one in servers},
+        },
+    }
+
+
+def _late(options: Options, left: int, unready: list[str]) -> str:
+    if unready:
+        return f"not up {options.timeout_s:g} s after they were set to ready: {', '.join(unready)}; see their checks"
+    return (
+        f"{left} streams are open {options.timeout_s:g} s after {options.state} was set, and the servers get no new "
+        "ones: wait longer (timeout_s), or set on_timeout to continue"
+    )
+
+
+_SELECTORS = ("host", "server", "backend")
+
+
+def _is_meant(row: Server, options: Options) -> bool:
+    return (
+        options.host in (None, row.name.partition(":")[0])
+        and options.server in (None, row.name)
+        and options.backend in (None, row.backend, row.backend.removeprefix(paths.BACKEND_PREFIX))
+    )
+
+
+def _differs(row: Server, options: Options) -> bool:
+    if options.state == _READY:
+        return row.state == _DRAIN or (row.state == _MAINT and not options.keep_maint)
+    # One in maintenance gets no new streams either, and who has set that wants it to stay.
+    return row.state != _MAINT and row.state != options.state
+
+
+def _left_without(rows: t.Sequence[Server], taken: t.Collection[Name]) -> list[str]:
+    """Models of which all servers that get requests would be taken."""
+    usable: dict[str, list[Name]] = {}
+    for row in rows:
+        if row.state in _USABLE and row.weight > 0:
+            usable.setdefault(row.backend, []).append(_name(row))
+    return sorted(
+        backend.removeprefix(paths.BACKEND_PREFIX)
+        for backend, names in usable.items()
+        if all(name in taken for name in names)
+    )
+
+
+def _agrees(saved: str | None, state: str) -> bool:
+    """Whether the next worker would keep out of service what is out of it, and nothing else."""
+    out = (_DRAIN, _MAINT)
+    return saved == state if saved in out or state in out else True
+
+
+def _name(row: Server) -> Name:
+    return row.backend, row.name
