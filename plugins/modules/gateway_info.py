@@ -141,7 +141,9 @@ certificates:
       description: Whether these are less than 14.
       type: bool
 problems:
-  description: A sentence for each certificate that has expired, or expires within 14 days, or cannot be read.
+  description:
+    - A sentence for each certificate that has expired, expires within 14 days or cannot be read, and one when the last
+      reload has failed. That is no difference of its own, as the files can be as they were before.
   type: list
   elements: str
   returned: success

@@ -25,8 +25,9 @@ def collect(gateway: Gateway) -> dict[str, t.Any]:
         return {**_NOTHING, "reasons": [str(exc)], **_certificates(gateway, gateway.files(None).config)}
     found = gateway.files(there.master)
     differ = reasons(found, gateway.recorded(), serving.pid)
+    told = _certificates(gateway, found.config)
     if there.master.failed:
-        differ.append("the last reload has failed, and the worker before it serves: see the log of the unit")
+        told["problems"].append("the last reload has failed, and the worker before it serves: see the log of the unit")
     return {
         "running": True,
         "matches_disk": not differ,
@@ -43,7 +44,7 @@ def collect(gateway: Gateway) -> dict[str, t.Any]:
             if one.pid in stats
         ],
         "servers": [as_row(row, list(stats.values()), stats[serving.pid]) for row in rows],
-        **_certificates(gateway, found.config),
+        **told,
     }
 
 

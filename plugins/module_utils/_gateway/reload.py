@@ -9,6 +9,7 @@ cannot run, and stops all ports for the time in which it tries.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 
 from .._errors import HostError
@@ -90,18 +91,25 @@ def record(gateway: Gateway) -> int:
         gateway.sleep(_POLL_S)
 
 
-def prepare(gateway: Gateway, files: list[str]) -> bool:
-    """Before a start: what operators have set stays, for servers where they are now. False without such a file."""
+def prepare(gateway: Gateway, files: list[str]) -> None:
+    """Before a start: what operators have set stays, for servers where they are now.
+
+    A file that is none is removed: HAProxy would pass over it, too, and the gateway has to start.
+    """
     path = gateway.at(paths.SERVERS_STATE)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read()
     except FileNotFoundError:
-        return False
-    fitted = state_file.fitted(text, gateway.parsed(files), fresh=True)
+        return
+    found = gateway.parsed(files)
+    try:
+        fitted = state_file.fitted(text, found, fresh=True)
+    except HostError:
+        os.unlink(path)
+        return
     if fitted != text:
         state_file.write(path, fitted)
-    return True
 
 
 def compared(gateway: Gateway) -> list[str]:
