@@ -23,6 +23,8 @@ from .cli import Cli, NoAnswer, Socket, worker
 
 _VERSION = 1
 _LOCK_WAIT_S = 120.0
+# It answers to a reload when the new worker has read its files.
+_MASTER_S = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Gateway:
 
     @property
     def master(self) -> Socket:
-        return Socket(self.at(paths.MASTER_SOCKET))
+        return Socket(self.at(paths.MASTER_SOCKET), timeout_s=_MASTER_S)
 
     @contextlib.contextmanager
     def locked(self, wait_s: float = _LOCK_WAIT_S) -> t.Iterator[None]:
@@ -104,6 +106,9 @@ class Gateway:
             for path in self._below(named):
                 digests[path] = self._digest(path)
         return Files(texts, found, digests)
+
+    def is_there(self, pid: int) -> bool:
+        return os.path.exists(self.at(f"/proc/{pid}"))
 
     def text(self, path: str) -> str:
         return self._read(path).decode(errors="replace")

@@ -50,14 +50,13 @@ def collect(gateway: Gateway) -> dict[str, t.Any]:
 
 def as_row(row: parse.Server, stats: t.Sequence[parse.Stat], serving: parse.Stat) -> dict[str, t.Any]:
     """One server; its open streams are those of all workers."""
-    host, _colon, instance = row.name.partition(":")
     # A reload between two questions can have taken it away.
     load = {(one.backend, one.server): one for one in serving.servers}.get((row.backend, row.name))
     return {
         "backend": row.backend,
         "server": row.name,
-        "host": host,
-        "instance": instance,
+        "host": row.host,
+        "instance": row.instance,
         "address": row.address,
         "port": int(row.port),
         "state": row.state,

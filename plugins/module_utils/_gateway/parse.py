@@ -58,6 +58,15 @@ class Server:
     fields: tuple[str, ...]
 
     @property
+    def host(self) -> str:
+        """The inventory's name of its host, which may hold colons itself."""
+        return self.name.rpartition(":")[0] or self.name
+
+    @property
+    def instance(self) -> str:
+        return self.name[len(self.host) + 1 :]
+
+    @property
     def address(self) -> str:
         return self.fields[4]
 

@@ -39,7 +39,8 @@ def main(argv: t.Sequence[str] | None = None, *, gateway: Gateway | None = None)
         if arguments.verb == "prepare":
             reload.prepare(here, arguments.files)
         elif arguments.verb == "record":
-            reload.record(here)
+            # From systemd, in ExecStartPost.
+            reload.record(here, master=int(os.environ.get("MAINPID", 0)))
         elif arguments.verb == "reload":
             done = reload.reload(here)
             changed = f"its maps are changed: {', '.join(done.maps)}" if done.maps else "new"

@@ -72,8 +72,9 @@ def check(gateway: Gateway, found: Files, there: parse.Processes) -> None:
     )
 
 
-def record(gateway: Gateway) -> int:
-    """After a start. HAProxy 3.2 tells systemd that it runs before its worker does, so that is waited for."""
+def record(gateway: Gateway, *, master: int | None = None) -> int:
+    """After a start. HAProxy 3.2 tells systemd that it runs before its worker does, so that is waited for, as long as
+    the master is there."""
     until = gateway.clock() + _START_S
     while True:
         try:
@@ -83,11 +84,8 @@ def record(gateway: Gateway) -> int:
                 gateway.record(serving, gateway.files(there.master).digests)
                 return serving
         except NoAnswer as exc:
-            if gateway.clock() >= until:
-                raise HostError(
-                    f"no worker of the gateway serves {_START_S:g} s after the start: {exc}; "
-                    f"see journalctl -u {paths.UNIT}"
-                ) from exc
+            if gateway.clock() >= until or (master and not gateway.is_there(master)):
+                raise HostError(f"the gateway has started no worker: see journalctl -u {paths.UNIT}") from exc
         gateway.sleep(_POLL_S)
 
 

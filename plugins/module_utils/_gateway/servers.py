@@ -168,7 +168,7 @@ _SELECTORS = ("host", "server", "backend")
 
 def _is_meant(row: Server, options: Options) -> bool:
     return (
-        options.host in (None, row.name.partition(":")[0])
+        options.host in (None, row.host)
         and options.server in (None, row.name)
         and options.backend in (None, row.backend, row.backend.removeprefix(paths.BACKEND_PREFIX))
     )

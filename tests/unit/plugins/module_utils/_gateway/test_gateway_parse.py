@@ -52,6 +52,15 @@ def test_servers(said):
     assert (found["model.embed/one:e"].weight, found["model.embed/one:e"].host_name) == (50, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "host", "instance"),
+    [("gpu1:chat", "gpu1", "chat"), ("fd00::1:chat", "fd00::1", "chat"), ("gpu1", "gpu1", "")],
+)
+def test_the_host_of_a_server(name, host, instance):
+    server = parse.Server("model.chat", name, ())
+    assert (server.host, server.instance) == (host, instance)
+
+
 def test_a_file_of_servers_is_what_was_said(said):
     text = said("show_servers_state")
     assert parse.state_file(text, parse.servers(text)) == text.rstrip() + "\n"

@@ -172,9 +172,20 @@ def test_a_second_one_waits_for_the_first(each):
 def test_nothing_runs(host, capsys):
     found = host()
     found.haproxy.__exit__()
-    for verb in ("check", "reload", "record"):
+    for verb, words in {"check": "nobody answers at ", "reload": "nobody answers at ", "record": "no worker"}.items():
         assert program.main([verb], gateway=found.gateway) == 1
-        assert "nobody answers at " in capsys.readouterr().err
+        assert words in capsys.readouterr().err
+    found.haproxy._sockets.clear()
+
+
+def test_a_master_that_has_ended_starts_no_worker(host, capsys, monkeypatch):
+    found = host()
+    found.haproxy.__exit__()
+    monkeypatch.setenv("MAINPID", "4711")
+    assert program.main(["record"], gateway=found.gateway) == 1
+    assert capsys.readouterr().err == ("the gateway has started no worker: see journalctl -u mlops-gateway.service\n")
+    # At once, and not after the time that a worker may take.
+    assert found.seconds == 0
     found.haproxy._sockets.clear()
 
 
