@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gateway import info, reload, servers
+from ansible_collections.mlops.hosts.plugins.module_utils._gateway import fast_check, info, reload, servers
 from ansible_collections.mlops.hosts.plugins.module_utils._gateway.servers import Options
 from ansible_collections.mlops.hosts.tests.unit.fake_haproxy import CONFIG, STATE
 
@@ -179,6 +179,15 @@ def test_a_gateway_that_does_not_run(host):
     assert (told["running"], told["matches_disk"], told["servers"], told["certificates"]) == (False, None, [], [])
     assert "nobody answers at " in told["reasons"][0]
     found.haproxy._sockets.clear()
+
+
+def test_a_fast_check_answers_as_the_module(host, monkeypatch):
+    found = host()
+    monkeypatch.setattr(fast_check, "Gateway", lambda run: found.gateway)
+    told = fast_check.fast_check({}, run=found.checks, check_mode=True)
+    assert told == {"changed": False, **info.collect(found.gateway)}
+    (found.root / CONFIG).unlink()
+    assert fast_check.fast_check({}, run=found.checks, check_mode=True)["failed"]
 
 
 def test_a_reload_that_has_failed_is_told(host):
