@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import typing as t
 
 from .._errors import HostError
 from .._runner import must
@@ -41,6 +42,7 @@ def reload(gateway: Gateway) -> Done:
         serving = gateway.info().pid
         found = gateway.files(before.master)
         running = gateway.recorded()
+        differ = sorted(found.digests)
         if running and running.worker == serving:
             differ = differences(found.digests, running.digests)
             loaded = parse.map_paths(gateway.api("show map"))
@@ -48,16 +50,18 @@ def reload(gateway: Gateway) -> Done:
                 _maps(gateway, before, found, differ)
                 gateway.record(serving, found.digests)
                 return Done(serving, tuple(differ))
-        check(gateway, found, before)
+        check(gateway, found, before, differ)
         gateway.save_states(found.config)
         new = _reload(gateway, before)
         gateway.record(new, found.digests)
         return Done(new)
 
 
-def check(gateway: Gateway, found: Files, there: parse.Processes) -> None:
+def check(gateway: Gateway, found: Files, there: parse.Processes, differ: t.Collection[str]) -> None:
     """All that would make a new worker fail, or clients, before it is started."""
-    problems = [certificates.problem(one, gateway.now()) for one in gateway.certificates(found.config)]
+    # One that has expired in use is no worse with a new worker, which may be what revokes a backend.
+    fresh = [one for one in gateway.certificates(found.config) if one.path in differ]
+    problems = [certificates.problem(one, gateway.now()) for one in fresh]
     _refuse([one for one in problems if one])
     files = [word for path in found.texts for word in ("-f", path)]
     done = gateway.run(paths.HAPROXY, "-c", *files, timeout_s=_CHECK_S)

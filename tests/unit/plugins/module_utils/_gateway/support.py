@@ -12,8 +12,15 @@ import typing as t
 from ansible_collections.mlops.hosts.plugins.module_utils._gateway.host import Gateway
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.fake_haproxy import CONFIG, FakeHaproxy
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+UTC = datetime.timezone.utc
+NOW = datetime.datetime(2026, 11, 29, 12, tzinfo=UTC)
 KEYS = "etc/mlops.hosts/model_gateway/keys.map"
+TLS = "etc/mlops.hosts/model_gateway/tls.pem"
 TEXT = """
 global
     server-state-file /var/lib/mlops-gateway/servers.state
@@ -50,13 +57,14 @@ class Host:
         self.haproxy = FakeHaproxy(root, version)
         self.checks = Checks()
         self.seconds = 0.0
+        self.today = NOW
         self.during: t.Callable[[], None] = lambda: None
         self.gateway = Gateway(
             root=str(root),
             run=self.checks,
             clock=lambda: self.seconds,
             sleep=self._sleep,
-            now=lambda: datetime.datetime(2026, 11, 29, tzinfo=datetime.timezone.utc),
+            now=lambda: self.today,
         )
 
     def write(self, path: str, text: str) -> None:
@@ -70,3 +78,15 @@ class Host:
     def _sleep(self, seconds: float) -> None:
         self.seconds += seconds
         self.during()
+
+
+def pem(ends: datetime.datetime, begins: datetime.datetime = NOW - datetime.timedelta(days=1)) -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begins, ends)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return made.decode() + key.private_bytes(*form).decode()

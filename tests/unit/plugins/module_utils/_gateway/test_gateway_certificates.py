@@ -10,25 +10,7 @@ import datetime
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._gateway import certificates
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-UTC = datetime.timezone.utc
-NOW = datetime.datetime(2026, 11, 29, 12, tzinfo=UTC)
-
-
-def pem(ends: datetime.datetime, begins: datetime.datetime = NOW - datetime.timedelta(days=1)) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway")])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begins, ends)
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return made.decode() + key.private_bytes(*form).decode()
+from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gateway.support import NOW, UTC, pem
 
 
 @pytest.mark.parametrize(

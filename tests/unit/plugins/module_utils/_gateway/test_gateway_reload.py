@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import os
 import socket
@@ -13,7 +14,7 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._gateway import program, reload
 from ansible_collections.mlops.hosts.tests.unit.fake_haproxy import CONFIG, STATE
-from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gateway.support import KEYS
+from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gateway.support import KEYS, NOW, TLS, pem
 
 VERSIONS = ["2.6", "3.0", "3.2"]
 
@@ -126,6 +127,20 @@ def test_what_haproxy_refuses_is_refused_before(each, capsys):
     )
     assert each.checks.calls == [("/usr/sbin/haproxy", "-c", "-f", f"/{CONFIG}")]
     assert each.haproxy.reloads == 0
+
+
+def test_a_certificate_that_has_expired_is_refused_unless_it_is_in_use(each, capsys):
+    each.edit(CONFIG, "frontend clients\n", f"frontend clients\n    bind *:65443 ssl crt /{TLS}\n")
+    each.write(TLS, pem(NOW - datetime.timedelta(hours=1), NOW - datetime.timedelta(days=9)))
+    assert program.main(["reload"], gateway=each.gateway) == 1
+    said = f"the gateway is not reloaded, and runs as before: /{TLS}: certificate 1 has expired at 2026-11-29 11:00 UTC"
+    assert said in capsys.readouterr().err
+    assert each.haproxy.reloads == 0
+    each.write(TLS, pem(NOW + datetime.timedelta(days=9)))
+    reload.reload(each.gateway)
+    each.today += datetime.timedelta(days=10)
+    each.edit(CONFIG, "8002", "8003")
+    assert program.main(["reload"], gateway=each.gateway) == 0
 
 
 def test_a_port_that_is_taken_is_refused_before(each, capsys):
