@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from . import _env_file
+from ._unit_text import SPACE, entries
 
 # systemd.unit(5); the first one that has a file of a name counts.
 _DIRECTORIES = (
@@ -32,7 +33,6 @@ _DIRECTORIES = (
     "lib/systemd/system",
     "run/systemd/generator.late",
 )
-_SPACE = " \t\r\n"
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " ", "\\": "\\"}
 _CODE = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})")
 _BRACED = re.compile(r"\$(?:\$|\{(\w+)\})")
@@ -116,25 +116,6 @@ def service(unit: str, files: t.Iterable[str], text_of: t.Callable[[str], str]) 
     return Service(tuple(commands), environment)
 
 
-def entries(text: str) -> t.Iterator[tuple[str, str, str]]:
-    """Section, key and value of each entry; lines that are continued are joined, and quotes are kept."""
-    section, line = "", ""
-    for raw in [*re.split(r"\r\n|[\r\n]", text), ""]:
-        if raw.lstrip(_SPACE)[:1] in ("#", ";"):
-            continue
-        # Of two at the end, one guards the other.
-        if (len(raw) - len(raw.rstrip("\\"))) % 2:
-            line += f"{raw[:-1]} "
-            continue
-        line = (line + raw).strip(_SPACE)
-        key, equals, value = line.partition("=")
-        if line.startswith("[") and line.endswith("]"):
-            section = line[1:-1]
-        elif equals:
-            yield section, key.rstrip(_SPACE), value.lstrip(_SPACE)
-        line = ""
-
-
 def words(text: str, *, c_escapes: bool = True, strict: bool = False) -> t.Iterator[str]:
     """Split at spaces outside of quotes. ValueError, after the words before, for a quote without an end, and with
     ``strict`` for an escape that is none. Without ``c_escapes``, as values of variables are split, there is neither."""
@@ -149,7 +130,7 @@ def words(text: str, *, c_escapes: bool = True, strict: bool = False) -> t.Itera
             if strict and len(part) > 1:
                 raise ValueError(f"{part} is no escape: {text}")
             # A semicolon would begin another command.
-            is_semicolon = part == r"\;" and word is None and not quote and not text[at + 1 : at + 2].strip(_SPACE)
+            is_semicolon = part == r"\;" and word is None and not quote and not text[at + 1 : at + 2].strip(SPACE)
             part = ";" if is_semicolon else part
             word = (word or "") + part
             at += length
@@ -157,7 +138,7 @@ def words(text: str, *, c_escapes: bool = True, strict: bool = False) -> t.Itera
             quote = ""
         elif not quote and char in "'\"":
             quote, word = char, word or ""
-        elif quote or char not in _SPACE:
+        elif quote or char not in SPACE:
             word = (word or "") + char
         elif word is not None:
             yield word

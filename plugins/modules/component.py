@@ -350,7 +350,10 @@ options:
         choices: [started, stopped, unmanaged]
         default: started
       enabled:
-        description: Whether it starts at boot.
+        description:
+          - Whether it starts at boot. When the component writes the unit's file, the links to it in
+            C(/etc/systemd/system) become those that section C([Install]) of the file asks for, also when the unit is
+            enabled already. Links that a component has in O(links) stay.
         type: bool
         default: true
       drop_ins:

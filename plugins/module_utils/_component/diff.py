@@ -19,6 +19,7 @@ DiffEntry = dict[str, str]
 # Of these a path change shows more.
 _OF_PATHS = ("repository", "file", "json_key", "link", "path")
 _ATTRIBUTES = ("mode", "owner", "group")
+_SHOWN_BY_PATHS = ("drop_in", "links")
 
 
 def entries(planned: Plan, moves: t.Mapping[str, Move]) -> list[DiffEntry]:
@@ -73,7 +74,7 @@ def _units(planned: Plan, drift: t.Mapping[str, t.Sequence[Drift]]) -> list[Diff
     names = dict.fromkeys([*drift, *planned.units.stop, *planned.units.activated])
     found = []
     for name in names:
-        before, after = _lines([item for item in drift.get(name, ()) if item.attribute != "drop_in"])
+        before, after = _lines([item for item in drift.get(name, ()) if item.attribute not in _SHOWN_BY_PATHS])
         after += [verb for verb, having in verbs if name in having]
         found.append(_entry(f"unit {name}", before, after))
     return found

@@ -13,7 +13,8 @@ import typing as t
 from .. import _package_manager
 from .._package_manager import Manager
 from .._runner import Runner
-from . import dpkg_repair, fs_entry, packages, repositories, units, users
+from . import boot_links, dpkg_repair, fs_entry, packages, repositories, units, users
+from .boot_links import BootLinks
 from .desired import Component, DesiredFile, DesiredImage
 from .fs_entry import Entry
 from .packages import Installed
@@ -27,7 +28,8 @@ class Observed:
     """``entries`` by path; ``children``: what lies in each directory that may have to go; ``originals``: what the
     ledger kept of the paths that may have to be given back; ``strays``: all that lies in each directory that is purged,
     ours too; ``drop_ins``: the same of each unit; ``missing_images``: those that their engine does not have;
-    ``leaving_units``: units whose file has to go; ``interrupted``: dpkg was killed in the middle of its work."""
+    ``leaving_units``: units whose file has to go; ``boot_links``: of units whose file is the component's;
+    ``interrupted``: dpkg was killed in the middle of its work."""
 
     manager: Manager | None
     entries: t.Mapping[str, Entry]
@@ -41,6 +43,7 @@ class Observed:
     units: t.Mapping[str, Unit]
     repository_files: tuple[DesiredFile, ...]
     leaving_units: t.Sequence[str] = ()
+    boot_links: BootLinks = BootLinks()
     interrupted: bool = False
     missing_images: tuple[DesiredImage, ...] = ()
     own_groups: t.Mapping[str, int] = dataclasses.field(
@@ -71,6 +74,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
     leaving = [path for path in sorted(released) if owned.paths[path]["original"]["kind"] == "absent"]
     leaving_units = [name for path in leaving for name in units.of_file(path, run)]
     unit_names = sorted({*(item.name for item in component.units), *owned.units, *leaving_units})
+    ours = {*(item.path for item in component.files), *owned.paths}
     strays = {item.path: _below(item.path) for item in component.directories if item.purge}
     drop_ins = {item.name: units.drop_ins(item.name) for item in component.units}
     unasked = {path for found in (*strays.values(), *drop_ins.values()) for path in found}
@@ -92,6 +96,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
         own_groups={item.name: gid for item in component.users if (gid := users.own_group(item.name)) is not None},
         units=units.observe(unit_names, run),
         leaving_units=leaving_units,
+        boot_links=boot_links.observe([name for name in unit_names if boot_links.file_of(name) in ours]),
         missing_images=_missing(component.images, run) if component.images else (),
         repository_files=repository_files,
     )

@@ -7,20 +7,27 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing as t
 
 from .._drift import Drift
-from . import ownership
+from . import boot_links, ownership
 from .changes import PathChange, Situation, UnitChanges
 from .desired import DesiredUnit, Effect
+from .fs_entry import ABSENT, Entry
 from .units import Unit, defines, is_unit_file
 
 
 @dataclasses.dataclass(frozen=True)
 class UnitPart:
+    """``paths`` are the links of units that are enabled otherwise than their files say, and ``gone`` the directories
+    that may have held the last one."""
+
     drift: tuple[Drift, ...]
     changes: UnitChanges
     records: dict[str, dict[str, t.Any]]
+    paths: tuple[PathChange, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 def plan(situation: Situation, changes: t.Sequence[PathChange], package_effects: t.Sequence[Effect]) -> UnitPart:
@@ -35,6 +42,7 @@ class _Planner:
         self.situation = situation
         self.changes = changes
         self.drift: list[Drift] = []
+        self.paths: list[PathChange] = []
         self.do: dict[str, list[str]] = {
             verb: []
             for verb in ("stop", "disable", "clean", "reset", "unmask", "mask", "enable", "start", "restart", "reload")
@@ -63,7 +71,14 @@ class _Planner:
             if not known and not ownership.inherited_unit(name, self.situation.others):
                 self._end(name, self.situation.seen.units[name])
         done = {verb: tuple(names) for verb, names in self.do.items()}
-        return UnitPart(tuple(self.drift), UnitChanges(reread=self.reread, **done), taken)
+        gone = {os.path.dirname(change.path) for change in self.paths if change.after.kind == "absent"}
+        return UnitPart(
+            tuple(self.drift),
+            UnitChanges(reread=self.reread, **done),
+            taken,
+            tuple(self.paths),
+            tuple(sorted(gone - {boot_links.PLACE})),
+        )
 
     def _before(self, name: str, have: Unit) -> dict[str, t.Any]:
         """How the unit was before the first component that desired it."""
@@ -89,10 +104,62 @@ class _Planner:
             self.reread = True
             self.drift.append(Drift("unit", desired.name, "definition", "as on disk", "older than on disk"))
         by_its_file = have.file_state == "generated" and desired.name in self.moving
-        if desired.enabled and (by_its_file or not have.starts_at_boot):
+        enable = desired.enabled and (by_its_file or not have.starts_at_boot)
+        if desired.enabled:
+            self._links(desired.name, enable=enable)
+        if enable:
             self._do("enable", desired.name, "enabled", True, False)
         elif not desired.enabled and have.file_state.startswith("enabled"):
             self._do("disable", desired.name, "enabled", False, True)
+
+    def _links(self, name: str, *, enable: bool) -> None:
+        """Make of the unit's links what its file will ask for. They are changed as any other path is, and come back
+        with them; those that a component owns are its own."""
+        changed = {change.path: change for change in self.changes}
+        texts = self._texts(name, changed)
+        desired = None if texts is None else boot_links.desired_links(name, texts)
+        if desired is None:
+            return
+        links = self.situation.seen.boot_links
+        leaving = {path for path, change in changed.items() if change.after.kind == "absent"}
+        owned = {item.path for item in self.situation.component.links}
+        have = {path: entry for path, entry in links.of.get(name, {}).items() if path not in leaving}
+        strange = [path for path in have if path not in desired | owned and not self._is_others(path)]
+        missing = [
+            path for path in sorted(desired - have.keys() - owned) if not (enable and boot_links.made_by_enable(path))
+        ]
+        if not (strange or missing):
+            return
+        self.reread = True
+        self.drift.append(Drift("unit", name, "links", boot_links.shown(desired), boot_links.shown(have)))
+        self.paths += [PathChange(path, have[path], ABSENT, "root", "root") for path in strange]
+        folders = {os.path.dirname(path) for path in missing} - {*links.folders, *changed, boot_links.PLACE}
+        folder = Entry("directory", mode=0o755)
+        self.paths += [PathChange(path, ABSENT, folder, "root", "root") for path in sorted(folders)]
+        to = Entry("link", target=boot_links.file_of(name))
+        self.paths += [PathChange(path, ABSENT, to, "root", "root") for path in missing]
+
+    def _texts(self, name: str, changed: t.Mapping[str, PathChange]) -> list[str] | None:
+        """Those of its file and of its drop-ins, as they will be. None where the file is not the component's."""
+        files = {item.path: item.content for item in self.situation.component.files}
+        own = boot_links.file_of(name)
+        if own not in files and own not in changed:
+            return None
+        known = [*self.situation.seen.drop_ins.get(name, ()), *files, *changed]
+        folders = (f"{name}.d", f"{os.path.basename(own)}.d")
+        drop_ins = {
+            path for path in known if os.path.basename(os.path.dirname(path)) in folders and path.endswith(".conf")
+        }
+        texts = []
+        for path in (own, *sorted(drop_ins, key=os.path.basename)):
+            content = changed[path].after.content if path in changed else files.get(path)
+            if content is None and path not in changed:
+                content = self.situation.seen.entries[path].content
+            texts.append((content or b"").decode("utf-8", "replace"))
+        return texts
+
+    def _is_others(self, path: str) -> bool:
+        return ownership.has_owner(path, self.situation.others)
 
     def _state(self, desired: DesiredUnit, have: Unit) -> None:
         if desired.state == "started":
@@ -122,8 +189,10 @@ class _Planner:
             return
         if have.file_state.startswith("enabled") and (vanishes or not before["enabled"]):
             self._do("disable", name, "enabled", False, True)
-        elif before["enabled"] and not have.starts_at_boot and not vanishes:
-            self._do("enable", name, "enabled", True, False)
+        elif before["enabled"] and not vanishes:
+            self._links(name, enable=not have.starts_at_boot)
+            if not have.starts_at_boot:
+                self._do("enable", name, "enabled", True, False)
         if vanishes and have.has_cache:
             self.do["clean"].append(name)
         if vanishes or not before["active"]:

@@ -117,7 +117,6 @@ def _component(
     user = options["user"]
     parts = [_parts(instance, user, engine) for instance in instances]
     folders = {folder["path"]: folder for part in parts for folder in part.directories}
-    links = [link for part in parts for link in part.links]
     images = {image["name"]: image for part in parts for image in part.images}
     return {
         "packages": _packages(instances, options, platform),
@@ -129,7 +128,6 @@ def _component(
             *(_folder(instance) for instance in instances),
         ],
         "files": [file for instance, part in zip(instances, parts) for file in _files(instance, part)],
-        **({"links": links} if links else {}),
         **({"images": list(images.values())} if images else {}),
         "units": [part.unit for part in parts],
         "requires": validate.requires(instances, engine),

@@ -21,7 +21,6 @@ class Parts:
     files: tuple[Data, ...]
     unit: Data
     directories: tuple[Data, ...] = ()
-    links: tuple[Data, ...] = ()
     images: tuple[Data, ...] = ()
 
 

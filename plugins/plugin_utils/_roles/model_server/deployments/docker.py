@@ -13,10 +13,6 @@ from ..instance import Instance
 from . import container
 from .base import Parts, env_file, unit_file
 
-# Docker that is stopped and started again, such as by an upgrade, starts its servers again. A link of our own, since a
-# unit that is enabled already is not enabled by what else its file says.
-_WANTS = "/etc/systemd/system/docker.service.wants"
-
 
 def parts(instance: Instance, user: str) -> Parts:
     return Parts(
@@ -27,8 +23,6 @@ def parts(instance: Instance, user: str) -> Parts:
             env_file(instance, container.environment_lines(instance)),
         ),
         unit={"name": instance.unit},
-        directories=({"path": _WANTS, "on_change": "none"},),
-        links=({"path": f"{_WANTS}/{instance.unit}", "target": f"../{instance.unit}", "on_change": "none"},),
         images=({"name": instance.image, "engine": "docker"},),
     )
 

@@ -13,6 +13,7 @@ import os
 
 from ansible_collections.mlops.hosts.plugins.module_utils import _package_manager
 from ansible_collections.mlops.hosts.plugins.module_utils._component import (
+    boot_links,
     dpkg_repair,
     engine,
     fs_entry,
@@ -103,7 +104,7 @@ class Host:
         for path in sorted(self.root.rglob("*")):
             name = str(path.relative_to(self.root))
             if path.is_symlink():
-                found[name] = ("link", os.readlink(path))
+                found[name] = ("link", os.readlink(path).replace(str(self.root), ""))
             elif path.is_dir():
                 found[name] = ("directory", path.stat().st_mode & 0o7777)
             else:
@@ -155,6 +156,7 @@ class Machine(Host):
     def ensure(self, component, **more):
         for name, touch in TOUCHES.items():
             self.patches.setattr(fs_entry, name, self.counted(touch))
+        self.patches.setattr(boot_links, "PLACE", self.path(self.UNITS))
         self.patches.setattr(units, "_OVERRIDES", (self.path(self.UNITS),))
         self.patches.setattr(units, "_UNIT_DIRECTORIES", (self.path(self.UNITS) + "/",))
         return super().ensure(component, **more)
@@ -239,9 +241,28 @@ class Machine(Host):
                 self.running.pop(name, None)
             elif verb in ("enable", "disable"):
                 getattr(self.enabled, "add" if verb == "enable" else "discard")(name)
+                (self.enable_links if verb == "enable" else self.disable_links)(name)
             elif verb in ("mask", "unmask"):
                 getattr(self.masked, "add" if verb == "mask" else "discard")(name)
         return 0
+
+    def wants(self, name):
+        return sorted(path.parent.name for path in (self.root / self.UNITS).glob(f"*.wants/{name}"))
+
+    def enable_links(self, name):
+        """Of each line WantedBy= of its file, as systemd makes them; what else may stand there is not simulated."""
+        path = self.root / self.UNITS / name
+        for line in path.read_bytes().splitlines() if path.exists() else ():
+            if line.startswith(b"WantedBy="):
+                link = self.root / self.UNITS / f"{line[9:].decode()}.wants" / name
+                link.parent.mkdir(exist_ok=True)
+                link.is_symlink() or link.symlink_to(path)
+
+    def disable_links(self, name):
+        for link in (self.root / self.UNITS).glob(f"*.wants/{name}"):
+            link.unlink()
+            if not any(link.parent.iterdir()):
+                link.parent.rmdir()
 
     def show(self, name):
         now = self.definition(name)

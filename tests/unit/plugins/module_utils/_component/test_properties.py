@@ -32,6 +32,10 @@ UNIT = "served.service"
 UNIT_FILE = f"{Machine.UNITS}/{UNIT}"
 MODES = st.sampled_from([0o600, 0o640, 0o644])
 CONTENTS = st.binary(max_size=4)
+# A unit's file with and without a section that says when it starts.
+DEFINITIONS = CONTENTS | st.sampled_from(
+    [b"[Install]\nWantedBy=a.target\n", b"[Install]\nWantedBy=b.target\nWantedBy=a.target\n"]
+)
 KEYS = st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3), max_size=3)
 
 # A host as somebody left it: None is not there.
@@ -55,7 +59,7 @@ GOALS = st.fixed_dictionaries(
         "link": st.none() | st.sampled_from(["conf", "elsewhere"]),
         "shared.json": st.none() | KEYS.filter(bool),
         "own": st.none() | st.dictionaries(st.sampled_from(["a", "mine"]), CONTENTS, max_size=2),
-        "unit": st.none() | st.tuples(st.none() | CONTENTS, st.sampled_from(["started", "stopped"]), st.booleans()),
+        "unit": st.none() | st.tuples(st.none() | DEFINITIONS, st.sampled_from(["started", "stopped"]), st.booleans()),
         "tool": st.none() | st.tuples(st.sampled_from([None, "1.*", "2.0"]), st.booleans()),
     }
 )
