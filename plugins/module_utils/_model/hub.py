@@ -14,7 +14,18 @@ import urllib.parse
 
 from .._errors import HostError
 from .._http import Unreachable
-from .source import Access, Bearer, DesiredFile, Listing, Questions, Source, check_path, chosen_version, refusal
+from .source import (
+    Access,
+    Bearer,
+    DesiredFile,
+    Listing,
+    Questions,
+    Source,
+    check_path,
+    check_steps,
+    chosen_version,
+    refusal,
+)
 
 if t.TYPE_CHECKING:
     from .desired import DesiredArtifact
@@ -48,6 +59,8 @@ class HubSource(Source):
         repo, file = "/".join(parts[:2]), "/".join(parts[2:]).rstrip("/")
         if not _REPO.fullmatch(repo):
             raise HostError(f"{name}: {text!r} is not hf://org/name or hf://org/name/file")
+        if revision:
+            check_steps(revision, f"{name}: the revision {revision!r}")
         if revision and _COMMIT.fullmatch(revision.lower()):
             revision = revision.lower()
         at = (given.get("endpoint") or endpoint).rstrip("/")

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from .._errors import HostError
-from .source import DesiredFile, Questions, Source, with_size
+from .source import DesiredFile, Questions, Source, check_steps, with_size
 
 if t.TYPE_CHECKING:
     from .desired import DesiredArtifact
@@ -27,6 +27,7 @@ class LocalSource(Source):
         path = text.partition("://")[2].rstrip("/")
         if not path.startswith("/"):
             raise HostError(f"{name}: {text!r} needs an absolute path on the host, as in file:///srv/models")
+        check_steps(path[1:], f"{name}: {text!r}")
         return cls(f"file://{path}", path, path.rsplit("/", 1)[1] if given.get("sha256") else None)
 
     def locate(self, artifact: DesiredArtifact, path: str, sha256: str | None) -> str:

@@ -39,6 +39,7 @@ _REFERENCE = re.compile(
     rf"(?P<host>[A-Za-z0-9.-]+(?::\d+)?)/(?P<repo>{_PART}(?:/{_PART})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-fA-F]{64}))?"
 )
+_TAG = re.compile(r"\w[\w.-]{0,127}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 # A registry denies having a manifest whose type is not accepted.
 _MANIFESTS = (
@@ -157,6 +158,8 @@ class OciSource(Source):
         revision = revision or pinned or found["tag"]
         if revision and _is_digest(revision.lower()):
             revision = revision.lower()
+        elif revision and not _TAG.fullmatch(revision):
+            raise HostError(f"{name}: the revision {revision!r} is neither a tag nor a digest; write {cls.REVISION}")
         host, repo = found["host"], found["repo"]
         at = (given.get("endpoint") or f"https://{host}").rstrip("/")
         if host == "docker.io" and not given.get("endpoint"):

@@ -30,6 +30,7 @@ from .source import (
     Source,
     as_named,
     check_path,
+    check_steps,
     digest,
     number,
     refusal,
@@ -143,10 +144,12 @@ class S3Source(Source):
     def parse(cls, name: str, given: t.Mapping[str, t.Any], *, endpoint: str, token: str | None) -> S3Source:
         text, revision, options = given["source"], given.get("revision"), given.get("s3") or {}
         bucket, _slash, key = text.partition("://")[2].partition("/")
-        key = key.rstrip("/")
+        key = key[:-1] if key.endswith("/") else key
         one_file = bool(given.get("sha256"))
         if not _BUCKET.fullmatch(bucket) or (one_file and not key):
             raise HostError(f"{name}: {text!r} is not s3://bucket/prefix or, with sha256, s3://bucket/key")
+        if key:
+            check_steps(key, f"{name}: {text!r}")
         if given.get("token"):
             raise HostError(f"{name}: {text} needs credentials in s3, and no token")
         region = options.get("region") or "us-east-1"

@@ -206,6 +206,15 @@ def check_path(path: str, what: str) -> str:
     return path
 
 
+def check_steps(path: str, what: str, *, empty: bool = False) -> None:
+    """HostError when a part of an address is a step elsewhere, which servers and what is between take differently.
+    ``empty``: whether two slashes may follow each other."""
+    for part in path.split("/"):
+        if part in (".", "..") or not (part or empty):
+            found = f"{part!r} between its slashes" if part else "nothing between two of its slashes"
+            raise HostError(f"{what} has {found}; write the path that is meant")
+
+
 def with_size(name: str, desired: DesiredFile, size: int | None) -> DesiredFile:
     """The file with the size that its source says. HostError when another one is desired."""
     if size is not None and desired.size is not None and size != desired.size:

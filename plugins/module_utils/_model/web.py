@@ -12,7 +12,7 @@ import urllib.parse
 
 from .._errors import HostError
 from .._http import without_query
-from .source import Access, Bearer, Source
+from .source import Access, Bearer, Source, check_steps
 
 if t.TYPE_CHECKING:
     from .desired import DesiredArtifact
@@ -34,6 +34,7 @@ class WebSource(Source):
             raise HostError(f"{name}: the source holds a user name or password; give a token instead")
         if not parts.hostname or (one_file and parts.path.endswith("/")):
             raise HostError(f"{name}: {shown!r} names no {'file' if parts.hostname else 'host'}")
+        check_steps(urllib.parse.unquote(parts.path), f"{name}: {shown!r}", empty=True)
         file = urllib.parse.unquote(parts.path.rsplit("/", 1)[-1]) if one_file else None
         return cls(shown, text, file, endpoint=text, token=given.get("token"))
 

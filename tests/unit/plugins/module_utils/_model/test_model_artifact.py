@@ -150,6 +150,9 @@ def test_a_branch_is_refused_with_its_commit(bench):
     assert "needs a commit as revision" in said and bench.commits["main"] in said
 
 
+SUM = {"sha256": "0" * 64, "revision": None}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -161,6 +164,14 @@ def test_a_branch_is_refused_with_its_commit(bench):
         pytest.param({"include": ["*.none"]}, "leave none of the 4 files", id="nothing-chosen"),
         pytest.param({"source": "gs://bucket/chat"}, "is not known; use hf://org/name", id="scheme"),
         pytest.param({"source": "hf://chat"}, "is not hf://org/name", id="no-organisation"),
+        pytest.param({"source": "hf://acme/.."}, "is not hf://org/name", id="name-above"),
+        pytest.param({"source": "hf://acme/chat/../x"}, "would not stay inside", id="file-above"),
+        pytest.param({"source": "hf://acme/chat//x"}, "would not stay inside", id="file-of-no-folder"),
+        pytest.param({"revision": "refs/../x"}, "the revision 'refs/../x' has '..' between", id="revision-above"),
+        pytest.param({"source": "https://h/a/../x", **SUM}, "'https://h/a/../x' has '..' between", id="web-above"),
+        pytest.param({"source": "https://h/a/%2e%2E?sig=s", **SUM}, "'https://h/a/%2e%2E' has '..'", id="web-escaped"),
+        pytest.param({"source": "file:///srv/../x", **SUM}, "has '..' between its slashes", id="disk-above"),
+        pytest.param({"source": "file:///srv//x", **SUM}, "has nothing between two of its slashes", id="disk-empty"),
         pytest.param({"name": "../chat"}, "cannot be the name of an artefact", id="name"),
         pytest.param(
             {"source": "https://u:p@h/x", "sha256": "0" * 64, "revision": None}, "give a token", id="password"

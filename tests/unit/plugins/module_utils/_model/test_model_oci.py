@@ -317,6 +317,8 @@ def test_addresses(source, address):
         ({"source": "oci://r.example/Chat"}, "is not oci://registry/name"),
         ({"source": "oci://r.example/a/../b"}, "is not oci://registry/name"),
         ({"source": f"oci://r.example/chat@sha256:{'0' * 64}"}, "keep one"),
+        ({"source": "oci://r.example/a//b"}, "is not oci://registry/name"),
+        ({"revision": "../../v2/other"}, "is neither a tag nor a digest; write the digest of a manifest"),
         ({"username": "robot"}, "username needs token"),
         ({"sha256": "0" * 64}, "sha256 goes with a source that is one file"),
         ({"s3": {"region": "x"}}, "s3 goes with s3:// only"),

@@ -486,6 +486,11 @@ def test_addresses(endpoint, addressing, bucket, url):
     [
         ({"source": "s3:///chat"}, "is not s3://bucket/prefix"),
         ({"source": "s3://models", "sha256": "0" * 64}, "is not s3://bucket/prefix"),
+        ({"source": "s3://models/../chat"}, "'s3://models/../chat' has '..' between its slashes; write the path"),
+        ({"source": "s3://models/./chat"}, "has '.' between its slashes"),
+        ({"source": "s3://models//chat"}, "has nothing between two of its slashes"),
+        ({"source": "s3://models/chat//"}, "has nothing between two of its slashes"),
+        ({"source": "s3://models/chat/..", "sha256": "0" * 64}, "has '..' between its slashes"),
         ({"token": "x"}, "needs credentials in s3, and no token"),
         ({"s3": {"region": "EU Central"}}, "is no region"),
         ({"endpoint": "s3.example"}, "is no address of a store"),
