@@ -11,8 +11,8 @@ import typing as t
 
 from .._errors import HostError
 from .desired import DesiredArtifact, parse
+from .layout import version_path
 from .source import check_path
-from .store import Ownership, Store
 
 
 def version_folder(items: t.Sequence[t.Mapping[str, t.Any]], name: str, *, store: str) -> str:
@@ -47,7 +47,7 @@ def _folder(artifact: DesiredArtifact, store: str) -> str:
             f"the artifact {artifact.name} has revision {artifact.origin.revision!r}, and its folder is named after "
             f"{artifact.origin.REVISION}: write that as revision"
         )
-    return Store(store, Ownership()).version_path(artifact.name, artifact.version)
+    return version_path(store, artifact.name, artifact.version)
 
 
 def _find(items: t.Sequence[t.Mapping[str, t.Any]], name: str) -> DesiredArtifact:

@@ -23,6 +23,7 @@ import stat
 import typing as t
 
 from .._errors import HostError
+from . import layout
 from .desired import RECORD_NAME
 
 _CHUNK = 1024 * 1024
@@ -96,7 +97,7 @@ class Store:
     def __init__(self, path: str, ownership: Ownership) -> None:
         self.path = path
         self.blobs = os.path.join(path, "blobs")
-        self.models = os.path.join(path, "models")
+        self.models = layout.models_path(path)
         self._ownership = ownership
         self._digests: dict[tuple[int, int, int], str] = {}
 
@@ -107,7 +108,7 @@ class Store:
         return os.path.join(self.blobs, _PARTIAL + key)
 
     def version_path(self, name: str, version: str) -> str:
-        return os.path.join(self.models, name, version)
+        return layout.version_path(self.path, name, version)
 
     def current_path(self, name: str) -> str:
         return os.path.join(self.models, name, "current")

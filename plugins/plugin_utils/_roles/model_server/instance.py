@@ -13,9 +13,7 @@ import dataclasses
 import typing as t
 
 from ....module_utils._errors import HostError
-from ....module_utils._model.paths import model_file, version_folder
 from ....module_utils._preflight import parse_ip
-from ....module_utils._python_environment.paths import program_path
 from ..built import Data
 from . import engines
 from .engines.base import CREDENTIALS
@@ -167,6 +165,8 @@ def _program(item: Data, options: Data) -> Data:
         return {}
     if not engine.in_environments:
         return {"runtime_problem": f"has runtime, and {engine.name} is no Python program; leave it out"}
+    from ....module_utils._python_environment.paths import program_path  # most instances have none
+
     environments, base = options["environments"] or (), options["runtime_base"]
     program = engine.program.rpartition("/")[2]
     try:
@@ -186,6 +186,8 @@ def _located(item: Data, artifacts: t.Sequence[Data], store: str) -> Data:
         return {"problem": "has both model.path and model.artifact; keep one"}
     if whole and file:
         return {"problem": "has model.file, and its engine takes the whole artifact; leave it out"}
+    from ....module_utils._model.paths import model_file, version_folder  # it loads the kinds of sources
+
     try:
         if whole:
             return {"path": version_folder(artifacts, artifact, store=store)}

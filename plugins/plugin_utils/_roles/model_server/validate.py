@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing as t
 
@@ -222,6 +221,8 @@ def _unknown(name: str, where: str, engine: Engine) -> t.Iterator[str]:
         new = " or ".join(engine.renamed[name])
         yield f"has {name} in {where}, which {engine.name} no longer has; {f'use {new}' if new else 'leave it out'}"
         return
+    import difflib  # for few, and it takes longer than all of this
+
     near = "".join(f", such as {one}" for one in difflib.get_close_matches(str(name), sorted(known), n=1, cutoff=0.8))
     yield (
         f"has {name} in {where}, which {engine.flags.version} does not have; set one that it has{near}, or "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ...built import Data
-from ..flags import read
+from ..flags import Flags
 from .base import TEXT, Engine, Lifecycle, quoted
 
 if t.TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LlamaCpp(Engine):
         *("/completion", "/infill", "/embedding", "/reranking"),
     )
 
-    flags = read("llama_cpp")
+    flags = Flags("llama_cpp")
     renamed: t.Mapping[str, tuple[str, ...]] = {
         **dict.fromkeys(("--mlock", "--mmap", "--no-mmap"), ("--load-mode",)),
         **dict.fromkeys(("LLAMA_ARG_MLOCK", "LLAMA_ARG_MMAP", "LLAMA_ARG_NO_MMAP"), ("LLAMA_ARG_LOAD_MODE",)),

@@ -11,7 +11,7 @@ import typing as t
 
 from .....module_utils._preflight import parse_ip
 from ...built import Data
-from ..flags import read
+from ..flags import Flags
 from .base import TEXT, Engine, Lifecycle, quoted
 
 if t.TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Ollama(Engine):
         "context_size": ("OLLAMA_CONTEXT_LENGTH",),
         "parallel": ("OLLAMA_NUM_PARALLEL",),
     }
-    flags = read("ollama")
+    flags = Flags("ollama")
     variables = ("OLLAMA_",)
 
     def problems(self, instance: Instance) -> t.Iterator[str]:

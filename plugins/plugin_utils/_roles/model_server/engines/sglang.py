@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ...built import Data
-from ..flags import read
+from ..flags import Flags
 from .base import OFFLINE, TEXT, Engine, Lifecycle, arguments, key_in_file, log_problems, quoted, share_problems
 
 if t.TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Sglang(Engine):
     # The key does not close what begins with /health, /ready and /metrics; this one runs the model.
     open_paths = ("/health_generate", "/metrics")
 
-    flags = read("sglang")
+    flags = Flags("sglang")
     renamed: t.Mapping[str, tuple[str, ...]] = {
         "--cuda-graph-bs": ("--cuda-graph-bs-decode", "--cuda-graph-bs-prefill"),
         "--cuda-graph-max-bs": ("--cuda-graph-max-bs-decode", "--cuda-graph-max-bs-prefill"),

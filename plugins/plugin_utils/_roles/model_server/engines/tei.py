@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ...built import Data
-from ..flags import read
+from ..flags import Flags
 from .base import Engine, Lifecycle, arguments, key_in_environment, log_problems, question, quoted
 
 if t.TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Tei(Engine):
         *("/similarity", "/tokenize", "/decode", "/vertex", "/invocations", "/"),
     )
     open_paths = ("/metrics", "/docs", "/api-doc/openapi.json")
-    flags = read("tei")
+    flags = Flags("tei")
 
     def problems(self, instance: Instance) -> t.Iterator[str]:
         yield from super().problems(instance)

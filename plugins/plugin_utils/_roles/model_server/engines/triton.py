@@ -10,7 +10,7 @@ import typing as t
 
 from .....module_utils._preflight import parse_ip
 from ...built import Data
-from ..flags import read
+from ..flags import Flags
 from .base import OFFLINE, Engine, Lifecycle, arguments, question, quoted
 
 if t.TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Triton(Engine):
     }
     # With these, clients bring models of their own, which are programs.
     dangerous = ("--model-control-mode", "--allow-sagemaker")
-    flags = read("triton")
+    flags = Flags("triton")
 
     def meant(self, word: str) -> str:
         return self.flags.completed(super().meant(word))

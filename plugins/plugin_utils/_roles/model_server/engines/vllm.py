@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ...built import Data
-from ..flags import read
+from ..flags import Flags
 from .base import OFFLINE, TEXT, Engine, Lifecycle, arguments, key_in_environment, quoted, share_problems
 
 if t.TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Vllm(Engine):
         "/openapi.json",
     )
 
-    flags = read("vllm")
+    flags = Flags("vllm")
     renamed: t.Mapping[str, tuple[str, ...]] = {
         "--device": (),
         "--disable-async-output-proc": (),

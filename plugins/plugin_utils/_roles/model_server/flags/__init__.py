@@ -7,15 +7,29 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 
 
 @dataclasses.dataclass(frozen=True)
 class Flags:
-    """``version``: the program and its version. ``names``: of flags, with their dashes, and of variables."""
+    """Those of an engine, read when an instance of it is: every task is a fork of what loads this."""
 
-    version: str
-    names: frozenset[str]
+    engine: str
+
+    @functools.cached_property
+    def _lines(self) -> list[str]:
+        return (pathlib.Path(__file__).parent / f"{self.engine}.txt").read_text().splitlines()
+
+    @property
+    def version(self) -> str:
+        """The program and its version."""
+        return self._lines[0].removeprefix("# ").partition(",")[0]
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """Of flags, with their dashes, and of variables."""
+        return frozenset(self._lines[1:])
 
     def meant(self, word: str) -> str:
         """The flag that a word of a command line means, without its value; programs take underscores for dashes."""
@@ -26,8 +40,3 @@ class Flags:
         """The flag that begins so, where it is one alone: so argparse and getopt take them."""
         full = [flag for flag in self.names if flag.startswith(name)] if name.startswith("--") else []
         return full[0] if len(full) == 1 else name
-
-
-def read(engine: str) -> Flags:
-    head, *names = (pathlib.Path(__file__).parent / f"{engine}.txt").read_text().splitlines()
-    return Flags(head.removeprefix("# ").partition(",")[0], frozenset(names))

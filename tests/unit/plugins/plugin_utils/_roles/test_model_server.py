@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -616,3 +619,36 @@ def test_without_instances_nothing_is_required_of_a_host():
     model, port = requirements_of(made(chat()))
     assert (model.path, model.type) == (MODEL, "file")
     assert (port.port, port.address, port.units) == (8001, "127.0.0.1", ("mlops-model-chat.service",))
+
+
+def test_what_few_instances_need_is_loaded_for_them_alone():
+    """Every task is a fork of the process that loads this."""
+    program = """if True:
+        import json, sys, types
+        for name, path in (("ansible_collections", []), ("ansible_collections.mlops", []),
+                           ("ansible_collections.mlops.hosts", [sys.argv[1]])):
+            sys.modules[name] = types.ModuleType(name)
+            sys.modules[name].__path__ = path
+        from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build
+        from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines import ENGINES
+        from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
+        def loaded():
+            kinds = ("._model.", "._python_environment.", "difflib", "concurrent.futures")
+            return [[name for name in sys.modules if any(kind in name for kind in kinds)],
+                    sorted(name for name, engine in ENGINES.items() if len(vars(engine.flags)) > 1)]
+        first = loaded()
+        options = json.loads(sys.argv[2])
+        assert not build.build(options, Platform()).problems
+        second = loaded()
+        options["instances"][0]["model"] = {"artifact": "chat"}
+        assert not build.build(options, Platform()).problems
+        print(json.dumps([first, second, [name.rpartition(".")[2] for name in loaded()[0]]]))
+    """
+    instance = chat(engine="ollama", binary="/usr/bin/ollama", environment={"OLLAMA_DEBUG": "1"})
+    artifact = {"name": "chat", "source": "https://h/chat.gguf", "sha256": "0" * 64}
+    options = {**OPTIONS, "instances": [instance], "artifacts": [artifact]}
+    argv = [sys.executable, "-c", program, str(pathlib.Path(room.__file__).parents[4]), json.dumps(options)]
+    first, second, third = json.loads(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    assert first == [[], []]
+    assert second == [[], ["ollama"]]
+    assert "paths" in third and "store" not in third
