@@ -6,9 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_info
-short_description: Read the state of paths and TCP ports
+short_description: Read the state of paths, TCP ports and models
 description:
-  - Tells whether paths exist, with owner and mode, and which process and unit listens on which TCP port.
+  - Tells whether paths exist, with owner and mode, which process and unit listens on which TCP port, and how large the
+    weights of models are.
   - It is for playbooks that look before they act. M(mlops.hosts.component) has an option for what it needs of a host,
     O(mlops.hosts.component#module:requires).
 version_added: 0.1.0
@@ -24,6 +25,11 @@ options:
     description: TCP ports to look for.
     type: list
     elements: int
+    default: []
+  models:
+    description: Directories with models in safetensors. Of each file the head is read, which says what is in it.
+    type: list
+    elements: path
     default: []
 attributes:
   platform:
@@ -108,6 +114,25 @@ listeners:
       description: The systemd unit that the process belongs to.
       type: str
       sample: nginx.service
+models:
+  description: The models, in the order asked for.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    path:
+      description: The path.
+      type: str
+      sample: /srv/models/chat
+    size_bytes:
+      description: Size of the weights as they lie in the files. Null where there are none that can be read.
+      type: int
+      sample: 16060522496
+    narrow_bytes:
+      description:
+        - The same with 16 bits for each number of 32 and 64, as servers load them unless they are told otherwise.
+      type: int
+      sample: 16060522496
 """
 
 import dataclasses
@@ -116,6 +141,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._preflight import inspect, listeners
 from ..module_utils._privileges import denied
+from ..module_utils._weights import weights
 
 
 def main() -> None:
@@ -123,17 +149,19 @@ def main() -> None:
         argument_spec={
             "paths": {"type": "list", "elements": "path", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "models": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     try:
         paths = [dataclasses.asdict(inspect(path)) for path in module.params["paths"]]
         found = [dataclasses.asdict(item) for item in listeners(module.params["ports"])]
+        models = [dataclasses.asdict(weights(path)) for path in module.params["models"]]
     except PermissionError as exc:
         module.fail_json(msg=str(denied(str(exc.filename))))
     except OSError as exc:
         module.fail_json(msg=f"the host could not be read: {exc}")
-    module.exit_json(changed=False, paths=paths, listeners=found)
+    module.exit_json(changed=False, paths=paths, listeners=found, models=models)
 
 
 if __name__ == "__main__":

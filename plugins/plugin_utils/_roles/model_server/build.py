@@ -85,7 +85,7 @@ def build(options: Data, platform: Platform, *answers: Data) -> Built:
     return Built(
         component={"name": name, "state": "present", **_component(instances, options, platform, engine)},
         question=gpus.QUESTION if any(instance.gpus for instance in instances) else None,
-        context=container_engine.gpu_questions(instances),
+        context=(*container_engine.gpu_questions(instances), *gpus.weight_questions(instances)),
         decide=container_engine.decide(instances, engine, gpus.decide(instances)),
         verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
         notices=tuple(_notices(instances)),

@@ -81,14 +81,15 @@ def gpu_questions(instances: t.Iterable[Instance]) -> tuple[Question, ...]:
 
 
 def decide(instances: t.Sequence[Instance], engine: Engine | None, of_gpus: Decide) -> Decide:
-    """What also becomes of a change: a container gets a GPU by its name in CDI."""
+    """What also becomes of a change: a container gets a GPU by its name in CDI. The answer about those is the first in
+    ``context``."""
 
     def decision(answer: Data, compared: Data, dry_run: bool) -> Decision:
         found = of_gpus(answer, compared, dry_run)
         # An earlier role of the same run may be what offers them, and without a driver the change waits.
-        if engine is None or dry_run or found.pending or not compared.get("context"):
+        if engine is None or dry_run or found.pending or not gpu_questions(instances):
             return found
-        (cdi,) = compared["context"]
+        cdi = compared["context"][0]
         offered = {name for spec in cdi["specs"] if spec["kind"] == _KIND for name in spec["devices"]}
         conflicts = (
             f"Model server instance {instance.name!r} {words}."

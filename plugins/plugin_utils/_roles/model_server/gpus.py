@@ -14,6 +14,7 @@ import re
 import typing as t
 
 from ..built import Data, Decision, Question
+from .engines import ENGINES
 from .instance import Instance
 
 QUESTION = Question("mlops.hosts.gpu_info", {})
@@ -101,8 +102,22 @@ def choose(instances: t.Sequence[Instance], answer: Data) -> tuple[list[Instance
     return found, problems, pending
 
 
+def weight_questions(instances: t.Iterable[Instance]) -> tuple[Question, ...]:
+    """For a host that is about to change."""
+    paths = sorted({str(instance.model_path) for instance in instances if _holds_weights(instance)})
+    return (Question("mlops.hosts.preflight_info", {"models": paths}),) if paths else ()
+
+
+def _holds_weights(instance: Instance) -> bool:
+    """Whether all weights must be in the memory of its GPUs, and nothing of it makes them lighter."""
+    engine = ENGINES[instance.engine]
+    given = {*map(engine.meant, instance.extra_args), *instance.environment}
+    return bool(instance.gpus) and engine.weights_on_gpus and given.isdisjoint(engine.lightens)
+
+
 def decide(instances: t.Iterable[Instance]) -> t.Callable[[Data, Data, bool], Decision]:
-    """What becomes of a change of instances with GPUs, once the host has said which it has."""
+    """What becomes of a change of instances with GPUs, once the host has said which it has. The answer about weights is
+    the last in ``context``."""
     having = [instance for instance in instances if instance.gpus]
 
     def decision(answer: Data, compared: Data, dry_run: bool) -> Decision:
@@ -120,11 +135,13 @@ def decide(instances: t.Iterable[Instance]) -> t.Callable[[Data, Data, bool], De
             ]
             return Decision(pending=tuple(pending))
         by_uuid = {unit.uuid: unit for unit in units}
+        asked = weight_questions(having) and compared.get("context")
+        weights = {model["path"]: model["narrow_bytes"] for model in asked[-1]["models"]} if asked else {}
         return Decision(
             conflicts=tuple(
                 f"Model server instance {instance.name!r} {words}."
                 for instance in changed
-                for words in _conflicts(instance, by_uuid)
+                for words in (*_conflicts(instance, by_uuid), *_too_heavy(instance, by_uuid, weights))
             )
         )
 
@@ -139,6 +156,26 @@ def _conflicts(instance: Instance, units: t.Mapping[str, Unit]) -> t.Iterator[st
             yield f"needs GPU {uuid}, and the host has {', '.join(sorted(units))}; set gpus.uuids to those"
         elif unit.memory_mib is not None and unit.memory_mib < least:
             yield f"needs {least} MiB on each GPU, and {uuid} has {unit.memory_mib} MiB; set another one in gpus.uuids"
+
+
+def _too_heavy(instance: Instance, units: t.Mapping[str, Unit], weights: t.Mapping[str, int | None]) -> t.Iterator[str]:
+    """Weights alone: what else a server keeps in the memory depends on the model and on what is asked of it."""
+    size = weights.get(str(instance.model_path)) if _holds_weights(instance) else None
+    memory = [unit.memory_mib for unit in map(units.get, instance.gpus) if unit and unit.memory_mib]
+    if size is None or len(memory) < len(instance.gpus):
+        return
+    share = float(instance.given.get("memory_share") or 1)
+    if size > sum(memory) * share * 1024**2:
+        count = f"its {len(memory)} GPUs have" if len(memory) > 1 else "its GPU has"
+        part = f", of which memory_share leaves {_gib(sum(memory) * share * 1024**2)}" if share < 1 else ""
+        yield (
+            f"has a model whose weights take {_gib(size)} ({instance.model_path}), and {count} "
+            f"{_gib(sum(memory) * 1024**2)} of memory{part}; give it more or larger GPUs, or a smaller model"
+        )
+
+
+def _gib(size: float) -> str:
+    return f"{size / 1024**3:.1f} GiB"
 
 
 def _units(answer: Data) -> list[Unit]:

@@ -33,11 +33,16 @@ def test_paths_and_ports_are_told_in_check_mode_too(look, tmp_path):
     missing = str(tmp_path / "none")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        result = look(paths=[missing], ports=[port])
+        result = look(paths=[missing], ports=[port], models=[missing])
     (listener,) = result.pop("listeners")
     assert (listener["port"], listener["pid"]) == (port, os.getpid())
     nothing = dict.fromkeys(["mode", "owner", "group", "size_bytes"])
-    assert result == {"changed": False, "paths": [{"path": missing, "kind": "absent", **nothing}]}
+    no_weights = {"path": missing, "size_bytes": None, "narrow_bytes": None}
+    assert result == {
+        "changed": False,
+        "paths": [{"path": missing, "kind": "absent", **nothing}],
+        "models": [no_weights],
+    }
 
 
 def test_a_path_that_cannot_be_inspected_is_an_error(look, tmp_path):

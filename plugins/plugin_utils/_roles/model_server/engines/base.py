@@ -77,6 +77,11 @@ class Engine(t.Protocol):
     def model_kind(self) -> str:
         """``file`` or ``directory``."""
 
+    # Whether it has all weights in the memory of its GPUs, as they lie in its files; not with these arguments and
+    # variables.
+    weights_on_gpus: bool = False
+    lightens: tuple[str, ...] = ()
+
     # Whether the program can ask for an API key that is in none of its arguments.
     takes_key: bool = True
 

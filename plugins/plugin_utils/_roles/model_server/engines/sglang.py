@@ -51,6 +51,13 @@ class Sglang(Engine):
     # The key does not close what begins with /health, /ready and /metrics; this one runs the model.
     open_paths = ("/health_generate", "/metrics")
 
+    weights_on_gpus = True
+    lightens = (
+        *("--cpu-offload-gb", "--offload-mode", "--offload-group-size", "--ple-offload-embedding"),
+        *("--quantization", "--quantize-and-serve", "--modelopt-quant", "--rl-quant-profile", "--load-format"),
+        "--nnodes",
+    )
+
     flags = Flags("sglang")
     renamed: t.Mapping[str, tuple[str, ...]] = {
         "--cuda-graph-bs": ("--cuda-graph-bs-decode", "--cuda-graph-bs-prefill"),

@@ -40,6 +40,8 @@ class Tei(Engine):
         *("/similarity", "/tokenize", "/decode", "/vertex", "/invocations", "/"),
     )
     open_paths = ("/metrics", "/docs", "/api-doc/openapi.json")
+    weights_on_gpus = True
+
     flags = Flags("tei")
 
     def problems(self, instance: Instance) -> t.Iterator[str]:

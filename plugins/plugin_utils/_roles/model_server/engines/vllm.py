@@ -66,6 +66,13 @@ class Vllm(Engine):
         "/openapi.json",
     )
 
+    weights_on_gpus = True
+    lightens = (
+        *("--cpu-offload-gb", "--cpu-offload-params", "--offload-backend", "--offload-group-size"),
+        *("--quantization", "-q", "--quantization-config", "--load-format", "--hf-overrides"),
+        *("--nnodes", "-n", "--distributed-executor-backend"),
+    )
+
     flags = Flags("vllm")
     renamed: t.Mapping[str, tuple[str, ...]] = {
         "--device": (),

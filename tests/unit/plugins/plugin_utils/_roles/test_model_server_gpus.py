@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Decision
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Decision, Question
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines import ENGINES
 
 from .model_server import FORKY as PLATFORM
 from .model_server import GPU, OPTIONS, chat, code, file, made, problems
@@ -161,3 +162,73 @@ def test_two_that_share_a_gpu_have_it():
 
 def test_without_gpus_nobody_is_asked_before_a_change():
     assert room.build(options(chat()), PLATFORM).question is None
+
+
+# The weights, of which a host with 79.6 GiB on each GPU is asked when something changes
+
+
+LARGE = "/srv/models/large"
+
+
+def large(**more):
+    return chat(**{"engine": "vllm", "binary": "/opt/vllm", "model": {"path": LARGE}, "gpus": {"uuids": [A]}, **more})
+
+
+def weighed(gib, *instances, changed=("chat",)):
+    built = room.build(options(*instances), PLATFORM)
+    assert built.problems == ()
+    asked = Question("mlops.hosts.preflight_info", {"models": [LARGE]})
+    items = [f"/etc/systemd/system/mlops-model-{name}.service" for name in changed]
+    size = None if gib is None else int(gib * 1024**3)
+    answer = {"models": [{"path": LARGE, "size_bytes": size, "narrow_bytes": size}]}
+    context = [answer] if asked in built.context else []
+    return built.decide(THREE, {"drift": [{"item": item} for item in items], "context": context}, False).conflicts
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tei"])
+def test_weights_that_its_gpus_cannot_hold_are_refused_with_the_numbers(engine):
+    assert weighed(79.6, large(engine=engine)) == ()
+    assert weighed(79.7, large(engine=engine)) == (
+        "Model server instance 'chat' has a model whose weights take 79.7 GiB (/srv/models/large), and its GPU has "
+        "79.6 GiB of memory; give it more or larger GPUs, or a smaller model.",
+    )
+
+
+def test_the_memory_of_all_its_gpus_counts_and_the_share_of_it_that_it_may_have():
+    two = {"uuids": [A, B]}
+    assert weighed(159, large(gpus=two)) == ()
+    assert weighed(79, large(gpus=two, memory_share=0.5)) == ()
+    (words,) = weighed(80, large(gpus=two, memory_share=0.5))
+    assert "its 2 GPUs have 159.3 GiB of memory, of which memory_share leaves 79.6 GiB; give" in words
+    (words,) = weighed(160, large(gpus=two))
+    assert "take 160.0 GiB" in words
+
+
+@pytest.mark.parametrize(
+    "instance",
+    [
+        pytest.param(large(gpus=None), id="on-the-cpu"),
+        pytest.param(large(extra_args=["--cpu-offload-gb", "40"]), id="part-on-the-cpu"),
+        pytest.param(large(extra_args=["--quantization=fp8"]), id="made-smaller-when-loaded"),
+        pytest.param(large(extra_args=["-q", "fp8"]), id="so-in-short"),
+        pytest.param(large(engine="sglang", extra_args=["--quantization", "fp8"]), id="sglang-makes-it-smaller"),
+        pytest.param(large(engine="triton"), id="a-repository-of-models"),
+        pytest.param(chat(gpus={"uuids": [A]}, model={"path": f"{LARGE}/m.gguf"}), id="as-much-as-fits"),
+    ],
+)
+def test_where_weights_need_not_be_on_the_gpu_as_they_are_nobody_asks(instance):
+    assert room.build(options(instance), PLATFORM).context == ()
+    assert weighed(500, instance) == ()
+
+
+def test_what_is_not_known_or_does_not_change_is_not_refused():
+    assert weighed(None, large()) == ()
+    assert weighed(500, large(), code(gpus={"uuids": [B]}), changed=("code",)) == ()
+    unknown = room.build(options(large()), PLATFORM)
+    compared = {"drift": [{"item": "/etc/systemd/system/mlops-model-chat.service"}], "context": []}
+    assert unknown.decide(host(gpu(A, None)), compared, False) == Decision()
+
+
+def test_the_flags_that_make_weights_lighter_are_flags_of_their_engines():
+    for engine in ENGINES.values():
+        assert set(engine.lightens) <= engine.flags.names, engine.name
