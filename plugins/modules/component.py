@@ -334,6 +334,15 @@ options:
         type: str
         choices: [docker, podman]
         required: true
+      needs_driver:
+        description:
+          - Whether its programs run on GPUs of NVIDIA. Then a change is refused where the driver that is loaded does
+            not run the CUDA release of the image, as its variables C(CUDA_VERSION) and C(NVIDIA_REQUIRE_CUDA) name it.
+            In check mode that is a warning, since an earlier task may bring another driver, and nothing is said of an
+            image that is still to be pulled.
+        type: bool
+        default: false
+        version_added: 0.1.0
   units:
     description: systemd units.
     type: list

@@ -87,6 +87,7 @@ SPEC = {
     "images": _dicts(
         name=_text(required=True),
         engine=_text(choices=["docker", "podman"], required=True),
+        needs_driver={"type": "bool", "default": False},
     ),
     "units": _dicts(
         name=_text(required=True),

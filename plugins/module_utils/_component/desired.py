@@ -97,10 +97,14 @@ class DesiredUser:
 
 @dataclasses.dataclass(frozen=True)
 class DesiredImage:
-    """A container image by its digest. It is pulled before anything changes, and never removed."""
+    """A container image by its digest. It is pulled before anything changes, and never removed.
+
+    ``needs_driver``: its programs run on NVIDIA's GPUs.
+    """
 
     name: str
     engine: str
+    needs_driver: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,7 +244,7 @@ def _unit(item: t.Mapping[str, t.Any]) -> DesiredUnit:
 def _image(item: t.Mapping[str, t.Any]) -> DesiredImage:
     if not _IMAGE.match(item["name"]):
         raise HostError(f"image {item['name']!r} has no digest; name it as registry/name@sha256:...")
-    return DesiredImage(item["name"], item["engine"])
+    return DesiredImage(item["name"], item["engine"], item["needs_driver"])
 
 
 def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:

@@ -112,7 +112,7 @@ def _rehearsed(planned: Plan, request: Request, store: Store, run: Runner) -> di
     validated = (*planned.before_packages, *planned.paths, *planned.revalidated)
     later = validators.rehearse(validated, run, pending=bool(planned.work))
     result = returned(planned, after_install=later, moves=moves)
-    result["warnings"] += warnings
+    result["warnings"] += [*warnings, *_unfit_images(request.component, run)]
     return result
 
 
@@ -205,6 +205,8 @@ class _Call:
         sources.require_readable(planned.before_packages, self.env.run)
         ready.require_keys(planned.ready, {change.path for change in planned.paths})
         self._pull(planned)
+        for why in _unfit_images(self.request.component, self.env.run):
+            raise HostError(f"{why}. Nothing was changed")
         journal = Journal(
             txn=secrets.token_hex(8),
             run=self.request.run,
@@ -474,6 +476,22 @@ class _Call:
             self.store.remove_ledger(planned.ledger.component)
         else:
             self.store.write_ledger(change.packed(planned.ledger, self.store, txn=secrets.token_hex(8)))
+
+
+def _unfit_images(component: Component, run: Runner) -> t.Iterator[str]:
+    """Why the driver that is loaded does not run the CUDA of images that are there."""
+    needy = [image for image in component.images if image.needs_driver]
+    if not needy:
+        return
+    from .._container_runtime import images
+    from .._driver import image_cuda, loaded
+
+    driver = loaded.nvidia_version("/")
+    for image in needy if driver else ():
+        why = image_cuda.conflict(images.environment(image.name, image.engine, run), str(driver))
+        if why is not None:
+            cure = "set an image for an older CUDA, or install such a driver"
+            yield f"image {image.name} cannot run here: {why.rstrip('.')}; {cure}"
 
 
 def _opened(planned: Plan, store: Store) -> list[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
@@ -70,6 +71,16 @@ def pull(image: str, provider: str, run: Runner, *, timeout_s: float) -> None:
         meanings = (text for pattern, text in _MEANINGS if re.search(pattern, done.stderr))
         why = next(meanings, "{registry} or the engine refused it").format(registry=registry)
     raise CommandError(f"image {image} cannot be pulled: {why}: {done.last_words}", done)
+
+
+def environment(image: str, provider: str, run: Runner) -> dict[str, str]:
+    """The variables that an image of Docker or Podman gives its programs. Empty where it is not there."""
+    done = run(provider, "image", "inspect", "--format", "{{json .Config.Env}}", image, timeout_s=_LOOK_TIMEOUT_S)
+    try:
+        said = json.loads(done.stdout) if done.rc == 0 else None
+    except ValueError:
+        said = None
+    return dict(entry.partition("=")[::2] for entry in said or ())
 
 
 def registry_of(image: str) -> str:

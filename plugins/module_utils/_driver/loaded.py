@@ -23,7 +23,7 @@ def read(root: str, vendor: Vendor | None) -> Loaded:
     if vendor is None:
         return Loaded()
     name = _MODULES[vendor]
-    told = _NVRM.search(files.read(root, "proc/driver/nvidia/version") or "") if vendor == "nvidia" else None
+    told = _told(root) if vendor == "nvidia" else None
     if told is None and not _is_loaded(root, name):
         return Loaded()
     flavour: Flavour | None = None
@@ -32,6 +32,16 @@ def read(root: str, vendor: Vendor | None) -> Loaded:
     version = told.group(2) if told else (files.read(root, "sys/module", name, "version") or "").strip() or None
     dependents = _dependents(root, name)
     return Loaded(name, version, flavour, dependents, _held(root, (*dependents, name)))
+
+
+def nvidia_version(root: str) -> str | None:
+    """Of the driver that answers; None without one."""
+    told = _told(root)
+    return told.group(2) if told else None
+
+
+def _told(root: str) -> re.Match[str] | None:
+    return _NVRM.search(files.read(root, "proc/driver/nvidia/version") or "")
 
 
 def others(root: str, vendor: Vendor | None) -> tuple[str, ...]:

@@ -117,7 +117,9 @@ def _component(
     user = options["user"]
     parts = [_parts(instance, user, engine) for instance in instances]
     folders = {folder["path"]: folder for part in parts for folder in part.directories}
-    images = {image["name"]: image for part in parts for image in part.images}
+    images: dict[str, dict[str, t.Any]] = {}
+    for image in (image for part in parts for image in part.images):
+        images.setdefault(image["name"], {}).update(image)
     return {
         "packages": _packages(instances, options, platform),
         "users": [{"name": user, "groups": list(options["user_groups"])}],

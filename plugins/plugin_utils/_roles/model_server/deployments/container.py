@@ -62,6 +62,10 @@ def environment_lines(instance: Instance) -> list[str]:
     return [f"{name}={value}" for name, value in found.items()]
 
 
+def image(instance: Instance, engine: str) -> dict[str, t.Any]:
+    return {"name": instance.image, "engine": engine, **({"needs_driver": True} if instance.gpus else {})}
+
+
 def model_folder(instance: Instance) -> str:
     """What is mounted: of a file its folder, for a model can have several files."""
     path = str(instance.model_path)

@@ -23,7 +23,7 @@ def parts(instance: Instance, user: str) -> Parts:
             env_file(instance, container.environment_lines(instance)),
         ),
         unit={"name": instance.unit},
-        images=({"name": instance.image, "engine": "docker"},),
+        images=(container.image(instance, "docker"),),
     )
 
 

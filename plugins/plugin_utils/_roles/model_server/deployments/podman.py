@@ -28,5 +28,5 @@ def parts(instance: Instance, user: str) -> Parts:
         # The generator enables it, by what its file says.
         unit={"name": instance.unit, "enabled": False},
         directories=({"path": "/etc/containers"}, {"path": quadlet.FOLDER}),
-        images=({"name": instance.image, "engine": "podman"},),
+        images=(container.image(instance, "podman"),),
     )

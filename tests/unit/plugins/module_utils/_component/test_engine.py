@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pathlib
 
@@ -32,6 +33,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._component.fs_entry im
 from ansible_collections.mlops.hosts.plugins.module_utils._component.journal import Journal
 from ansible_collections.mlops.hosts.plugins.module_utils._component.ready import RunEnvironment
 from ansible_collections.mlops.hosts.plugins.module_utils._component.store import Ledger
+from ansible_collections.mlops.hosts.plugins.module_utils._driver import loaded
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._component.support import (
@@ -275,12 +277,13 @@ IMAGE = "r.example.org/server@sha256:" + "a" * 64
 COMPONENT_WITH_IMAGE = {"images": (DesiredImage(IMAGE, "podman"),)}
 
 
-def with_podman(host, *, has=(), gives=(), said=""):
+def with_podman(host, *, has=(), gives=(), said=None):
     there = set(has)
 
     def podman(verb, *words):
         if verb == "image":
-            return 0 if words[-1] in there else 1
+            variables = [f"{name}={value}" for name, value in (said or {}).items()]
+            return (0, json.dumps(variables)) if words[-1] in there else 1
         there.update(set(words) & set(gives))
         return 0 if words[-1] in there else 125
 
@@ -312,6 +315,35 @@ def test_an_image_that_cannot_be_pulled_leaves_the_host_as_it_is(host):
         host.ensure(component(files=(host.file("a", b"1"),), **COMPONENT_WITH_IMAGE), reach=reached.append)
     assert (reached, host.snapshot()) == ([], {})
     assert "rolled_back" not in caught.value.details
+
+
+@pytest.mark.parametrize(
+    ("driver", "variables", "words"),
+    [
+        pytest.param(
+            "570.211.01", {"CUDA_VERSION": "13.0.1"}, "needs driver 580 or newer, and 570.211.01 is there", id="old"
+        ),
+        pytest.param("580.65.06", {"CUDA_VERSION": "13.0.1"}, None, id="new-enough"),
+        pytest.param(None, {"CUDA_VERSION": "13.0.1"}, None, id="no-driver-answers"),
+        pytest.param("570.211.01", {}, None, id="no-image-of-nvidia"),
+    ],
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_an_image_whose_cuda_the_driver_does_not_run_changes_nothing(
+    host, monkeypatch, driver, variables, words, there
+):
+    with_podman(host, has=[IMAGE] * there, gives=[IMAGE], said=variables)
+    monkeypatch.setattr(loaded, "nvidia_version", lambda root: driver)
+    desired = component(files=(host.file("a", b"1"),), images=(DesiredImage(IMAGE, "podman", needs_driver=True),))
+    checked = host.ensure(desired, check=True)
+    assert [words in text for text in checked["warnings"]] == [True] * bool(words and there)
+    if words is None:
+        assert host.ensure(desired)["changed"]
+        return
+    reached = []
+    with pytest.raises(HostError, match=f"image {IMAGE} cannot run here: .*{words}.*; set an image for an older CUDA"):
+        host.ensure(desired, reach=reached.append)
+    assert (reached, host.snapshot()) == ([], {})
 
 
 def test_an_image_is_not_pulled_for_a_host_that_is_not_as_required(host):
