@@ -80,7 +80,9 @@ class Running:
 
     def taken(self):
         """What ``ExecStartPost=`` does, to its end."""
-        words = words_of(" ".join(shlex.quote(word) for word in self.engine.after_start(self.instance)))
+        words = words_of(
+            " ".join(shlex.quote(word) for word in self.engine.after_start(self.instance, [self.instance.binary]))
+        )
         env = {**self.environment, "MAINPID": str(self.process.pid)}
         return subprocess.run(words, env=env, capture_output=True, text=True, timeout=20, check=False)
 

@@ -25,10 +25,12 @@ from .base import environment
 _PROCESSES = 4096
 
 
-def template_variables(instance: Instance, user: str) -> dict[str, t.Any]:
-    """What both units have, in words for ``ExecStart=`` where they are commands."""
+def template_variables(instance: Instance, user: str, client: str) -> dict[str, t.Any]:
+    """What both units have, in words for ``ExecStart=`` where they are commands. ``client``: docker or podman."""
     engine = ENGINES[instance.engine]
     life = engine.lifecycle
+    inside = [f"/usr/bin/{client}", "exec", "--interactive", _name(instance), _program(instance)]
+    after = " ".join(map(quoted, engine.after_start(instance, inside)))
     return {
         "name": instance.name,
         "container": _name(instance),
@@ -38,6 +40,7 @@ def template_variables(instance: Instance, user: str) -> dict[str, t.Any]:
         "flags": _flags(instance),
         "command": _command(instance),
         "prepare": list(_prepare(instance, user)),
+        **({"after_start": after} if after else {}),
         "gpus": bool(instance.gpus),
         "loopback": instance.loopback,
         "port": instance.port,

@@ -29,7 +29,7 @@ def parts(instance: Instance, user: str) -> Parts:
 
 def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
     """Docker's containers are not in the group of the unit: it is Docker that limits them."""
-    found = container.template_variables(instance, user)
+    found = container.template_variables(instance, user, "docker")
     limits = {"--pids-limit": found["processes"], "--cpuset-cpus": found["cpus"]}
     if found["memory_gib"] is not None:
         limits["--memory"] = f"{found['memory_gib']}g"

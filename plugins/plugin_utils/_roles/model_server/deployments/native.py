@@ -29,7 +29,7 @@ def parts(instance: Instance, user: str) -> Parts:
 
 def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
     engine = ENGINES[instance.engine]
-    after = " ".join(map(quoted, engine.after_start(instance)))
+    after = " ".join(map(quoted, engine.after_start(instance, [instance.binary or engine.program])))
     return {
         "name": instance.name,
         "documentation": engine.documentation,

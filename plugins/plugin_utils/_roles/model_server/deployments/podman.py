@@ -18,7 +18,7 @@ def parts(instance: Instance, user: str) -> Parts:
     file: Data = unit_file(
         instance,
         "podman.container.j2",
-        container.template_variables(instance, user),
+        container.template_variables(instance, user, "podman"),
         path=f"{quadlet.FOLDER}/{name}.container",
         validate=quadlet.VALIDATE,
         validate_as=f"{name}.container",

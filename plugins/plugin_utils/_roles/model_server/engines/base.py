@@ -58,7 +58,7 @@ class Engine(t.Protocol):
     def documentation(self) -> str:
         """Address of the program's manual, for its unit."""
 
-    deployments: tuple[str, ...] = ("native",)
+    deployments: tuple[str, ...] = ("native", "container")
 
     # The program in images that its makers publish: a path, or a name that is on the PATH there.
     image_program: str = ""
@@ -136,8 +136,9 @@ class Engine(t.Protocol):
     def command(self, instance: Instance) -> list[str]:
         """Words of ``ExecStart=``, each ``quoted`` unless systemd is to expand it."""
 
-    def after_start(self, instance: Instance) -> list[str]:
-        """Words of ``ExecStartPost=``, for a program that is given its model when it runs."""
+    def after_start(self, instance: Instance, program: t.Sequence[str]) -> list[str]:
+        """Words of ``ExecStartPost=``, for a program that is given its model when it runs. ``program``: words that run
+        it once more, where the server is."""
         return []
 
     def environment(self, instance: Instance) -> Data:

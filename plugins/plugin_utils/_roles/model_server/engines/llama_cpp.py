@@ -21,7 +21,6 @@ class LlamaCpp(Engine):
     program = "/usr/bin/llama-server"
     image_program = "/app/llama-server"
     documentation = "https://github.com/ggml-org/llama.cpp/tree/master/tools/server"
-    deployments = ("native", "container")
     packaged_for = ("Debian forky",)
     model = "a GGUF file"
     model_kind = "file"

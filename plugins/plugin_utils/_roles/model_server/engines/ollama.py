@@ -23,17 +23,19 @@ _SERVED = re.compile(f"{_PART}(:{_PART})?\\Z")
 # A model that it has already, under this name, it takes again; what it says on the way is a picture for a terminal.
 # Others, such as that of an earlier name, would be served as well.
 _TAKE_MODEL = (
-    'until "$1" list >/dev/null 2>&1; do kill -0 "$MAINPID" 2>/dev/null || exit 1; sleep 0.2; done; '
-    """said=$(printf 'FROM %s\\n' "$3" | "$1" create "$2" -f /dev/stdin 2>&1) || """
+    'served="$1" model="$2"; shift 2; '
+    'until "$@" list >/dev/null 2>&1; do kill -0 "$MAINPID" 2>/dev/null || exit 1; sleep 0.2; done; '
+    """said=$(printf 'FROM %s\\n' "$model" | "$@" create "$served" -f /dev/stdin 2>&1) || """
     """{ printf '%s\\n' "$said" | tail -n 1 >&2; exit 1; }; """
-    '"$1" list | while read -r name _rest; do case "$name" in NAME|"$2"|"$2:latest") ;; '
-    '*) "$1" rm "$name" >/dev/null;; esac; done; :'
+    '"$@" list | while read -r name _rest; do case "$name" in NAME|"$served"|"$served:latest") ;; '
+    '*) "$@" rm "$name" </dev/null >/dev/null;; esac; done; :'
 )
 
 
 class Ollama(Engine):
     name = "ollama"
     program = "/usr/bin/ollama"
+    image_program = "ollama"
     documentation = "https://docs.ollama.com"
     model = "a GGUF file"
     model_kind = "file"
@@ -62,9 +64,8 @@ class Ollama(Engine):
     def command(self, instance: Instance) -> list[str]:
         return [quoted(instance.binary or self.program), "serve"]
 
-    def after_start(self, instance: Instance) -> list[str]:
-        program = instance.binary or self.program
-        return ["/bin/sh", "-c", _TAKE_MODEL, "sh", program, instance.served_name, str(instance.model_path)]
+    def after_start(self, instance: Instance, program: t.Sequence[str]) -> list[str]:
+        return ["/bin/sh", "-c", _TAKE_MODEL, "sh", instance.served_name, str(instance.model_path), *program]
 
     def environment(self, instance: Instance) -> Data:
         ip = parse_ip(instance.host)

@@ -22,6 +22,7 @@ _KEY_FILE = "/dev/shm/key.yaml"
 class Sglang(Engine):
     name = "sglang"
     program = "/usr/bin/sglang"
+    image_program = "sglang"
     documentation = "https://docs.sglang.io"
     in_environments = True
     model = "a directory with config.json and safetensors"

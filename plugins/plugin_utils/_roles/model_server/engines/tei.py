@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
 class Tei(Engine):
     name = "tei"
     program = "/usr/bin/text-embeddings-router"
+    image_program = "text-embeddings-router"
     documentation = "https://huggingface.co/docs/text-embeddings-inference"
     model = "a directory with config.json, tokenizer.json and safetensors"
     model_kind = "directory"

@@ -24,6 +24,7 @@ _KEYS = ("--http-restricted-api", "--grpc-restricted-protocol")
 class Triton(Engine):
     name = "triton"
     program = "/opt/tritonserver/bin/tritonserver"
+    image_program = program
     documentation = "https://docs.nvidia.com/deeplearning/triton-inference-server"
     model = "a model repository, which is a directory with one for each model"
     model_kind = "directory"

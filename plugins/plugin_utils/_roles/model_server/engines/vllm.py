@@ -24,7 +24,6 @@ class Vllm(Engine):
     program = "/usr/bin/vllm"
     image_program = "vllm"
     documentation = "https://docs.vllm.ai"
-    deployments = ("native", "container")
     in_environments = True
     model = "a directory with config.json and safetensors"
     model_kind = "directory"

@@ -24,7 +24,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.in
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 from ansible_collections.mlops.hosts.tests.unit.fakes import DATA, FakeReader, refused
 
-from .model_server import GPU, KEY, OPTIONS, ROLE, file, rendered, unit_of
+from .model_server import GPU, KEY, OPTIONS, ROLE, file, rendered, run_by_systemd, unit_of
 
 IMAGE = f"r.example.org/server@sha256:{'a' * 64}"
 ENGINES_OF_CONTAINERS = ("docker", "podman")
@@ -421,6 +421,57 @@ def test_a_program_in_an_image_is_not_searched_for_on_the_host(engine):
     component = made(chat(binary="/home/app/serve"), engine=engine)
     paths = [item["path"] for item in component["requires"] if item["kind"] == "path"]
     assert paths == ["/srv/models/v1.gguf", f"/usr/bin/{engine}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "begins"),
+    [
+        ("llama_cpp", "/app/llama-server", []),
+        ("vllm", "vllm", ["serve", "/srv/models/v1.gguf", "--host", "127.0.0.1", "--port", "8001"]),
+        ("sglang", "sglang", ["serve", "--model-path", "/srv/models/v1.gguf", "--host", "127.0.0.1", "--port", "8001"]),
+        ("tei", "text-embeddings-router", ["--model-id", "/srv/models/v1.gguf", "--hostname", "127.0.0.1"]),
+        ("triton", "/opt/tritonserver/bin/tritonserver", ["--model-repository", "/srv/models/v1.gguf"]),
+        ("ollama", "ollama", ["serve"]),
+    ],
+)
+def test_what_runs_in_images_of_the_makers(engine, name, program, begins):
+    assert {*ENGINES} == {"llama_cpp", "vllm", "sglang", "tei", "triton", "ollama"}
+    found = run_words(made(chat(engine=name), engine=engine))
+    entry, image = found.index("--entrypoint"), found.index(IMAGE)
+    assert found[entry + 1] == program
+    assert found[image + 1 :][: len(begins)] == begins
+
+
+def test_a_key_of_sglang_is_in_the_memory_of_its_container(engine):
+    found = run_words(made(chat(engine="sglang", api_key=KEY), engine=engine))
+    assert found[found.index("--entrypoint") + 1] == "/bin/sh" and KEY not in " ".join(found)
+    assert any(word.startswith("--tmpfs=/dev/shm:rw") for word in found)
+    assert found[-1] == "warning" and found[found.index("--config") + 1] == "/dev/shm/key.yaml"
+
+
+def test_ollama_in_a_container_is_given_its_model_there(engine, tmp_path):
+    unit = unit_of(made(chat(engine="ollama"), engine=engine))
+    assert unit["TimeoutStartSec"] == ["1800"]
+    client, told = tmp_path / "client", tmp_path / "told"
+    client.write_text(
+        "#!/bin/sh\n"
+        'if [ "$5" = list ]; then printf "%s x\\n" NAME old:latest older:latest chat:latest; fi\n'
+        f'{{ printf "%s " "$@"; [ "$5" != create ] || cat; echo; }} >>{told}\n'
+        '[ "$5" != rm ] || cat >/dev/null\n'  # as a client does that is told to pass on what it reads
+    )
+    client.chmod(0o755)
+    command = unit["ExecStartPost"][0].replace(f"/usr/bin/{engine}", str(client))
+    done = run_by_systemd(command, tmp_path / "none", MAINPID=str(os.getpid()))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    inside = "exec --interactive mlops-model-chat ollama"
+    assert [line.strip() for line in told.read_text().splitlines()] == [
+        f"{inside} list",
+        f"{inside} create chat -f /dev/stdin FROM /srv/models/v1.gguf",
+        "",
+        f"{inside} list",
+        f"{inside} rm old:latest",
+        f"{inside} rm older:latest",
+    ]
 
 
 def test_an_engine_without_images_is_native_only(monkeypatch):
