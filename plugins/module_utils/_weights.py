@@ -31,7 +31,8 @@ class Weights:
 
 
 def weights(path: str) -> Weights:
-    """Of a directory with safetensors. OSError where it cannot be read."""
+    """Of a directory with safetensors. Root may be kept from reading it, as by a server of NFS: that is no trouble of
+    those who ask."""
     found = [_of_file(name) for name in _files(path)]
     if not found or None in found:
         return Weights(path)
@@ -44,7 +45,7 @@ def _files(path: str) -> list[str]:
     try:
         with open(os.path.join(path, _INDEX), encoding="utf-8") as source:
             return sorted({os.path.join(path, name) for name in json.load(source)["weight_map"].values()})
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         found = sorted(glob.glob(os.path.join(glob.escape(path), "*.safetensors")))
         return [name for name in found if not os.path.basename(name).startswith(_CONSOLIDATED)] or found
 
@@ -59,5 +60,5 @@ def _of_file(path: str) -> tuple[int, int] | None:
         tensors = [entry for name, entry in head.items() if name != "__metadata__"]
         sizes = [(entry["dtype"], entry["data_offsets"][1] - entry["data_offsets"][0]) for entry in tensors]
         return sum(size for _kind, size in sizes), sum(size * 2 // _WIDE.get(kind, 2) for kind, size in sizes)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None

@@ -57,6 +57,9 @@ def test_of_what_cannot_be_read_nothing_is_said(tmp_path, content):
     assert weights(str(tmp_path)) == Weights(str(tmp_path))
     (tmp_path / "model.safetensors").write_bytes(content)
     assert weights(str(tmp_path)) == Weights(str(tmp_path))
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors").mkdir()  # nor of what nobody can open as a file
+    assert weights(str(tmp_path)) == Weights(str(tmp_path))
     assert sizes(tmp_path / "none") == sizes(tmp_path / "model.safetensors") == (None, None)
 
 
