@@ -28,6 +28,9 @@ if not known:
         package = sys.modules.setdefault(name, types.ModuleType(name))
         package.__path__ = [*getattr(package, "__path__", []), *path]
 
+# A client of HTTP reads all authorities that its machine trusts, which takes longer than most tests. None needs one.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
 # A loaded machine is slow, which is no finding. CI tries the same examples each time; a developer's run tries new ones.
 hypothesis.settings.register_profile(
     "here",
