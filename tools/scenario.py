@@ -53,8 +53,8 @@ BY_NAME_ONLY = ("gpu_driver_trixie", "model_server_vllm")
 LAST_PASSED = ROOT / "molecule" / "last_passed.json"
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
 LONG = ("gpu_driver_el", "gpu_driver", "cuda_toolkit", "container_runtime_el", "gpu_driver_vendor", "as_users_do")
-# One more than a machine of two processors has: a scenario keeps one busy, and waits a third of its time.
-JOBS = 3
+# Two more than a machine of two processors has: a scenario keeps one busy, but waits a third of its time.
+JOBS = 4
 SLOWEST = 5
 # Seconds of each scenario in the last run here that passed.
 TOOK = BUILD / "log" / "molecule-seconds.json"
