@@ -26,7 +26,7 @@ molecule: setup  ## scenarios on real hosts: all, or s=NAME; keep=1 leaves the h
 	$(PY) tools/scenario.py $(if $(keep),--keep) $(s)
 
 faults: setup  ## stop changes at every step on real hosts, and look at what becomes of them; k=EXPRESSION for some tests
-	pytest --config-file=tests/faults/pytest.ini --numprocesses=4 $(if $(k),-k '$(k)') tests/faults
+	pytest --config-file=tests/faults/pytest.ini --numprocesses=6 $(if $(k),-k '$(k)') tests/faults
 
 vm: setup  ## drivers on a virtual host under QEMU: kernels, modules, boot loader, reboot; k=EXPRESSION for some tests
 	pytest --config-file=tests/vm/pytest.ini $(if $(k),-k '$(k)') tests/vm
