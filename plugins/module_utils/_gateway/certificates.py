@@ -78,7 +78,7 @@ def warning(certificate: Certificate, now: datetime.datetime) -> str | None:
 
 def _validity(der: bytes) -> tuple[datetime.datetime, datetime.datetime]:
     """RFC 5280, 4.1: Certificate { TBSCertificate { [version], serial, signature, issuer, validity, ... } ... }."""
-    (certificate, *_) = _inside(der, _SEQUENCE)
+    certificate = _inside(der, _SEQUENCE)[0]
     fields = _elements(_inside(certificate[1], _SEQUENCE, wrapped=True)[0][1])
     if fields and fields[0][0] == _VERSION:
         fields = fields[1:]

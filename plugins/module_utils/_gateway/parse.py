@@ -203,7 +203,8 @@ def map_paths(text: str) -> tuple[str, ...]:
 
 def _seconds(uptime: str) -> int:
     match = _UPTIME.fullmatch(uptime)
-    assert match
+    if match is None:
+        raise _unknown("show proc", uptime)
     days, hours, minutes, seconds = (int(part) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
