@@ -135,6 +135,7 @@ def resume_units(journal: Journal, old: Ledger, env: RunEnvironment) -> None:
     units.reset_failed([name for name in ours if seen[name].failed], run)
     activated_before = _activated(journal, seen)
     again: list[str] = []
+    reload: list[str] = []
     start: list[str] = []
     for name, before in journal.units_before.items():
         if before["enabled"] and seen[name].exists and not seen[name].starts_at_boot:
@@ -142,11 +143,14 @@ def resume_units(journal: Journal, old: Ledger, env: RunEnvironment) -> None:
         if before["masked"]:
             units.mask([name], run)
         if before["active"]:
-            (again if name in activated_before else start).append(name)
+            # One that is still the same was reloaded at most: what it does for others goes on.
+            same = seen[name].running and seen[name].invocation == before.get("invocation")
+            (start if name not in activated_before else reload if same else again).append(name)
     start = [name for name in start if not seen[name].running]
     units.enqueue("restart", again, run)
+    units.enqueue("reload-or-restart", reload, run)
     units.enqueue("start", start, run)
-    activated = [*again, *start]
+    activated = [*again, *reload, *start]
     if activated:
         conditions = [item for item in old.ready if item.get("unit") in (None, *activated)]
         ready.wait(conditions, activated, settle_s=old.settle_s, env=env)
