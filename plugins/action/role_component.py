@@ -137,6 +137,8 @@ class ActionModule(component.ActionModule):
         self._refuse(found.problems)
         options = found.options
         self._borrow(name, room, options, task_vars)
+        if hasattr(room, "fleet"):
+            options["fleet"] = self._fleet(*room.fleet(options), task_vars)
         needed, facts = room.facts(options), task_vars.get("ansible_facts") or {}
         asked = room.asks(options) if hasattr(room, "asks") else None
         return Role(
@@ -169,6 +171,26 @@ class ActionModule(component.ActionModule):
                 role, noun, options[noun], lender, task_vars, self._templar.template
             )
             self._refuse(problems)
+
+    def _fleet(self, names: t.Sequence[str], address: str, task_vars: dict[str, t.Any]) -> Data:
+        """What the inventory says of the model servers of these hosts. ``address`` is the variable that has theirs."""
+        hostvars = task_vars.get("hostvars") or {}
+        self._refuse([f"{name} is no host of the inventory." for name in names if name not in hostvars])
+        hosts = {}
+        for name in names:
+            known = hostvars[name]
+            found: dict[str, t.Any] = {
+                "address": str(known.get(address) or name),
+                "instances": [],
+                "artifacts": [],
+            }
+            if known.get("model_server_state") != "absent":
+                for noun, lender in (("instances", "model_server"), ("artifacts", "model_store")):
+                    value, problems = variables.borrow(lender, noun, None, lender, known, variables.plain)
+                    self._refuse([f"Of {name}: {problem}" for problem in problems])
+                    found[noun] = value or []
+            hosts[name] = found
+        return {"here": task_vars.get("inventory_hostname"), "hosts": hosts}
 
     def _refuse(self, problems: t.Sequence[str]) -> None:
         if problems:

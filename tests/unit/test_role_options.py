@@ -261,6 +261,8 @@ def test_a_variable_that_cannot_be_evaluated_is_named() -> None:
 def test_to_be_absent_needs_no_list_and_no_dictionary(role: str) -> None:
     spec = specification(role)
     plural = [name for name, option in spec.items() if option["type"] in ("list", "dict")]
+    # A default that is a template is not evaluated: nothing reads it.
+    plural = [name for name in plural if not isinstance(spec[name]["default"], str)]
     found = options(role, {f"{role}_state": "absent", **dict.fromkeys(plural, "{{ nowhere }}")})
     assert found["state"] == "absent"
     assert {name: found[name[len(role) + 1 :]] for name in plural} == {name: spec[name]["default"] for name in plural}
