@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# HAProxy 2.6, 3.0 and 3.2 (Debian 12, 13, forky): with load-server-state-from-file, a server whose port has changed in the
+# HAProxy 2.6.12 (Debian 12; 3.0.11 of Debian 13 and 3.2.26 of forky do the same): with load-server-state-from-file, a server whose port has changed in the
 # configuration keeps the port of the state file, and a server that has a name keeps its address as well, without a word. So a
-# reload that saves the states, as drains need it, sends requests to where a server was. Run it where haproxy and python3 are.
+# reload that saves the states, as drains need it, sends requests to where a server was.
 set -euo pipefail
+version=2.6.12-1+deb12u4
 folder=$(mktemp -d)
 trap 'kill $(cat "$folder/pid") 2>/dev/null || true; rm -rf "$folder"' EXIT
 cd "$folder"
-haproxy -v | sed -n 1p
+apt-get download -qq -o APT::Sandbox::User=root "haproxy=$version" liblua5.3-0 libopentracing-c-wrapper0 libopentracing1 >/dev/null
+for package in *.deb; do dpkg-deb -x "$package" .; done
+export LD_LIBRARY_PATH=$folder/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH 2>/dev/null || echo x86_64-linux-gnu)
+echo "haproxy $version"
 
 cat >haproxy.cfg <<CFG
 global
@@ -32,7 +36,7 @@ with socket.socket(socket.AF_UNIX) as s:
     print(b"".join(iter(lambda: s.recv(65536), b"")).decode(), end="")
 PY
 }
-start() { haproxy -D -f haproxy.cfg; }
+start() { usr/sbin/haproxy -D -f haproxy.cfg; }
 start
 ask "set server models/moved state drain"
 ask "set server models/named addr 127.0.0.9" >/dev/null
