@@ -22,6 +22,7 @@ from .host import Files, Gateway, differences, reasons
 _CHECK_S = 60
 _START_S = 15.0
 _RELOAD_S = 60.0
+_SETTLED_S = 5.0
 _POLL_S = 0.05
 _SEVERE = re.compile(r"^\[ALERT\]\s+\(\d+\) : (.*)$", re.MULTILINE)
 _BUSY = "Another reload is still in progress"
@@ -38,8 +39,7 @@ class Done:
 def reload(gateway: Gateway) -> Done:
     """Bring what runs to what is on disk; the old worker runs on where that is refused."""
     with gateway.locked():
-        before = gateway.processes()
-        serving = gateway.info().pid
+        before, serving = _answering(gateway)
         found = gateway.files(before.master)
         running = gateway.recorded()
         differ = sorted(found.digests)
@@ -55,6 +55,19 @@ def reload(gateway: Gateway) -> Done:
         new = _reload(gateway, before)
         gateway.record(new, found.digests)
         return Done(new)
+
+
+def _answering(gateway: Gateway) -> tuple[parse.Processes, int]:
+    """Its processes, and the worker that serves. A reload whose program was killed may be under way: a master that
+    replaces itself has no socket for a moment."""
+    until = gateway.clock() + _SETTLED_S
+    while True:
+        try:
+            return gateway.processes(), gateway.info().pid
+        except NoAnswer:
+            if gateway.clock() >= until:
+                raise
+        gateway.sleep(_POLL_S)
 
 
 def check(gateway: Gateway, found: Files, there: parse.Processes, differ: t.Collection[str]) -> None:

@@ -12,7 +12,7 @@ import socket
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gateway import program, reload
+from ansible_collections.mlops.hosts.plugins.module_utils._gateway import paths, program, reload
 from ansible_collections.mlops.hosts.tests.unit.fake_haproxy import CONFIG, STATE
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gateway.support import KEYS, NOW, TLS, pem
 
@@ -71,6 +71,23 @@ def test_old_workers_lose_the_key_as_well(each):
     each.write(KEYS, "k1 alice\n")
     reload.reload(each.gateway)
     assert [one.maps[f"/{KEYS}"] for one in each.haproxy.workers] == [[("k1", "alice")]] * 2
+
+
+def test_a_master_that_replaces_itself_is_waited_for(each):
+    path = each.root / paths.MASTER_SOCKET.lstrip("/")
+    away = path.with_suffix(".away")
+    os.rename(path, away)
+    each.during = lambda: away.exists() and os.rename(away, path)
+    each.write(KEYS, "k1 alice\n")
+    assert reload.reload(each.gateway).maps == (f"/{KEYS}",)
+
+
+def test_one_that_is_gone_is_said(each, capsys):
+    os.unlink(each.root / paths.MASTER_SOCKET.lstrip("/"))
+    assert program.main(["reload"], gateway=each.gateway) == 1
+    assert (
+        "/run/mlops-gateway/master.sock (No such file or directory): is the gateway running?" in capsys.readouterr().err
+    )
 
 
 def test_many_keys_go_in_portions(each):
