@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What docs/performance-gateway.md says of what was measured."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import gateway
+
+PLAIN = gateway.Load(1.0, 4.0, 20000.0)
+DATA = pathlib.Path(__file__).parent / "data/wrk/4.1.0"
+
+
+def targets(ours):
+    loads = {(kind, proxy): PLAIN if proxy == "plain" else ours for kind in gateway.KINDS for proxy in gateway.PORTS}
+    page = gateway.page(gateway.Found("3.0.11", 5, loads))
+    return [line.split(" | ")[1:] for line in page.splitlines() if "at most" in line or "at least" in line]
+
+
+@pytest.mark.parametrize(
+    ("ours", "cells"),
+    [
+        (gateway.Load(1.15, 9.0, 14000.0), [["1.15×", "yes |"], ["0.70×", "yes |"]]),
+        (gateway.Load(1.16, 9.0, 13000.0), [["1.16×", "**no** |"], ["0.65×", "**no** |"]]),
+    ],
+)
+def test_a_target_is_reached_or_missed(ours, cells):
+    assert targets(ours) == cells * 2
+
+
+def test_what_wrk_says():
+    said = gateway.load((DATA / "answered.txt").read_text())
+    assert (said.p50, said.p99, said.rate) == pytest.approx((0.0550, 13.4900, 27384.66))
+
+
+def test_requests_that_were_not_answered_end_it():
+    with pytest.raises(SystemExit, match="not every request was answered: Non-2xx or 3xx responses: "):
+        gateway.load((DATA / "refused.txt").read_text())
