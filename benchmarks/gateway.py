@@ -63,7 +63,14 @@ def main(argv: list[str]) -> int:
     (FOLDER / "gateway").mkdir(parents=True, exist_ok=True)
     certificate = ROOT / "molecule/model_gateway/data/certificate.py"
     subprocess.run([PYTHON, certificate, FOLDER / "gateway", "bench", "30"], check=True)
-    hosts("up", "--group", GROUP, "--spec", "-", stdin=f"[{{name: {HOST}, suite: trixie, groups: [bench_gateways]}}]")
+    hosts(
+        "up",
+        "--group",
+        GROUP,
+        "--spec",
+        "-",
+        stdin=f"[{{name: {HOST}, suite: trixie, stock: true, groups: [bench_gateways]}}]",
+    )
     try:
         FOLDER.joinpath("hosts.yml").write_text(hosts("inventory", "--group", GROUP))
         for step in ("beside", "gateway"):
