@@ -18,11 +18,11 @@ from .._runner import must
 from . import certificates, maps, parse, paths, ports, state_file
 from .cli import NoAnswer, worker
 from .host import Files, Gateway, differences, reasons
+from .patience import answered
 
 _CHECK_S = 60
 _START_S = 15.0
 _RELOAD_S = 60.0
-_SETTLED_S = 5.0
 _POLL_S = 0.05
 _SEVERE = re.compile(r"^\[ALERT\]\s+\(\d+\) : (.*)$", re.MULTILINE)
 _BUSY = "Another reload is still in progress"
@@ -39,7 +39,8 @@ class Done:
 def reload(gateway: Gateway) -> Done:
     """Bring what runs to what is on disk; the old worker runs on where that is refused."""
     with gateway.locked():
-        before, serving = _answering(gateway)
+        # A reload whose program was killed may still be under way.
+        before, serving = answered(gateway, lambda: (gateway.processes(), gateway.info().pid))
         found = gateway.files(before.master)
         running = gateway.recorded()
         differ = sorted(found.digests)
@@ -55,19 +56,6 @@ def reload(gateway: Gateway) -> Done:
         new = _reload(gateway, before)
         gateway.record(new, found.digests)
         return Done(new)
-
-
-def _answering(gateway: Gateway) -> tuple[parse.Processes, int]:
-    """Its processes, and the worker that serves. A reload whose program was killed may be under way: a master that
-    replaces itself has no socket for a moment."""
-    until = gateway.clock() + _SETTLED_S
-    while True:
-        try:
-            return gateway.processes(), gateway.info().pid
-        except NoAnswer:
-            if gateway.clock() >= until:
-                raise
-        gateway.sleep(_POLL_S)
 
 
 def check(gateway: Gateway, found: Files, there: parse.Processes, differ: t.Collection[str]) -> None:

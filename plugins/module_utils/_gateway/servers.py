@@ -11,10 +11,11 @@ import typing as t
 
 from .._errors import HostError
 from . import paths
-from .cli import silent
+from .cli import NoAnswer, silent
 from .host import Gateway
 from .info import as_row, open_streams
-from .parse import Server
+from .parse import Server, Stat
+from .patience import answered
 
 _POLL_S = 0.5
 _READY, _DRAIN, _MAINT = "ready", "drain", "maint"
@@ -51,6 +52,15 @@ class Plan:
         return {_name(row) for row in self.selected}
 
 
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """``stats``: of all workers; ``serving``: that of the one that serves, whose ``rows`` are the servers."""
+
+    stats: tuple[Stat, ...]
+    serving: Stat
+    rows: tuple[Server, ...]
+
+
 def plan(rows: t.Sequence[Server], options: Options) -> Plan:
     """Refuses what would leave a model without a server."""
     selected = tuple(row for row in rows if _is_meant(row, options))
@@ -75,7 +85,7 @@ def plan(rows: t.Sequence[Server], options: Options) -> Plan:
 def converge(gateway: Gateway, options: Options, *, dry_run: bool) -> dict[str, t.Any]:
     """The return values of gateway_server."""
     with gateway.locked():
-        before = gateway.servers()
+        before = answered(gateway, gateway.servers)
         planned = plan(before, options)
         if not dry_run and planned.selected:
             _apply(gateway, planned, options)
@@ -101,7 +111,7 @@ def _apply(gateway: Gateway, planned: Plan, options: Options) -> None:
     # Also where nothing changes: a run that was killed may have set it, and not have saved it.
     saved = gateway.saved_states()
     if planned.changes or any(not _agrees(saved.get(_name(row)), there[_name(row)].state) for row in planned.selected):
-        gateway.save_states(gateway.files(gateway.processes().master).config)
+        gateway.save_states(gateway.files(answered(gateway, gateway.processes).master).config)
 
 
 def _wait(gateway: Gateway, planned: Plan, options: Options) -> tuple[int, list[str]]:
@@ -109,21 +119,32 @@ def _wait(gateway: Gateway, planned: Plan, options: Options) -> tuple[int, list[
     until = gateway.clock() + options.timeout_s
     late: tuple[int, list[str]] = (0, [])
     while options.timeout_s > 0:
-        stats = gateway.stats(gateway.processes())
+        seen = _seen(gateway)
         if options.state == _READY:
-            late = (0, _unready(gateway, planned, options))
+            late = (0, _unready(seen, planned, options))
         else:
-            late = (open_streams(stats.values(), planned.names), [])
+            late = (open_streams(seen.stats, planned.names), [])
         if not any(late) or gateway.clock() >= until:
             return late
         gateway.sleep(_POLL_S)
     return late
 
 
-def _unready(gateway: Gateway, planned: Plan, options: Options) -> list[str]:
-    states = {_name(row): row.state for row in gateway.servers()}
-    loads = gateway.stats(gateway.processes())[gateway.info().pid].servers
-    status = {(load.backend, load.server): load.status for load in loads}
+def _seen(gateway: Gateway) -> Seen:
+    """While others may reload it."""
+
+    def look() -> Seen:
+        stats, rows, serving = gateway.stats(gateway.processes()), gateway.servers(), gateway.info().pid
+        if serving not in stats:
+            raise NoAnswer(f"worker {serving} has taken the place of another meanwhile")
+        return Seen(tuple(stats.values()), stats[serving], rows)
+
+    return answered(gateway, look)
+
+
+def _unready(seen: Seen, planned: Plan, options: Options) -> list[str]:
+    states = {_name(row): row.state for row in seen.rows}
+    status = {(load.backend, load.server): load.status for load in seen.serving.servers}
     return [
         f"{backend}/{name} is {status.get((backend, name), 'gone')}"
         for backend, name in sorted(planned.names)
@@ -133,13 +154,12 @@ def _unready(gateway: Gateway, planned: Plan, options: Options) -> list[str]:
 
 
 def _result(gateway: Gateway, planned: Plan, options: Options, *, dry_run: bool) -> dict[str, t.Any]:
-    stats = gateway.stats(gateway.processes())
-    serving = stats[gateway.info().pid]
-    now = {_name(row): row for row in gateway.servers()}
+    seen = _seen(gateway)
+    now = {_name(row): row for row in seen.rows}
     changed = {_name(row) for row in planned.changes}
     servers = []
     for row in planned.selected:
-        found = as_row(now.get(_name(row), row), list(stats.values()), serving)
+        found = as_row(now.get(_name(row), row), seen.stats, seen.serving)
         if dry_run and _name(row) in changed:
             found["state"] = row.health if options.state == _READY else options.state
         servers.append({**found, "state_before": row.state})

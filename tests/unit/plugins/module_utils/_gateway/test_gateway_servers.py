@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gateway import fast_check, info, reload, servers
+from ansible_collections.mlops.hosts.plugins.module_utils._gateway import fast_check, info, paths, reload, servers
 from ansible_collections.mlops.hosts.plugins.module_utils._gateway.servers import Options
 from ansible_collections.mlops.hosts.tests.unit.fake_haproxy import CONFIG, STATE
 
@@ -83,6 +85,24 @@ def test_streams_of_all_workers_are_waited_for(host):
     assert (late["open"], late["changed"]) == (1, False)
     assert converge(found, server="two:chat", state="drain", timeout_s=60)["open"] == 0
     assert found.seconds < 10
+
+
+def test_a_reload_while_streams_are_waited_for_is_no_failure(host):
+    found = host()
+    found.haproxy.server("two:chat").open = 1
+    master = found.root / paths.MASTER_SOCKET.lstrip("/")
+    away = master.with_suffix(".away")
+    steps = iter(
+        [
+            lambda: os.rename(master, away),
+            lambda: os.rename(away, master),
+            lambda: setattr(found.haproxy.server("two:chat"), "open", 0),
+        ]
+    )
+    found.during = lambda: next(steps, lambda: None)()
+    result = converge(found, server="two:chat", state="drain", timeout_s=30)
+    assert (result["open"], states(result)) == (0, {"two:chat": ("up", "drain")})
+    assert not away.exists()
 
 
 def test_ready_waits_until_checks_pass(host):
