@@ -97,6 +97,8 @@ class FakeHaproxy:
                 asked = bytearray()
                 while part := connection.recv(65536):
                     asked += part
+                if not asked:  # only a look whether somebody is here
+                    continue
                 command = asked.decode().rstrip("\n")
                 self.asked.append(command)
                 connection.sendall(answer(command).encode())

@@ -38,6 +38,15 @@ class Socket:
             raise NoAnswer(f"HAProxy at {self._path} has closed the connection without an answer to '{command}'")
         return said
 
+    def takes(self) -> bool:
+        """Whether somebody is there."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.connect(self._path)
+        except OSError:
+            return False
+        return True
+
     def closed_after(self, command: str, payload: str = "") -> str:
         """The same of a command that may close the connection before anything is said."""
         asked = f"{command} <<\n{payload.rstrip()}\n\n" if payload else f"{command}\n"

@@ -19,7 +19,7 @@ import typing as t
 from .._errors import HostError
 from .._runner import PlainRunner, Runner
 from . import certificates, config, parse, paths, state_file
-from .cli import Cli, NoAnswer, Socket, worker
+from .cli import NoAnswer, Socket, worker
 
 _VERSION = 1
 _LOCK_WAIT_S = 120.0
@@ -58,7 +58,7 @@ class Gateway:
         return os.path.join(self.root, path.lstrip("/"))
 
     @property
-    def api(self) -> Cli:
+    def api(self) -> Socket:
         return Socket(self.at(paths.API_SOCKET))
 
     @property
@@ -87,6 +87,10 @@ class Gateway:
             yield
         finally:
             os.close(handle)
+
+    def is_up(self) -> bool:
+        """Whether a worker or a master takes commands."""
+        return self.api.takes() or self.master.takes()
 
     def processes(self) -> parse.Processes:
         return parse.processes(self.master("show proc"))
@@ -143,9 +147,8 @@ class Gateway:
         """As the worker that serves has them."""
         return parse.servers(self.api("show servers state"))
 
-    def stats(self, there: parse.Processes) -> dict[int, parse.Stat]:
+    def stats(self, there: parse.Processes, serving: int) -> dict[int, parse.Stat]:
         """By process id of each worker: old ones keep the streams that they have, and nobody else counts them."""
-        serving = self.info().pid
         found = {serving: parse.stat(self.api("show stat"))}
         for old in there.workers:
             if old.pid != serving:

@@ -12,46 +12,47 @@ from .._errors import HostError
 from . import certificates, config, parse
 from .cli import NoAnswer
 from .host import Gateway, reasons
+from .patience import Seen, seen
 
 
 def collect(gateway: Gateway) -> dict[str, t.Any]:
     """The return values of gateway_info."""
     try:
-        there = gateway.processes()
-        serving = gateway.info()
-        stats = gateway.stats(there)
-        rows = gateway.servers()
+        # A reload that is under way is waited for: what runs is known at its end.
+        with gateway.locked():
+            now = seen(gateway)
+            found = gateway.files(now.processes.master)
+            running = gateway.recorded()
     except NoAnswer as exc:
         return {**_NOTHING, "reasons": [str(exc)], **_certificates(gateway, gateway.files(None).config)}
-    found = gateway.files(there.master)
-    differ = reasons(found, gateway.recorded(), serving.pid)
+    differ = reasons(found, running, now.serving.pid)
     told = _certificates(gateway, found.config)
-    if there.master.failed:
+    if now.processes.master.failed:
         told["problems"].append("the last reload has failed, and the worker before it serves: see the log of the unit")
     return {
         "running": True,
         "matches_disk": not differ,
         "reasons": differ,
-        "version": serving.version,
+        "version": now.serving.version,
         "workers": [
             {
                 "pid": one.pid,
-                "serving": one.pid == serving.pid,
+                "serving": one.pid == now.serving.pid,
                 "uptime_s": one.uptime_s,
-                "open": stats[one.pid].sessions,
+                "open": now.stats[one.pid].sessions,
             }
-            for one in there.workers
-            if one.pid in stats
+            for one in now.processes.workers
+            if one.pid in now.stats
         ],
-        "servers": [as_row(row, list(stats.values()), stats[serving.pid]) for row in rows],
+        "servers": [as_row(row, now) for row in now.rows],
         **told,
     }
 
 
-def as_row(row: parse.Server, stats: t.Sequence[parse.Stat], serving: parse.Stat) -> dict[str, t.Any]:
+def as_row(row: parse.Server, now: Seen) -> dict[str, t.Any]:
     """One server; its open streams are those of all workers."""
-    # A reload between two questions can have taken it away.
-    load = {(one.backend, one.server): one for one in serving.servers}.get((row.backend, row.name))
+    # A reload can have taken it away.
+    load = {(one.backend, one.server): one for one in now.load.servers}.get((row.backend, row.name))
     return {
         "backend": row.backend,
         "server": row.name,
@@ -60,7 +61,7 @@ def as_row(row: parse.Server, stats: t.Sequence[parse.Stat], serving: parse.Stat
         "address": row.address,
         "port": int(row.port),
         "state": row.state,
-        "open": open_streams(stats, {(row.backend, row.name)}),
+        "open": open_streams(now.stats.values(), {(row.backend, row.name)}),
         "queued": load.queued if load else 0,
         "weight": row.weight,
         "check_status": load.check_status if load else "",

@@ -117,8 +117,9 @@ def prepare(gateway: Gateway, files: list[str]) -> None:
 
 def compared(gateway: Gateway) -> list[str]:
     """Sentences about what on disk is not what runs."""
-    serving = gateway.info().pid
-    return reasons(gateway.files(gateway.processes().master), gateway.recorded(), serving)
+    with gateway.locked():
+        there, serving = answered(gateway, lambda: (gateway.processes(), gateway.info().pid))
+        return reasons(gateway.files(there.master), gateway.recorded(), serving)
 
 
 def _refuse(problems: list[str]) -> None:

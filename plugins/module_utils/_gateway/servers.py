@@ -11,11 +11,11 @@ import typing as t
 
 from .._errors import HostError
 from . import paths
-from .cli import NoAnswer, silent
+from .cli import silent
 from .host import Gateway
 from .info import as_row, open_streams
-from .parse import Server, Stat
-from .patience import answered
+from .parse import Server
+from .patience import Seen, answered, seen
 
 _POLL_S = 0.5
 _READY, _DRAIN, _MAINT = "ready", "drain", "maint"
@@ -50,15 +50,6 @@ class Plan:
     @property
     def names(self) -> set[Name]:
         return {_name(row) for row in self.selected}
-
-
-@dataclasses.dataclass(frozen=True)
-class Seen:
-    """``stats``: of all workers; ``serving``: that of the one that serves, whose ``rows`` are the servers."""
-
-    stats: tuple[Stat, ...]
-    serving: Stat
-    rows: tuple[Server, ...]
 
 
 def plan(rows: t.Sequence[Server], options: Options) -> Plan:
@@ -119,32 +110,20 @@ def _wait(gateway: Gateway, planned: Plan, options: Options) -> tuple[int, list[
     until = gateway.clock() + options.timeout_s
     late: tuple[int, list[str]] = (0, [])
     while options.timeout_s > 0:
-        seen = _seen(gateway)
+        now = seen(gateway)
         if options.state == _READY:
-            late = (0, _unready(seen, planned, options))
+            late = (0, _unready(now, planned, options))
         else:
-            late = (open_streams(seen.stats, planned.names), [])
+            late = (open_streams(now.stats.values(), planned.names), [])
         if not any(late) or gateway.clock() >= until:
             return late
         gateway.sleep(_POLL_S)
     return late
 
 
-def _seen(gateway: Gateway) -> Seen:
-    """While others may reload it."""
-
-    def look() -> Seen:
-        stats, rows, serving = gateway.stats(gateway.processes()), gateway.servers(), gateway.info().pid
-        if serving not in stats:
-            raise NoAnswer(f"worker {serving} has taken the place of another meanwhile")
-        return Seen(tuple(stats.values()), stats[serving], rows)
-
-    return answered(gateway, look)
-
-
-def _unready(seen: Seen, planned: Plan, options: Options) -> list[str]:
-    states = {_name(row): row.state for row in seen.rows}
-    status = {(load.backend, load.server): load.status for load in seen.serving.servers}
+def _unready(now: Seen, planned: Plan, options: Options) -> list[str]:
+    states = {_name(row): row.state for row in now.rows}
+    status = {(load.backend, load.server): load.status for load in now.load.servers}
     return [
         f"{backend}/{name} is {status.get((backend, name), 'gone')}"
         for backend, name in sorted(planned.names)
@@ -154,12 +133,12 @@ def _unready(seen: Seen, planned: Plan, options: Options) -> list[str]:
 
 
 def _result(gateway: Gateway, planned: Plan, options: Options, *, dry_run: bool) -> dict[str, t.Any]:
-    seen = _seen(gateway)
-    now = {_name(row): row for row in seen.rows}
+    there = seen(gateway)
+    now = {_name(row): row for row in there.rows}
     changed = {_name(row) for row in planned.changes}
     servers = []
     for row in planned.selected:
-        found = as_row(now.get(_name(row), row), seen.stats, seen.serving)
+        found = as_row(now.get(_name(row), row), there)
         if dry_run and _name(row) in changed:
             found["state"] = row.health if options.state == _READY else options.state
         servers.append({**found, "state_before": row.state})

@@ -198,7 +198,37 @@ def test_a_gateway_that_does_not_run(host):
     told = info.collect(found.gateway)
     assert (told["running"], told["matches_disk"], told["servers"], told["certificates"]) == (False, None, [], [])
     assert "nobody answers at " in told["reasons"][0]
+    assert found.seconds == 0  # an audit of many hosts does not wait for it
     found.haproxy._sockets.clear()
+
+
+def test_what_it_is_while_it_is_reloaded(host, monkeypatch):
+    found = host()
+    reload.record(found.gateway)
+    real = found.haproxy._processes
+    takes_over = iter([lambda: found.haproxy._reload()])
+
+    def processes():
+        said = real()
+        next(takes_over, lambda: None)()
+        return said
+
+    monkeypatch.setattr(found.haproxy, "_processes", processes)
+    told = info.collect(found.gateway)
+    assert [one["serving"] for one in told["workers"]] == [True]
+    assert told["workers"][0]["pid"] == found.haproxy.serving.pid
+    assert len(told["servers"]) == 3
+
+
+def test_a_master_that_replaces_itself_is_running(host):
+    found = host()
+    reload.record(found.gateway)
+    master = found.root / paths.MASTER_SOCKET.lstrip("/")
+    away = master.with_suffix(".away")
+    os.rename(master, away)
+    found.during = lambda: os.rename(away, master) if away.exists() else None
+    told = info.collect(found.gateway)
+    assert (told["running"], told["matches_disk"]) == (True, True)
 
 
 def test_a_fast_check_answers_as_the_module(host, monkeypatch):
