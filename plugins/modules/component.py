@@ -392,13 +392,14 @@ options:
             are followed.
           - V(mount) is a mount point.
           - V(empty) is not there, or a directory without entries.
+          - V(name) is a name of a host that this host resolves.
         type: str
-        choices: [port, path, mount, empty]
+        choices: [port, path, mount, empty, name]
         required: true
       msg:
         description:
-          - Sentence for when it does not hold. In it C({what}) becomes the path, or the port with the unit that holds
-            it, and C({found}) what there is instead.
+          - Sentence for when it does not hold. In it C({what}) becomes the path, the name, or the port with the unit
+            that holds it, and C({found}) what there is instead.
           - Of a port that is its process, with pid and unit. Of a path it is C(not there), C(a file), C(a directory),
             C(neither a file nor a directory), or its mode and owner.
         type: str
@@ -431,7 +432,7 @@ options:
         elements: str
         default: []
       path:
-        description: Absolute path, for all kinds but V(port).
+        description: Absolute path, for all kinds but V(port) and V(name).
         type: str
       type:
         description: What must be at the path.
@@ -444,6 +445,9 @@ options:
         description: Whether the path must be executable, for owner, group or others.
         type: bool
         default: false
+      name:
+        description: Name of a host, for V(name).
+        type: str
   ready:
     description:
       - What must hold after a change, before it is final. At most one of C(tcp), C(http), C(command) and C(inference)

@@ -70,8 +70,11 @@ workers:
       description: Seconds since it was started.
       type: int
     open:
-      description: Open connections of clients.
+      description: Open connections of clients. Null of one that is overdue and does not answer.
       type: int
+    overdue:
+      description: Whether it should have ended by now. The next reload ends it.
+      type: bool
 servers:
   description: The servers of all backends.
   type: list

@@ -58,6 +58,7 @@ class FakeHaproxy:
         self.broken = ""
         self.failed = self.reloads = 0
         self.busy = 0  # so many reloads are refused, as another is in progress
+        self.uptime_s = 5  # of workers
         self.asked: list[str] = []
         for name in ("run/mlops-gateway", "var/lib/mlops-gateway", f"proc/{MASTER}", "proc/net"):
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -160,7 +161,7 @@ class FakeHaproxy:
         first, _end, payload = command.partition("\n")
         words = first.removesuffix(" <<").split()
         if first == "show info":
-            return f"Version: {self.version}\nPid: {worker.pid}\nUptime_sec: 5\nStopping: 0\n\n"
+            return f"Version: {self.version}\nPid: {worker.pid}\nUptime_sec: {self.uptime_s}\nStopping: 0\n\n"
         if first == "show servers state":
             return STATE_HEAD + "".join(map(_state_row, worker.servers.values())) + "\n"
         if first == "show stat":

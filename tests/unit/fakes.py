@@ -98,11 +98,12 @@ class FakeReader:
         listeners: t.Iterable[t.Mapping[str, t.Any]] = (),
         mounts: t.Collection[str] = (),
         names: t.Sequence[str] = (),
+        hosts: t.Collection[str] = (),
     ) -> None:
         self.paths = {row["path"]: _preflight.Path(**row) for row in paths}
         unknown = {"address": "0.0.0.0", "pid": None, "process": None, "unit": None}
         self.known = [_preflight.Listener(**{**unknown, **row}) for row in listeners]
-        self.mounts, self.entries = mounts, names
+        self.mounts, self.entries, self.hosts = mounts, names, hosts
 
     def path(self, path: str) -> _preflight.Path:
         return self.paths.get(path, _preflight.Path(path, "absent"))
@@ -115,6 +116,9 @@ class FakeReader:
 
     def names(self, directory: str) -> t.Sequence[str]:
         return self.entries
+
+    def resolves(self, name: str) -> bool:
+        return name in self.hosts
 
 
 def requirements_of(component: t.Mapping[str, t.Any]) -> tuple[desired.Requirement, ...]:

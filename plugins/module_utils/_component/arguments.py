@@ -96,7 +96,7 @@ SPEC = {
         drop_ins=_text(choices=["remove", "keep"], default="remove"),
     ),
     "requires": _dicts(
-        kind=_text(choices=["port", "path", "mount", "empty"], required=True),
+        kind=_text(choices=["port", "path", "mount", "empty", "name"], required=True),
         msg=_text(required=True),
         msg_for={"type": "dict", "default": {}},
         otherwise=_text(choices=["fail", "wait"], default="fail"),
@@ -108,6 +108,7 @@ SPEC = {
         type=_text(choices=["file", "directory"]),
         max_mode=_text(),
         executable={"type": "bool", "default": False},
+        name=_text(),
     ),
     "ready": _dicts(
         unit=_text(),

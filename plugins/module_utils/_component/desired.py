@@ -19,7 +19,7 @@ STATE_DIR = "/var/lib/mlops.hosts"
 
 # Options of a requirement that not all kinds have.
 _PORT, _PATH = ("port", "address", "units"), ("path", "type", "max_mode", "executable")
-_OF_KIND = {"port": _PORT, "path": _PATH, "mount": ("path",), "empty": ("path",)}
+_OF_KIND = {"port": _PORT, "path": _PATH, "mount": ("path",), "empty": ("path",), "name": ("name",)}
 _REASONS = ("absent", "type", "max_mode", "executable")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 # One by a tag can be another image tomorrow.
@@ -129,9 +129,9 @@ class Repository:
 @dataclasses.dataclass(frozen=True)
 class Requirement:
     """A condition on the host, see the module's ``requires``. ``port`` is None except for that kind, which has no
-    ``path``."""
+    ``path``; ``name`` is empty except for that kind."""
 
-    kind: t.Literal["port", "path", "mount", "empty"]
+    kind: t.Literal["port", "path", "mount", "empty", "name"]
     msg: str
     msg_for: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     otherwise: t.Literal["fail", "wait"] = "fail"
@@ -143,6 +143,7 @@ class Requirement:
     type: t.Literal["file", "directory"] | None = None
     max_mode: int | None = None
     executable: bool = False
+    name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,10 +290,10 @@ def _ready(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
     kind = item["kind"]
-    needed = "port" if kind == "port" else "path"
+    needed = kind if kind in ("port", "name") else "path"
     if item[needed] is None:
         raise HostError(f"a requirement of kind {kind} needs a {needed}")
-    for name in (*_PORT, *_PATH):
+    for name in (*_PORT, *_PATH, "name"):
         if item[name] and name not in _OF_KIND[kind]:
             raise HostError(f"a requirement of kind {kind} has no {name}")
     unknown = sorted(set(item["msg_for"]) - set(_REASONS if kind == "path" else ()))
@@ -313,6 +314,7 @@ def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
         type=item["type"],
         max_mode=None if item["max_mode"] is None else _mode(item, "max_mode"),
         executable=item["executable"],
+        name=item["name"] or "",
     )
 
 

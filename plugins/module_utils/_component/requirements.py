@@ -30,6 +30,8 @@ class Reader(t.Protocol):
 
     def names(self, directory: str) -> t.Sequence[str]: ...
 
+    def resolves(self, name: str) -> bool: ...
+
 
 class HostReader:
     """The host that this runs on."""
@@ -45,6 +47,14 @@ class HostReader:
 
     def names(self, directory: str) -> t.Sequence[str]:
         return sorted(os.listdir(directory))
+
+    def resolves(self, name: str) -> bool:
+        import socket  # not with the other modules: few components have names, and each fast check would load it
+
+        try:
+            return bool(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError):
+            return False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +99,7 @@ def check(
         if item.otherwise == "fail":
             refused += failures
         elif failures:
-            what = item.path if item.port is None else f"port {item.port}"
+            what = item.name or (item.path if item.port is None else f"port {item.port}")
             why = " ".join(_sentences(failures))
             pending.append({"what": what, "why": why, "ends_with": item.ends_with or ""})
     if refused:
@@ -116,6 +126,9 @@ def _sentence(message: str, failures: t.Sequence[Failure]) -> str:
 def _failures(item: Requirement, reader: Reader, stopped: t.Collection[str]) -> t.Iterator[Failure]:
     if item.port is not None:
         yield from _port(item, item.port, reader, stopped)
+    elif item.kind == "name":
+        if not reader.resolves(item.name):
+            yield Failure(item.msg, item.name, "not known")
     elif item.kind == "path":
         yield from _path(item, reader)
     elif item.kind == "mount":

@@ -13,6 +13,7 @@ import typing as t
 
 _PATH = re.compile(r"(?<![\w./-])/(?:[\w.@+-]+/)*[\w.@+-]+")
 _PORTS = re.compile(r"(\d+)(?:-(\d+))?")
+_BOUND = re.compile(r"(\d+)s")
 # Sockets that are no addresses of the host.
 _OTHER = ("unix@", "abns@", "abnsz@", "fd@", "sockpair@", "/")
 _SECTIONS = ("frontend", "listen", "backend")
@@ -35,13 +36,15 @@ class Bind:
 @dataclasses.dataclass(frozen=True)
 class Config:
     """``unknown``: sentences about binds that are not understood. ``servers``: (address, port) by (backend, name).
-    ``paths``: absolute ones, of whatever. ``certificates``: files or folders."""
+    ``paths``: absolute ones, of whatever. ``certificates``: files or folders. ``hard_stop_s``: when a worker that stops
+    has ended at the latest, None where that is not said in seconds."""
 
     binds: tuple[Bind, ...]
     unknown: tuple[str, ...]
     servers: t.Mapping[tuple[str, str], tuple[str, str]]
     paths: tuple[str, ...]
     certificates: tuple[str, ...]
+    hard_stop_s: int | None = None
 
 
 def parse(texts: t.Mapping[str, str]) -> Config:
@@ -51,6 +54,7 @@ def parse(texts: t.Mapping[str, str]) -> Config:
     servers: dict[tuple[str, str], tuple[str, str]] = {}
     paths: list[str] = []
     certificates: list[str] = []
+    hard_stop_s = None
     for path, text in texts.items():
         section = ""
         for number, line in enumerate(text.splitlines(), start=1):
@@ -69,8 +73,16 @@ def parse(texts: t.Mapping[str, str]) -> Config:
                 certificates += [value for name, value in zip(words, words[1:]) if name == "crt"]
             elif words[0] == "server" and section and len(words) > 2:
                 servers[section, words[1]] = _split(words[2])
+            elif words[0] == "hard-stop-after" and len(words) > 1:
+                bound = _BOUND.fullmatch(words[1])
+                hard_stop_s = int(bound[1]) if bound else None
     return Config(
-        tuple(binds), tuple(unknown), servers, tuple(dict.fromkeys(paths)), tuple(dict.fromkeys(certificates))
+        tuple(binds),
+        tuple(unknown),
+        servers,
+        tuple(dict.fromkeys(paths)),
+        tuple(dict.fromkeys(certificates)),
+        hard_stop_s,
     )
 
 

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import time
 import typing as t
 
@@ -52,6 +53,7 @@ class Gateway:
     run: Runner = dataclasses.field(default_factory=PlainRunner)
     clock: t.Callable[[], float] = time.monotonic
     sleep: t.Callable[[float], None] = time.sleep
+    kill: t.Callable[[int, int], None] = os.kill
     now: t.Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.timezone.utc)
 
     def at(self, path: str) -> str:
@@ -110,6 +112,11 @@ class Gateway:
             for path in self._below(named):
                 digests[path] = self._digest(path)
         return Files(texts, found, digests)
+
+    def end(self, pid: int) -> None:
+        """At once: it was told to long ago."""
+        with contextlib.suppress(ProcessLookupError):
+            self.kill(pid, signal.SIGKILL)
 
     def is_there(self, pid: int) -> bool:
         return os.path.exists(self.at(f"/proc/{pid}"))
@@ -199,6 +206,17 @@ class Gateway:
                 return file.read()
         except OSError as exc:
             raise HostError(f"{path} cannot be read ({exc.strerror}): the gateway needs it") from exc
+
+
+# A worker that is told to end looks at its bound when it next looks at its clock.
+_OVERDUE_S = 60
+
+
+def overdue(workers: t.Iterable[parse.Process], serving: parse.Info, found: config.Config) -> list[int]:
+    """Process ids of workers that had to be gone by now: the newest has served for longer than the bound."""
+    if found.hard_stop_s is None or serving.uptime_s <= found.hard_stop_s + _OVERDUE_S:
+        return []
+    return [one.pid for one in workers if one.pid != serving.pid]
 
 
 def differences(on_disk: t.Mapping[str, str], running: t.Mapping[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ import typing as t
 from .._errors import HostError
 from . import certificates, config, parse
 from .cli import NoAnswer
-from .host import Gateway, reasons
+from .host import Gateway, overdue, reasons
 from .patience import Seen, seen
 
 
@@ -27,6 +27,7 @@ def collect(gateway: Gateway) -> dict[str, t.Any]:
         return {**_NOTHING, "reasons": [str(exc)], **_certificates(gateway, gateway.files(None).config)}
     differ = reasons(found, running, now.serving.pid)
     told = _certificates(gateway, found.config)
+    late = overdue(now.processes.workers, now.serving, found.config)
     if now.processes.master.failed:
         told["problems"].append("the last reload has failed, and the worker before it serves: see the log of the unit")
     return {
@@ -39,10 +40,11 @@ def collect(gateway: Gateway) -> dict[str, t.Any]:
                 "pid": one.pid,
                 "serving": one.pid == now.serving.pid,
                 "uptime_s": one.uptime_s,
-                "open": now.stats[one.pid].sessions,
+                "open": now.stats[one.pid].sessions if one.pid in now.stats else None,
+                "overdue": one.pid in late,
             }
             for one in now.processes.workers
-            if one.pid in now.stats
+            if one.pid in now.stats or one.pid in late
         ],
         "servers": [as_row(row, now) for row in now.rows],
         **told,

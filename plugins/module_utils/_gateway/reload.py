@@ -17,7 +17,7 @@ from .._errors import HostError
 from .._runner import must
 from . import certificates, maps, parse, paths, ports, state_file
 from .cli import NoAnswer, worker
-from .host import Files, Gateway, differences, reasons
+from .host import Files, Gateway, differences, overdue, reasons
 from .patience import answered
 
 _CHECK_S = 60
@@ -40,8 +40,11 @@ def reload(gateway: Gateway) -> Done:
     """Bring what runs to what is on disk; the old worker runs on where that is refused."""
     with gateway.locked():
         # A reload whose program was killed may still be under way.
-        before, serving = answered(gateway, lambda: (gateway.processes(), gateway.info().pid))
+        before, now = answered(gateway, lambda: (gateway.processes(), gateway.info()))
+        serving = now.pid
         found = gateway.files(before.master)
+        for pid in overdue(before.workers, now, found.config):
+            gateway.end(pid)
         running = gateway.recorded()
         differ = sorted(found.digests)
         if running and running.worker == serving:

@@ -57,7 +57,7 @@ def build(options: Data, platform: Platform) -> Built:
         return Built(tuple(problems))
     return Built(
         component={"name": "model_gateway", "state": "present", **_component(options, keys, models, platform)},
-        checks=(Check(Question(_INFO, {}), _not_running),),
+        checks=(Check(Question(_INFO, {}), _differing),),
         rest=lambda changed, dry_run: None if dry_run or changed else {"tasks": "reload"},
         verify={
             "url": url(options),
@@ -74,13 +74,19 @@ def _given(tls: Data) -> Data | None:
     return tls if any(tls.get(name) is not None for name in ("pem", "pem_file")) else None
 
 
-def _not_running(answer: Data) -> list[Data]:
-    """A file on disk that is not the one that runs."""
-    if not answer["running"] or answer["matches_disk"]:
-        return []  # that nothing runs is the unit's difference
-    have = " ".join(answer.get("reasons") or ()) or "another configuration"
-    row = {"kind": "gateway", "item": paths.UNIT, "attribute": "runs", "want": "what is on disk", "have": have}
-    return [row]
+def _differing(answer: Data) -> list[Data]:
+    """A file on disk that is not the one that runs, and workers that should have ended."""
+    if not answer["running"]:
+        return []  # that is the unit's difference
+    rows = []
+    if not answer["matches_disk"]:
+        have = " ".join(answer.get("reasons") or ()) or "another configuration"
+        rows.append({"attribute": "runs", "want": "what is on disk", "have": have})
+    for worker in answer["workers"]:
+        if worker["overdue"]:
+            have = f"there, with {'no answer' if worker['open'] is None else str(worker['open']) + ' connections'}"
+            rows.append({"attribute": f"old worker {worker['pid']}", "want": "ended", "have": have})
+    return [{"kind": "gateway", "item": paths.UNIT, **row} for row in rows]
 
 
 def health(options: Data) -> dict[str, t.Any]:
@@ -138,7 +144,7 @@ def _component(
             },
         ],
         "units": [{"name": paths.UNIT}],
-        "requires": validate.requires(options),
+        "requires": validate.requires(options, models),
         "ready": [{"unit": paths.UNIT, "command": [paths.PROGRAM, "check"], "timeout_s": 30}],
         "settle_s": 2,
     }
@@ -207,14 +213,18 @@ def _shown(options: Data, models: t.Sequence[Backend], known: Data) -> dict[str,
 
 def _shown_backend(backend: Backend, options: Data) -> dict[str, t.Any]:
     given = {item["name"]: item for item in options["models"]}.get(backend.model, {})
+    most = given.get("max_open_per_server")
     return {
         "name": backend.name,
         "model": backend.model,
         "has_key": backend.key is not None,
         "health": _health(backend),
-        "max_open": given.get("max_open_per_server") or 0,
         "servers": [
-            {"name": server.name, "address": f"{_bind_address(server.address)}:{server.port}"}
+            {
+                "name": server.name,
+                "address": f"{_bind_address(server.address)}:{server.port}",
+                "max_open": server.parallel if most is None else most,
+            }
             for server in backend.servers
         ],
     }

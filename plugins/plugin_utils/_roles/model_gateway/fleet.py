@@ -23,13 +23,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """``host`` and ``instance`` name it for those who drain it. ``model_is``: what tells its model from others."""
+    """``host`` and ``instance`` name it for those who drain it. ``model_is``: what tells its model from others.
+    ``parallel``: requests that it serves at a time, 0 where that is not known."""
 
     host: str
     instance: str
     address: str
     port: int
     model_is: str = ""
+    parallel: int = 0
 
     @property
     def name(self) -> str:
@@ -112,7 +114,14 @@ def _of_host(host: str, data: Data, here: str, upstream: t.Mapping[str, Data]) -
                 f"Instance {instance.name!r} of {host} has its key in a file, which this gateway does not see; "
                 f"give the key as api_key of {instance.served_name} in model_gateway_models."
             )
-        server = Server(host, instance.name, address or "", instance.port, _model_is(instance, item, data))
+        server = Server(
+            host,
+            instance.name,
+            address or "",
+            instance.port,
+            _model_is(instance, item, data),
+            int(instance.given.get("parallel") or 0),
+        )
         yield _Found(instance.served_name, kind, server, key, problem)
 
 

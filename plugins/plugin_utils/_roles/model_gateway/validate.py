@@ -89,7 +89,7 @@ def _tls(tls: Data | None, now: datetime.datetime) -> t.Iterator[str]:
         yield from (f"{problem[0].upper()}{problem[1:]}." for problem in found if problem)
 
 
-def requires(options: Data) -> list[Data]:
+def requires(options: Data, models: t.Sequence[Backend]) -> list[Data]:
     """Conditions of the module ``component``. What our unit listens on is its own."""
     ports = [(options["address"], options["port"], "model_gateway_port")]
     if options["metrics_port"]:
@@ -103,6 +103,17 @@ def requires(options: Data) -> list[Data]:
             "msg": f"Another program listens on port {{what}}; stop it, or choose another {option}.",
         }
         for address, port, option in ports
+    ]
+    addresses = sorted({server.address for backend in models for server in backend.servers})
+    found += [
+        {
+            "kind": "name",
+            "name": address,
+            "msg": "The gateway's host cannot resolve {what}, which is the address of a model server; correct "
+            "model_gateway_address_variable or the server's address, or make the name known there.",
+        }
+        for address in addresses
+        if parse_ip(address) is None
     ]
     pem = (options["tls"] or {}).get("pem_file")
     if pem:

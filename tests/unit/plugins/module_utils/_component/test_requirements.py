@@ -125,6 +125,18 @@ def test_a_path_can_have_a_message_for_each_reason(paths, words):
     assert said(program, FakeReader(paths)) == words
 
 
+def test_a_name():
+    peer = Requirement("name", "{what} is {found}.", name="gpu1.example.com")
+    assert said(peer, FakeReader(hosts=("gpu1.example.com",))) is None
+    assert said(peer, FakeReader()) == "gpu1.example.com is not known."
+
+
+def test_names_are_resolved_as_programs_do():
+    assert requirements.HostReader().resolves("localhost")
+    assert not requirements.HostReader().resolves("gpu1.invalid")
+    assert not requirements.HostReader().resolves("." * 300)
+
+
 def test_a_mount():
     assert said(path("mount"), FakeReader(mounts=("/srv/x",))) is None
     assert said(path("mount"), FakeReader()) == "It is not a mount point."

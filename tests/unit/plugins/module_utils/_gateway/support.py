@@ -57,6 +57,7 @@ class Host:
         self.haproxy = FakeHaproxy(root, version)
         self.checks = Checks()
         self.seconds = 0.0
+        self.killed: list[int] = []
         self.today = NOW
         self.during: t.Callable[[], None] = lambda: None
         self.gateway = Gateway(
@@ -64,6 +65,7 @@ class Host:
             run=self.checks,
             clock=lambda: self.seconds,
             sleep=self._sleep,
+            kill=lambda pid, _signal: self.killed.append(pid),
             now=lambda: self.today,
         )
 

@@ -220,6 +220,23 @@ def test_what_it_is_while_it_is_reloaded(host, monkeypatch):
     assert len(told["servers"]) == 3
 
 
+def test_a_worker_that_has_not_ended_by_its_bound_is_told_and_ended(host):
+    found = host()
+    found.edit(CONFIG, "global\n", "global\n    hard-stop-after 600s\n")
+    reload.record(found.gateway)
+    found.haproxy.server("one:chat").open = 2
+    reload.reload(found.gateway)
+    old = found.haproxy.workers[1].pid
+    found.haproxy.uptime_s = 650
+    assert [one["overdue"] for one in info.collect(found.gateway)["workers"]] == [False, False]
+    found.haproxy.uptime_s = 700
+    workers = info.collect(found.gateway)["workers"]
+    assert [(one["pid"], one["overdue"]) for one in workers if not one["serving"]] == [(old, True)]
+    assert found.killed == []
+    reload.reload(found.gateway)
+    assert found.killed == [old]
+
+
 def test_a_master_that_replaces_itself_is_running(host):
     found = host()
     reload.record(found.gateway)

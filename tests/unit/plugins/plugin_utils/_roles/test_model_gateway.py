@@ -228,10 +228,36 @@ def test_every_rule_that_routes_comes_after_the_key_was_checked():
 
 def test_what_runs_and_is_not_on_disk_differs():
     (check,) = made().checks
-    assert check.drift({"running": True, "matches_disk": True}) == []
-    assert check.drift({"running": False, "matches_disk": False}) == []
-    (row,) = check.drift({"running": True, "matches_disk": False, "reasons": ["keys.map was changed"]})
+    assert check.drift({"running": True, "matches_disk": True, "workers": []}) == []
+    assert check.drift({"running": False, "matches_disk": False, "workers": []}) == []
+    differs = {"running": True, "matches_disk": False, "reasons": ["keys.map was changed"], "workers": []}
+    (row,) = check.drift(differs)
     assert row["have"] == "keys.map was changed"
+
+
+def test_an_old_worker_that_has_not_ended_differs():
+    (check,) = made().checks
+    workers = [{"pid": 7, "open": 4, "overdue": False}, {"pid": 5, "open": 2, "overdue": True}]
+    (row,) = check.drift({"running": True, "matches_disk": True, "workers": workers})
+    assert (row["attribute"], row["want"], row["have"]) == ("old worker 5", "ended", "there, with 2 connections")
+
+
+def test_a_server_has_as_many_requests_as_its_instance_takes():
+    hosts = {"gpu1": host(chat(parallel=4)), "gpu2": host(chat(), address="10.0.0.2")}
+
+    def bounds(**given):
+        lines = section(configuration(made(hosts, **given)), "backend model.chat")
+        return [line.partition(" maxconn ")[2] for line in lines if line.startswith("server ")]
+
+    assert bounds() == ["4", ""]
+    assert bounds(models=[{"name": "chat", "max_open_per_server": 9}]) == ["9", "9"]
+    assert bounds(models=[{"name": "chat", "max_open_per_server": 0}]) == ["", ""]
+
+
+def test_names_of_servers_must_be_known_on_the_host():
+    hosts = {"gpu1": host(chat()), "gpu2": host(chat(), address="gpu2.example.com")}
+    names = [item for item in made(hosts).component["requires"] if item["kind"] == "name"]
+    assert [item["name"] for item in names] == ["gpu2.example.com"]
 
 
 def test_only_a_port_below_1024_takes_a_capability():
