@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A simulated model server: it infers nothing, and answers with the model that it reads in the request, as servers in
 Python do (of two the last), with its own name, and with whether it was sent the right key. With ``"stream": true`` it
-sends ``"max_tokens"`` events, 20 in a second.
+sends ``"max_tokens"`` events, 20 in a second, and after them its tokens where ``"stream_options"`` says so.
 
     fake_model_reader.py PORT NAME [KEY]
 """
@@ -45,7 +45,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
             allowed = key is None or headers.get("authorization") == f"Bearer {key}"
             choice = {"text": "x", "index": 0, "finish_reason": "length"}
             if allowed and request.get("stream") is True:
-                await stream(writer, int(str(request.get("max_tokens", 8))))
+                await stream(writer, int(str(request.get("max_tokens", 8))), usage="stream_options" in request)
                 continue
             said = {
                 "server": name,
@@ -62,13 +62,20 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
     writer.close()
 
 
-async def stream(writer: asyncio.StreamWriter, events: int) -> None:
+async def stream(writer: asyncio.StreamWriter, events: int, *, usage: bool) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
     for number in range(1, events + 1):
         reason = "length" if number == events else None
-        data = {"choices": [{"text": f" {number}", "index": 0, "finish_reason": reason}]}
+        data = {"choices": [{"text": f' "completion_tokens": 99{number}', "index": 0, "finish_reason": reason}]}
         await send(writer, f"data: {json.dumps(data)}\n\n")
         await asyncio.sleep(0.05)
+    if usage:
+        data = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": events}}
+        whole = f"data: {json.dumps(data)}\n\n"
+        # A number can come in two parts.
+        for part in (whole[:-6], whole[-6:]):
+            await send(writer, part)
+            await asyncio.sleep(0.05)
     await send(writer, "data: [DONE]\n\n")
     writer.write(b"0\r\n\r\n")
     await writer.drain()

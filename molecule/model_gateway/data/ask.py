@@ -151,10 +151,12 @@ def right(sent: bytes, said: dict[str, t.Any]) -> bool:
 def stream(port: int, key: str, events: int) -> int:
     to = connection(port)
     asked = {"model": "plain", "stream": True, "max_tokens": events, "prompt": "x"}
+    asked["stream_options"] = {"include_usage": True}
     to.request("POST", "/v1/completions", json.dumps(asked), {"Authorization": f"Bearer {key}"})
     answer = to.getresponse()
     lines = [line.removeprefix("data: ") for line in answer.read().decode().splitlines() if line]
-    said = [json.loads(line)["choices"][0] for line in lines if line != "[DONE]"]
+    parts = [json.loads(line) for line in lines if line != "[DONE]"]
+    said = [part["choices"][0] for part in parts if part["choices"]]
     whole = len(said) == events and lines[-1] == "[DONE]" and said[-1]["finish_reason"] == "length"
     print(json.dumps({"status": answer.status, "events": len(said), "whole": whole}))
     return 0 if whole else 1

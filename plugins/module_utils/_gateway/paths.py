@@ -18,6 +18,7 @@ KEYS_MAP = f"{CONFIG}/keys.map"
 LIMITS_MAP = f"{CONFIG}/limits.map"
 TLS_PEM = f"{CONFIG}/tls.pem"
 MODEL_LUA = f"{CONFIG}/model.lua"
+TOKENS_LUA = f"{CONFIG}/tokens.lua"
 
 RUN = "/run/mlops-gateway"
 MASTER_SOCKET = f"{RUN}/master.sock"

@@ -114,7 +114,7 @@ def _component(
         _file(paths.LIMITS_MAP, "".join(f"{key.name} {key.limit}\n" for key in keys if key.limit is not None)),
         _file(MODELS_MAP, "".join(f"{backend.model} {backend.name}\n" for backend in models)),
         _file(MODELS_JSON, _listing(models)),
-        _file(paths.MODEL_LUA, (ROLES / "model_gateway/files/model.lua").read_text()),
+        *(_file(path, (ROLES / "model_gateway/files" / path.rpartition("/")[2]).read_text()) for path in shown["lua"]),
         _file(UPSTREAM_MAP, "".join(f"{one.name} {one.key}\n" for one in models if one.key), secret=True),
         *([_file(paths.TLS_PEM, _ended(options["tls"]["pem"]), secret=True)] if shown["own_pem"] else []),
     ]
@@ -171,9 +171,10 @@ def _shown(options: Data, models: t.Sequence[Backend], known: Data) -> dict[str,
     tls = options["tls"] or {}
     buffer = (options["max_body_kib"] + _HEADERS_KIB) * 1024 + _REWRITE
     default = options["requests_per_minute"]
+    stream_tokens = options["access_log"] and known["stream_tokens"]
     pem = tls.get("pem_file") or (paths.TLS_PEM if tls.get("pem") else None)
     return {
-        **{name: getattr(paths, name) for name in ("KEYS_MAP", "LIMITS_MAP", "MODEL_LUA")},
+        **{name: getattr(paths, name) for name in ("KEYS_MAP", "LIMITS_MAP")},
         **{name: getattr(paths, name) for name in ("HAPROXY", "HAPROXY_CFG", "PROGRAM", "USER", "RUN")},
         **{name: getattr(paths, name) for name in ("API_SOCKET", "MASTER_SOCKET", "SERVERS_STATE", "FRONTEND")},
         "MODELS_MAP": MODELS_MAP,
@@ -204,6 +205,8 @@ def _shown(options: Data, models: t.Sequence[Backend], known: Data) -> dict[str,
         "stream_s": options["max_stream_s"],
         "stop_s": options["stop_s"],
         "access_log": options["access_log"],
+        "stream_tokens": stream_tokens,
+        "lua": [paths.MODEL_LUA, *([paths.TOKENS_LUA] if stream_tokens else [])],
         "paths": options["paths"],
         "tensors": [backend.name for backend in models if backend.kind == "tensor"],
         "health": health(options),

@@ -254,6 +254,16 @@ def test_a_server_has_as_many_requests_as_its_instance_takes():
     assert bounds(models=[{"name": "chat", "max_open_per_server": 0}]) == ["", ""]
 
 
+@pytest.mark.parametrize(
+    ("release", "access_log", "reads"), [("bookworm", True, False), ("trixie", True, True), ("trixie", False, False)]
+)
+def test_tokens_of_streams_are_read_for_the_log_where_haproxy_can(release, access_log, reads):
+    found = made(on=debian(release), access_log=access_log)
+    assert ("filter lua.tokens" in configuration(found)) is reads
+    assert (f"lua-load-per-thread {paths.TOKENS_LUA}" in configuration(found)) is reads
+    assert any(item["path"] == paths.TOKENS_LUA for item in found.component["files"]) is reads
+
+
 def test_names_of_servers_must_be_known_on_the_host():
     hosts = {"gpu1": host(chat()), "gpu2": host(chat(), address="gpu2.example.com")}
     names = [item for item in made(hosts).component["requires"] if item["kind"] == "name"]
