@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import select
 import subprocess
+import tempfile
 import typing as t
 
-from ._errors import CommandError
+from ._errors import CommandError, HostError
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -120,3 +122,61 @@ def must(completed: Completed, what: str) -> Completed:
             f"{what}: {completed.argv[0]} exited with status {completed.rc}: {completed.last_words}", completed
         )
     return completed
+
+
+class Running:
+    """A program whose output is read while it runs, such as one that follows a log.
+
+    It is a context, with whose end the program ends.
+    """
+
+    def __init__(self, *argv: str) -> None:
+        self.argv = argv
+        self._rest = b""
+
+    def __enter__(self) -> Running:
+        self._errors = tempfile.TemporaryFile()
+        try:
+            self._process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C"},
+            )
+        except FileNotFoundError as exc:
+            self._errors.close()
+            raise HostError(f"{self.argv[0]} must be installed, and is not") from exc
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdout is not None
+        self.end()
+        self._process.stdout.close()
+        self._process.wait()
+        self._errors.close()
+
+    def end(self) -> None:
+        """Kill the program: a read that waits finds that it has ended."""
+        self._process.kill()
+
+    def read(self, timeout_s: float) -> list[bytes] | None:
+        """The next whole lines, none when there are none in time; None when the program has ended.
+
+        It holds 64 KiB and what is left of a line: the program waits when it prints faster than this is called.
+        """
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
+        if not ready:
+            return []
+        data = os.read(self._process.stdout.fileno(), 65536)
+        if not data:
+            return None
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return lines
+
+    def completed(self) -> Completed:
+        """How it has ended, after read() said so; without what it printed."""
+        rc = self._process.wait()
+        self._errors.seek(0)
+        return Completed(self.argv, rc, "", self._errors.read(65536).decode("utf-8", "replace"))
