@@ -12,9 +12,10 @@ import sys
 import pytest
 from ansible_collections.mlops.hosts.plugins.plugin_utils._gateway.program import GATEWAY
 from ansible_collections.mlops.hosts.plugins.plugin_utils._packed_program import Program
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_events.build import PROGRAM as GPU_EVENTS
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_settings.build import PROGRAM as GPU_SETTINGS
 
-PROGRAMS = [GPU_SETTINGS, GATEWAY]
+PROGRAMS = [GPU_SETTINGS, GPU_EVENTS, GATEWAY]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
