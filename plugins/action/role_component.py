@@ -138,7 +138,8 @@ class ActionModule(component.ActionModule):
         options = found.options
         self._borrow(name, room, options, task_vars)
         if hasattr(room, "fleet"):
-            options["fleet"] = self._fleet(*room.fleet(options), task_vars)
+            names, address = room.fleet(options)
+            options["fleet"] = self._fleet(names, address, room.FLEET, task_vars)
         needed, facts = room.facts(options), task_vars.get("ansible_facts") or {}
         asked = room.asks(options) if hasattr(room, "asks") else None
         return Role(
@@ -172,25 +173,25 @@ class ActionModule(component.ActionModule):
             )
             self._refuse(problems)
 
-    def _fleet(self, names: t.Sequence[str], address: str, task_vars: dict[str, t.Any]) -> Data:
-        """What the inventory says of the model servers of these hosts. ``address`` is the variable that has theirs."""
-        hostvars = task_vars.get("hostvars") or {}
+    def _fleet(
+        self, names: t.Sequence[str], address: str, nouns: t.Mapping[str, str], task_vars: dict[str, t.Any]
+    ) -> Data:
+        """What the inventory says of these hosts. ``address`` is the variable that has theirs, ``nouns`` options by the
+        role that has them, of which those of a role that is absent have no value."""
+        hostvars, here = task_vars.get("hostvars") or {}, task_vars.get("inventory_hostname")
         self._refuse([f"{name} is no host of the inventory." for name in names if name not in hostvars])
         hosts = {}
         for name in names:
-            known = hostvars[name]
-            found: dict[str, t.Any] = {
-                "address": str(known.get(address) or name),
-                "instances": [],
-                "artifacts": [],
-            }
-            if known.get("model_server_state") != "absent":
-                for noun, lender in (("instances", "model_server"), ("artifacts", "model_store")):
-                    value, problems = variables.borrow(lender, noun, None, lender, known, variables.plain)
+            # Of this host those of the task count, which are not templated yet.
+            known, template = (task_vars, self._templar.template) if name == here else (hostvars[name], variables.plain)
+            found: dict[str, t.Any] = {"address": str(variables.plain(template(known.get(address))) or name)}
+            for noun, lender in nouns.items():
+                found[noun] = None
+                if template(known.get(f"{lender}_state")) != "absent":
+                    found[noun], problems = variables.borrow(lender, noun, None, lender, known, template)
                     self._refuse([f"Of {name}: {problem}" for problem in problems])
-                    found[noun] = value or []
             hosts[name] = found
-        return {"here": task_vars.get("inventory_hostname"), "hosts": hosts}
+        return {"here": here, "hosts": hosts}
 
     def _refuse(self, problems: t.Sequence[str]) -> None:
         if problems:

@@ -31,6 +31,8 @@ UPSTREAM_MAP = f"{paths.CONFIG}/upstream.map"
 _HEADERS_KIB, _REWRITE = 28, 4096
 HEALTH: Data = {"interval_s": 15, "timeout_s": 60}
 _INFO = "mlops.hosts.gateway_info"
+# What is read of the variables of each host behind, and whose option it is.
+FLEET = {"instances": "model_server", "artifacts": "model_store"}
 
 
 def fleet(options: Data) -> tuple[t.Sequence[str], str]:

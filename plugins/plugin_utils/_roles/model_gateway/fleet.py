@@ -96,7 +96,7 @@ def backends(models_given: t.Sequence[Data], fleet: Data) -> tuple[list[Backend]
 
 
 def _of_host(host: str, data: Data, here: str, upstream: t.Mapping[str, Data]) -> t.Iterator[_Found]:
-    for item in data["instances"]:
+    for item in data["instances"] or ():
         instance = parse(item)
         if not instance.present:
             continue
@@ -137,7 +137,7 @@ def _model_is(instance: Instance, item: Data, data: Data) -> str:
     named = (item.get("model") or {}).get("artifact")
     if named is None:
         return f"path {instance.model_path}"
-    for artifact in data["artifacts"]:
+    for artifact in data["artifacts"] or ():
         if artifact.get("name") == named:
             return f"{artifact.get('source')} at {artifact.get('revision') or 'no revision'}"
     return f"artifact {named}"
