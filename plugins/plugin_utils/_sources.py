@@ -14,6 +14,9 @@ import typing as t
 ROOT = pathlib.Path(__file__).parent.parent / "module_utils"
 _IMPORT = re.compile(r"^ *from (\.+)([\w.]*) import (?:\(([^)]*)\)|([\w, ]+))", re.MULTILINE)
 
+# What is imported for the type checker alone is needed by no host.
+_FOR_TYPES = re.compile(r"^if t\.TYPE_CHECKING:\n(?: .*\n|\n)+", re.MULTILINE)
+
 
 def reached(names: t.Iterable[str]) -> dict[str, pathlib.Path]:
     """The file of each module that these reach, by its name below module_utils; these and their packages included."""
@@ -42,7 +45,7 @@ def _files() -> dict[str, pathlib.Path]:
 
 def _imported(text: str, package: tuple[str, ...]) -> t.Iterator[str]:
     """What a text imports of module_utils: modules, and names in them, which are no modules and are not found."""
-    for dots, module, lines, line in _IMPORT.findall(text):
+    for dots, module, lines, line in _IMPORT.findall(_FOR_TYPES.sub("", text)):
         base = [*package[: len(package) + 1 - len(dots)], *filter(None, module.split("."))]
         if base:
             yield ".".join(base)
