@@ -296,3 +296,31 @@ def test_what_is_right_is_verified_where_that_is_desired_always(host):
     assert checked.run(built, {"verify": "always"})["rest"] == {"left": 1}
     assert checked.run(built, {"verify": "always"}, check_mode=True)["rest"] is None
     assert checked.run(built)["rest"] is None
+
+
+def test_what_a_role_needs_of_other_hosts_is_read_of_their_variables(host):
+    seen = {}
+
+    def build(options, _platform):
+        seen.update(options["fleet"])
+        return Built()
+
+    theirs = {
+        "a": {"ray_cluster_address": "10.0.0.9", "ray_cluster_port": 1},
+        "b": {"ray_cluster_address": "10.0.0.2", "ray_cluster_port": "6400"},
+        "c": {"ray_cluster_state": "absent", "ray_cluster_port": 6400},
+    }
+    # Those of the task count for the host itself.
+    own = {"inventory_hostname": "a", "ray_cluster_address": "10.0.0.1", "hostvars": theirs}
+    asked = {"fleet": lambda _options: ([*theirs], "ray_cluster_address"), "FLEET": {"port": "ray_cluster"}}
+    host(differs=False).run(build, variables=own, **asked)
+    assert seen == {
+        "here": "a",
+        "hosts": {
+            "a": {"address": "10.0.0.1", "port": 6379},
+            "b": {"address": "10.0.0.2", "port": 6400},
+            "c": {"address": "c", "port": None},
+        },
+    }
+    with pytest.raises(AnsibleActionFail, match=r"^d is no host of the inventory\.$"):
+        host().run(build, variables=own, **{**asked, "fleet": lambda _options: (["d"], "ray_cluster_address")})

@@ -14,8 +14,9 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._gateway.program impor
 from ansible_collections.mlops.hosts.plugins.plugin_utils._packed_program import Program
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_events.build import PROGRAM as GPU_EVENTS
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_settings.build import PROGRAM as GPU_SETTINGS
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.ray_cluster.build import PROGRAM as RAY
 
-PROGRAMS = [GPU_SETTINGS, GPU_EVENTS, GATEWAY]
+PROGRAMS = [GPU_SETTINGS, GPU_EVENTS, GATEWAY, RAY]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
