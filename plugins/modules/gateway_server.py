@@ -43,6 +43,16 @@ options:
         nothing is waited for.
     type: int
     default: 0
+  confirm_s:
+    description:
+      - With O(state=ready), seconds to wait for an answer of each server to a client, after its checks pass. What a
+        check has found can be older than what was done to the host.
+      - It ends with the first answer. A server that nobody asks must pass its checks all that time, which should be
+        longer than the interval between them.
+      - It is part of O(timeout_s).
+    type: int
+    default: 0
+    version_added: 0.1.0
   on_timeout:
     description:
       - What becomes of the run after that. The state that was set stays in any case.
@@ -137,6 +147,9 @@ servers:
     check_status:
       description: What its last check has found.
       type: str
+    answered:
+      description: Whether a client had an answer of it with status 2xx, since the module waits.
+      type: bool
 open:
   description: Streams that are left on all of them.
   type: int

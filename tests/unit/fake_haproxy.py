@@ -26,7 +26,7 @@ STATE_HEAD = (
     "bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr "
     "srv_agent_addr srv_agent_port\n"
 )
-STAT_HEAD = "# pxname,svname,qcur,scur,status,weight,type,check_status,\n"
+STAT_HEAD = "# pxname,svname,qcur,scur,status,weight,type,check_status,hrsp_2xx,\n"
 ADMIN = {"ready": 0, "maint": 1, "drain": 8}
 
 
@@ -39,6 +39,7 @@ class Server:
     admin: int = 0
     up: bool = True
     open: int = 0
+    answers: int = 0
 
 
 @dataclasses.dataclass
@@ -167,7 +168,7 @@ class FakeHaproxy:
         if first == "show stat":
             opened = sum(one.open for one in worker.servers.values())
             rows = "".join(map(_stat_row, worker.servers.values()))
-            return f"{STAT_HEAD}clients,FRONTEND,,{opened},OPEN,,0,,\n{rows}\n"
+            return f"{STAT_HEAD}clients,FRONTEND,,{opened},OPEN,,0,,,\n{rows}\n"
         if first == "show map":
             rows = "".join(f"0 ({path}) pattern loaded from file\n" for path in worker.maps)
             return f"# id (file) description\n{rows}\n"
@@ -199,4 +200,4 @@ def _state_row(one: Server) -> str:
 
 def _stat_row(one: Server) -> str:
     status = {0: "UP" if one.up else "DOWN", 1: "MAINT", 8: "DRAIN"}[one.admin]
-    return f"{one.backend},{one.name},0,{one.open},{status},1,2,{'L7OK' if one.up else 'L4CON'},\n"
+    return f"{one.backend},{one.name},0,{one.open},{status},1,2,{'L7OK' if one.up else 'L4CON'},{one.answers},\n"

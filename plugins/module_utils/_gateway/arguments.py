@@ -13,6 +13,7 @@ SERVER = {
     "backend": {"type": "str"},
     "state": {"type": "str", "choices": ["ready", "drain", "maint"], "required": True},
     "timeout_s": {"type": "int", "default": 0},
+    "confirm_s": {"type": "int", "default": 0},
     "on_timeout": {"type": "str", "choices": ["fail", "continue"], "default": "fail"},
     "allow_last": {"type": "bool", "default": False},
     "keep_maint": {"type": "bool", "default": False},

@@ -107,6 +107,7 @@ class Load:
     queued: int
     weight: int
     check_status: str
+    answers: int = 0  # of status 2xx, to clients, since the worker began
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +178,7 @@ def stat(text: str) -> Stat:
                 weight=int(row["weight"] or 0),
                 # An asterisk is a check that is under way; what it says is the last one that ended.
                 check_status=row["check_status"].removeprefix("* ") if row["check_status"] else "",
+                answers=int(row.get("hrsp_2xx") or 0),
             )
             for row in rows
             if row["type"] == _SERVER_ROW

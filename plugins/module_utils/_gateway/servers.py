@@ -35,6 +35,7 @@ class Options:
     server: str | None = None
     backend: str | None = None
     timeout_s: float = 0
+    confirm_s: float = 0
     on_timeout: str = "fail"
     allow_last: bool = False
     keep_maint: bool = False
@@ -50,6 +51,15 @@ class Plan:
     @property
     def names(self) -> set[Name]:
         return {_name(row) for row in self.selected}
+
+
+@dataclasses.dataclass(frozen=True)
+class Waited:
+    """``left``: open streams, and ``unready``: servers that are not up, at the end of the time."""
+
+    left: int = 0
+    unready: tuple[str, ...] = ()
+    answered: frozenset[Name] = frozenset()
 
 
 def plan(rows: t.Sequence[Server], options: Options) -> Plan:
@@ -81,10 +91,10 @@ def converge(gateway: Gateway, options: Options, *, dry_run: bool) -> dict[str, 
         if not dry_run and planned.selected:
             _apply(gateway, planned, options)
     waits = not dry_run and bool(planned.selected)
-    left, unready = _wait(gateway, planned, options) if waits else (0, [])
-    result = _result(gateway, planned, options, dry_run=dry_run)
-    if options.on_timeout == "fail" and (left or unready):
-        raise HostError(_late(options, left, unready), **result)
+    waited = _wait(gateway, planned, options) if waits else Waited()
+    result = _result(gateway, planned, options, waited, dry_run=dry_run)
+    if options.on_timeout == "fail" and (waited.left or waited.unready):
+        raise HostError(_late(options, waited), **result)
     return result
 
 
@@ -105,34 +115,51 @@ def _apply(gateway: Gateway, planned: Plan, options: Options) -> None:
         gateway.save_states(gateway.files(answered(gateway, gateway.processes).master).config)
 
 
-def _wait(gateway: Gateway, planned: Plan, options: Options) -> tuple[int, list[str]]:
-    """Open streams that are left, and servers that are not up, at the end of the time."""
-    until = gateway.clock() + options.timeout_s
-    late: tuple[int, list[str]] = (0, [])
+def _wait(gateway: Gateway, planned: Plan, options: Options) -> Waited:
+    begun = gateway.clock()
+    first: dict[Name, int] = {}
+    waited = Waited()
     while options.timeout_s > 0:
         now = seen(gateway)
         if options.state == _READY:
-            late = (0, _unready(now, planned, options))
+            waited = Waited(
+                unready=tuple(_unready(now, planned, options)),
+                answered=waited.answered | _answered(now, planned, first),
+            )
+            unproven = planned.names - waited.answered - _in_maintenance(now, options)
+            done = not waited.unready and (not unproven or gateway.clock() >= begun + options.confirm_s)
         else:
-            late = (open_streams(now.stats.values(), planned.names), [])
-        if not any(late) or gateway.clock() >= until:
-            return late
+            waited = Waited(left=open_streams(now.stats.values(), planned.names))
+            done = not waited.left
+        if done or gateway.clock() >= begun + options.timeout_s:
+            return waited
         gateway.sleep(_POLL_S)
-    return late
+    return waited
 
 
-def _unready(now: Seen, planned: Plan, options: Options) -> list[str]:
-    states = {_name(row): row.state for row in now.rows}
-    status = {(load.backend, load.server): load.status for load in now.load.servers}
+def _answered(there: Seen, planned: Plan, first: dict[Name, int]) -> set[Name]:
+    """Servers that have answered a client since ``first``, the counts at the beginning: a reload begins at 0 again."""
+    now = {(load.backend, load.server): load.answers for load in there.load.servers}
+    for name in planned.names & now.keys():
+        first[name] = min(first.get(name, now[name]), now[name])
+    return {name for name in planned.names & now.keys() if now[name] > first[name]}
+
+
+def _in_maintenance(there: Seen, options: Options) -> set[Name]:
+    """Servers that stay there."""
+    return {_name(row) for row in there.rows if options.keep_maint and row.state == _MAINT}
+
+
+def _unready(there: Seen, planned: Plan, options: Options) -> list[str]:
+    status = {(load.backend, load.server): load.status for load in there.load.servers}
     return [
         f"{backend}/{name} is {status.get((backend, name), 'gone')}"
-        for backend, name in sorted(planned.names)
-        if not (options.keep_maint and states.get((backend, name)) == _MAINT)
-        and status.get((backend, name)) not in _SEEN_UP
+        for backend, name in sorted(planned.names - _in_maintenance(there, options))
+        if status.get((backend, name)) not in _SEEN_UP
     ]
 
 
-def _result(gateway: Gateway, planned: Plan, options: Options, *, dry_run: bool) -> dict[str, t.Any]:
+def _result(gateway: Gateway, planned: Plan, options: Options, waited: Waited, *, dry_run: bool) -> dict[str, t.Any]:
     there = seen(gateway)
     now = {_name(row): row for row in there.rows}
     changed = {_name(row) for row in planned.changes}
@@ -141,7 +168,7 @@ def _result(gateway: Gateway, planned: Plan, options: Options, *, dry_run: bool)
         found = as_row(now.get(_name(row), row), there)
         if dry_run and _name(row) in changed:
             found["state"] = row.health if options.state == _READY else options.state
-        servers.append({**found, "state_before": row.state})
+        servers.append({**found, "state_before": row.state, "answered": _name(row) in waited.answered})
     return {
         "changed": bool(planned.changes),
         "servers": servers,
@@ -153,11 +180,12 @@ def _result(gateway: Gateway, planned: Plan, options: Options, *, dry_run: bool)
     }
 
 
-def _late(options: Options, left: int, unready: list[str]) -> str:
-    if unready:
-        return f"not up {options.timeout_s:g} s after they were set to ready: {', '.join(unready)}; see their checks"
+def _late(options: Options, waited: Waited) -> str:
+    if waited.unready:
+        lacking = ", ".join(waited.unready)
+        return f"not up {options.timeout_s:g} s after they were set to ready: {lacking}; see their checks"
     return (
-        f"{left} streams are open {options.timeout_s:g} s after {options.state} was set, and the servers get no new "
+        f"{waited.left} streams are open {options.timeout_s:g} s after {options.state} was set, and the servers get no new "
         "ones: wait longer (timeout_s), or set on_timeout to continue"
     )
 

@@ -120,6 +120,41 @@ def test_ready_waits_until_checks_pass(host):
     assert (result["changed"], states(result)) == (False, {"two:chat": ("down", "up")})
 
 
+def test_ready_waits_for_an_answer_to_a_client(host):
+    found = host()
+    found.haproxy.server("two:chat").answers = 7
+    converge(found, server="two:chat", state="drain")
+
+    def asked():
+        found.haproxy.server("two:chat").answers = 8 if found.seconds > 4 else 7
+
+    found.during = asked
+    result = converge(found, server="two:chat", state="ready", timeout_s=60, confirm_s=30)
+    assert (result["servers"][0]["answered"], 4 < found.seconds < 6) == (True, True)
+
+
+def test_a_server_that_nobody_asks_passes_its_checks_all_the_time(host):
+    found = host()
+    converge(found, server="two:chat", state="drain")
+    result = converge(found, server="two:chat", state="ready", timeout_s=60, confirm_s=30)
+    assert (result["servers"][0]["answered"], 30 <= found.seconds < 32) == (False, True)
+    # Its last check was from before it broke.
+    found.during = lambda: setattr(found.haproxy.server("two:chat"), "up", found.seconds < 40)
+    with pytest.raises(HostError, match="^not up 60 s after they were set to ready: model.chat/two:chat is DOWN"):
+        converge(found, server="two:chat", state="ready", timeout_s=60, confirm_s=30)
+
+
+def test_answers_are_counted_over_a_reload(host):
+    found = host()
+    found.haproxy.server("two:chat").answers = 7
+    steps = iter(
+        [lambda: reload.reload(found.gateway), lambda: setattr(found.haproxy.server("two:chat"), "answers", 1)]
+    )
+    found.during = lambda: next(steps, lambda: None)()
+    result = converge(found, server="two:chat", state="ready", timeout_s=60, confirm_s=30)
+    assert (result["servers"][0]["answered"], found.seconds < 5) == (True, True)
+
+
 def test_a_drain_is_there_after_a_restart(host):
     found = host()
     converge(found, server="two:chat", state="drain")
