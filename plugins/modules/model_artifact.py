@@ -199,7 +199,8 @@ options:
       - How many versions besides the desired one stay for each artefact in O(artifacts), newest first.
       - Giving it also removes contents that no version uses, and what is left of downloads that are not desired any
         more.
-      - A version that a process has open or mapped, or that a systemd service names, stays until that has ended.
+      - A version that a process has open or mapped, or that a systemd service names, stays until that has ended. The
+        one that served before the last run of C(mlops.hosts.model_rollout) stays, too.
       - Without it, nothing is removed but what O(artifacts[].state=absent) asks for.
     type: int
   verify:
@@ -463,6 +464,7 @@ def main() -> None:
         sleep=time.sleep,
         free_bytes=host.free_bytes,
         mount_point=host.mount_point,
+        rollback=host.rollback,
         tell=module.warn,
     )
     try:

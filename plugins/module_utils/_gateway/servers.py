@@ -185,8 +185,8 @@ def _late(options: Options, waited: Waited) -> str:
         lacking = ", ".join(waited.unready)
         return f"not up {options.timeout_s:g} s after they were set to ready: {lacking}; see their checks"
     return (
-        f"{waited.left} streams are open {options.timeout_s:g} s after {options.state} was set, and the servers get no new "
-        "ones: wait longer (timeout_s), or set on_timeout to continue"
+        f"{waited.left} streams are open {options.timeout_s:g} s after {options.state} was set, and the servers get no "
+        "new ones: wait longer (timeout_s), or set on_timeout to continue"
     )
 
 

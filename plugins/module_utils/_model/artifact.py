@@ -53,6 +53,7 @@ class RunEnvironment:
     free_bytes: t.Callable[[str], int]
     mount_point: t.Callable[[str], str]
     holders: t.Callable[[t.Sequence[str]], t.Mapping[str, t.Sequence[Holder]]] = holders
+    rollback: t.Callable[[], str] = lambda: ""  # the record of what a rollback goes back to, which names paths
     tell: t.Callable[[str], None] = lambda _text: None  # what a person should know though it went well
 
 
@@ -164,7 +165,8 @@ def _check(artifacts: t.Sequence[DesiredArtifact], path: str, environment: RunEn
 
 
 def _used(decided: Plan, store: Store, environment: RunEnvironment, *, dry_run: bool) -> list[tuple[str, str | None]]:
-    """Versions that would be removed, and stay since a process uses them, such as the model that a server has loaded.
+    """Versions that would be removed, and stay since a process uses them, such as the model that a server has loaded,
+    or since a rollback would need them.
 
     HostError when a whole model would be removed under a process. In check mode an earlier part of the same run may be
     what ends that process.
@@ -174,6 +176,11 @@ def _used(decided: Plan, store: Store, environment: RunEnvironment, *, dry_run: 
         for name, version in decided.remove
     }
     spared: list[tuple[str, str | None]] = []
+    record = environment.rollback() if paths else ""
+    for path, (name, version) in paths.items():
+        if version is not None and any(f"{path}{end}" in record for end in ("/", '"')):
+            spared.append((name, version))
+            environment.tell(f"version {version} of the model {name} stays, since model_rollback goes back to it")
     for path, those in environment.holders(sorted(paths)).items():
         name, version = paths[path]
         users = ", ".join(str(one) for one in those)

@@ -41,6 +41,7 @@ def fast_check(given: t.Mapping[str, t.Any], *, run: Runner, check_mode: bool) -
         sleep=time.sleep,
         free_bytes=host.free_bytes,
         mount_point=host.mount_point,
+        rollback=host.rollback,
     )
     ownership = host.ownership(given["owner"], given["group"], given["mode"], dry_run=check_mode)
     # Whoever is not asked need not be waited for.

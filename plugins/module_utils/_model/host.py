@@ -16,6 +16,8 @@ from .._errors import HostError
 from .store import Ownership
 
 _NOBODY_YET = -1
+# What served before the last rollout, as the playbook writes it.
+_ROLLBACK = "/var/lib/mlops.hosts/model_rollout.json"
 
 
 def free_bytes(path: str) -> int:
@@ -24,6 +26,15 @@ def free_bytes(path: str) -> int:
         path = os.path.dirname(path)
     seen = os.statvfs(path)
     return (seen.f_bfree if os.geteuid() == 0 else seen.f_bavail) * seen.f_frsize
+
+
+def rollback(path: str = _ROLLBACK) -> str:
+    """The record of the last rollout as it is, empty without one."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def mount_point(path: str, mountinfo: str = "/proc/self/mountinfo") -> str:

@@ -9,6 +9,7 @@ An API key goes into the content of a secret file and nowhere else.
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ....module_utils._errors import HostError
@@ -19,7 +20,7 @@ from .container_engine import Engine
 from .deployments import DEPLOYMENTS
 from .deployments.base import Parts
 from .engines import ENGINES
-from .instance import CONFIG_DIR, Instance, parse_all
+from .instance import CONFIG_DIR, INSTANCE_FILE, Instance, parse_all
 
 # A change of these can change what is right here.
 AFTER = ("gpu_driver", "gpu_settings", "container_runtime", "model_store", "model_runtime")
@@ -89,7 +90,10 @@ def build(options: Data, platform: Platform, *answers: Data) -> Built:
         decide=container_engine.decide(instances, engine, gpus.decide(instances)),
         verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
         notices=tuple(_notices(instances)),
-        published={"open_paths": {instance.name: list(_open_paths(instance)) for instance in instances}},
+        published={
+            "open_paths": {instance.name: list(_open_paths(instance)) for instance in instances},
+            "serves": {instance.name: instance.shown for instance in instances},
+        },
     )
 
 
@@ -158,6 +162,14 @@ def _folder(instance: Instance) -> dict[str, t.Any]:
 
 def _files(instance: Instance, parts: Parts) -> t.Iterator[Data]:
     yield from parts.files
+    # For those who go back to it when another one has taken its place. It changes with the rest, or not at all.
+    yield {
+        "path": f"{instance.folder}/{INSTANCE_FILE}",
+        "content": json.dumps(instance.shown, indent=1, sort_keys=True) + "\n",
+        "mode": "0600",
+        "on_change": "none",
+        "units": [instance.unit],
+    }
     if instance.api_key is not None:
         yield {
             "path": f"{instance.folder}/api_key",

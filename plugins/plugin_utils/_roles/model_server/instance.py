@@ -19,6 +19,7 @@ from . import engines
 from .engines.base import CREDENTIALS
 
 CONFIG_DIR = "/etc/mlops.hosts/model_server"
+INSTANCE_FILE = "instance.json"
 
 DEFAULTS: Data = {
     "state": "present",
@@ -78,6 +79,11 @@ class Instance:
     def key_file(self) -> str | None:
         """Where the key lies on the host."""
         return f"{self.folder}/api_key" if self.api_key is not None else self.api_key_file
+
+    @property
+    def shown(self) -> dict[str, t.Any]:
+        """What the user wrote, with paths for names, and without the key: an instance again, with that."""
+        return {name: value for name, value in self.given.items() if name not in ("api_key", "runtime")}
 
     @property
     def in_container(self) -> bool:

@@ -75,6 +75,7 @@ class Bench:
         self.slept = []
         self.told = []
         self.holders = {}
+        self.rollback = ""
         self.free = 10**12
         self.mount = "/data"
         self.ownership = Ownership()
@@ -97,6 +98,7 @@ class Bench:
             sleep=self.slept.append,
             free_bytes=lambda path: self.free,
             mount_point=lambda path: self.mount,
+            rollback=lambda: self.rollback,
             holders=lambda paths: {path: those for path, those in self.holders.items() if path in paths},
             tell=self.told.append,
         )

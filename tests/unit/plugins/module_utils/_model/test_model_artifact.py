@@ -449,6 +449,16 @@ def test_the_version_that_a_server_runs_stays_for_its_way_back(bench):
     assert actions(bench(bench.chat("next"), keep=0)) == ["remove", "collect", "collect"]
 
 
+@pytest.mark.parametrize("shape", ['{"path": "%s/model.gguf"}', '{"path": "%s"}'])
+def test_the_version_that_a_rollback_goes_back_to_stays(bench, shape):
+    old = bench(bench.chat())["artifacts"][0]["path"]
+    bench.rollback = shape % old
+    assert "remove" not in actions(bench(bench.chat("next"), keep=0)) and os.path.isdir(old)
+    assert bench.told[-1].endswith(" of the model chat stays, since model_rollback goes back to it")
+    bench.rollback = shape % f"{old}0"
+    assert actions(bench(bench.chat("next"), keep=0)) == ["remove", "collect", "collect"]
+
+
 @pytest.mark.parametrize("way", ["absent", "purge"])
 def test_a_model_is_not_removed_under_a_server(bench, way):
     bench(bench.chat())

@@ -341,6 +341,19 @@ def test_files_restart_only_their_own_instance():
         assert item["units"][0].removesuffix(".service").rpartition("-")[2] in item["path"]
 
 
+def test_an_instance_is_kept_on_its_host_so_that_it_can_be_had_again():
+    artifact = {"name": "tiny", "source": "https://h/tiny.gguf", "sha256": "0" * 64}
+    options = {**OPTIONS, "instances": [chat(api_key=KEY, model={"artifact": "tiny"}, parallel=2)]}
+    written = room.build({**options, "artifacts": [artifact]}, FORKY)
+    kept = file(written.component, "/instance.json")
+    assert (kept["path"], kept["on_change"]) == ("/etc/mlops.hosts/model_server/chat/instance.json", "none")
+    (shown,) = written.published["serves"].values()
+    assert json.loads(kept["content"]) == shown
+    assert "api_key" not in shown
+    again = room.build({**options, "instances": [{**shown, "api_key": KEY}]}, FORKY)
+    assert again.component == written.component
+
+
 def test_the_key_is_in_one_secret_file_and_nowhere_else():
     found = built(chat(api_key=KEY))
     key_file = file(found.component, "/api_key")
