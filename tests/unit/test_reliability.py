@@ -10,6 +10,8 @@ import re
 
 from ansible_collections.mlops.hosts.plugins.module_utils._component.steps import PHASES, STEPS
 
+from tools import client_rows
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -20,3 +22,13 @@ def test_every_step_has_survived_every_fault():
     cells = [cell.strip() for _name, row in rows for cell in row.split("|")]
     assert set(cells) <= {"old", "new"}
     assert len(cells) == len(rows) * 5
+
+
+def test_what_was_not_whole_is_counted():
+    phase = next(iter(client_rows.PHASES))
+    answers = {"short whole": 5, "short status 503: {}": 1, "stream whole": 4, "stream cut after 3 events": 2}
+    told = client_rows.block({phase: answers})
+    assert f"| {client_rows.PHASES[phase]} | 6 | 6 | 1 | 2 |" in told
+    page = client_rows.written("# Title\n", told)
+    assert client_rows.of_page(page) == told
+    assert client_rows.written(page, "other\n") == "# Title\n\nother\n"

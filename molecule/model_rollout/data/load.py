@@ -5,7 +5,9 @@
 """Clients of a gateway: some that stream, some that ask for little, until a file is there. Every answer is looked at,
 not its status: a stream is whole when it has all of its tokens, says why it ended, and ends.
 
-    load.py PORT KEY STOP_FILE RESULT_FILE
+    load.py PORT KEY STOP_FILE RESULT_FILE PHASE_FILE
+
+The result counts answers by the phase that the file named when they were asked for, and by what they were.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ import threading
 import time
 import typing as t
 
-STREAMS, SHORT, TOKENS, PAUSE_S, LIMIT_S = 8, 8, 24, 2, 600
+STREAMS, SHORT, TOKENS, PAUSE_S, LIMIT_S = 8, 8, 24, 2, 3600
+Found = collections.defaultdict[str, "collections.Counter[str]"]
 _lock = threading.Lock()
 
 
@@ -64,20 +67,27 @@ def streamed(text: str, tokens: int) -> str:
     return "whole" if reasons == ["length"] and used == [tokens] else f"short: {reasons} {used}"
 
 
-def client(port: int, key: str, stop: str, found: collections.Counter[str], *, stream: bool) -> None:
+def phase_of(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
+
+
+def client(port: int, key: str, stop: str, phase: str, found: Found, *, stream: bool) -> None:
     end = time.monotonic() + LIMIT_S
     while not os.path.exists(stop) and time.monotonic() < end:
+        during = phase_of(phase)
         became = ask(port, key, TOKENS if stream else 2, stream=stream)
         with _lock:
-            found[f"{'stream' if stream else 'short'} {became}"] += 1
+            found[during][f"{'stream' if stream else 'short'} {became}"] += 1
         time.sleep(PAUSE_S)
 
 
-def main(port: str, key: str, stop: str, result: str) -> None:
-    found: collections.Counter[str] = collections.Counter()
+def main(port: str, key: str, stop: str, result: str, phase: str) -> None:
+    found: Found = collections.defaultdict(collections.Counter)
     kinds = [True] * STREAMS + [False] * SHORT
     clients = [
-        threading.Thread(target=client, args=(int(port), key, stop, found), kwargs={"stream": kind}) for kind in kinds
+        threading.Thread(target=client, args=(int(port), key, stop, phase, found), kwargs={"stream": kind})
+        for kind in kinds
     ]
     for one in clients:
         one.start()
