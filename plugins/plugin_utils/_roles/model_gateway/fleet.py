@@ -98,8 +98,8 @@ def backends(models_given: t.Sequence[Data], fleet: Data) -> tuple[list[Backend]
 def _of_host(host: str, data: Data, here: str, upstream: t.Mapping[str, Data]) -> t.Iterator[_Found]:
     for item in data["instances"] or ():
         instance = parse(item)
-        if not instance.present:
-            continue
+        if not instance.present or (instance.hosts and instance.hosts[0] != host):
+            continue  # of one over several hosts, the first has the server
         kind = t.cast("Kind", ENGINES[instance.engine].question(instance).get("kind", "completion"))
         given = (upstream.get(instance.served_name) or {}).get("api_key")
         key, problem = instance.api_key or given, None

@@ -23,7 +23,18 @@ from .engines import ENGINES
 from .instance import CONFIG_DIR, INSTANCE_FILE, Instance, parse_all
 
 # A change of these can change what is right here.
-AFTER = ("gpu_driver", "gpu_settings", "container_runtime", "model_store", "model_runtime")
+AFTER = ("gpu_driver", "gpu_settings", "container_runtime", "model_store", "model_runtime", "ray_cluster")
+# What is read of the variables of each host of an instance that has several, and whose option it is.
+FLEET = {noun: "ray_cluster" for noun in ("head", "port", "gpus", "runtime")}
+
+
+def fleet(options: Data) -> tuple[t.Sequence[str], str]:
+    """The hosts of instances that have several, and the variable that has their address."""
+    if options["state"] == "absent":
+        return [], "ray_cluster_address"
+    present = [item for item in options["instances"] if (item.get("state") or "present") == "present"]
+    names = [str(name) for item in present for name in item.get("hosts") or ()]
+    return list(dict.fromkeys(names)), "ray_cluster_address"
 
 
 def borrows(options: Data) -> dict[str, str]:
@@ -83,8 +94,14 @@ def build(options: Data, platform: Platform, *answers: Data) -> Built:
             # All instances are one component: what is there stays as it is.
             return Built(tuple(problems), pending=tuple(pending))
     instances = [instance for instance in everything if instance.present]
+    # Of those over several hosts, one has the server, and the others what it needs.
+    helped = [instance for instance in instances if instance.cluster and not instance.cluster.serves]
+    instances = [instance for instance in instances if instance not in helped]
+    component = _component(instances, options, platform, engine)
+    if helped:
+        component["requires"] = [*component.get("requires", ()), *validate.requires_of_helpers(helped)]
     return Built(
-        component={"name": name, "state": "present", **_component(instances, options, platform, engine)},
+        component={"name": name, "state": "present", **component},
         question=gpus.QUESTION if any(instance.gpus for instance in instances) else None,
         context=(*container_engine.gpu_questions(instances), *gpus.weight_questions(instances)),
         decide=container_engine.decide(instances, engine, gpus.decide(instances)),

@@ -36,6 +36,22 @@ GATE: Data = {"timeout_s": 900, "max_tokens": 8, "settle_s": 5}
 
 
 @dataclasses.dataclass(frozen=True)
+class Spread:
+    """The Ray cluster of an instance that has ``hosts``, as the variables of those say.
+
+    ``serves``: this host is the one with the server. ``head`` and ``address``, this host's own, are addresses.
+    ``gpus``: of each host. ``problem``: words that follow the name of the instance.
+    """
+
+    serves: bool
+    address: str = ""
+    head: str = ""
+    addresses: tuple[str, ...] = ()
+    gpus: int = 0
+    problem: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Instance:
     """An instance with its defaults filled in. ``given`` is what the user wrote.
 
@@ -66,6 +82,8 @@ class Instance:
     limits: Data
     gate: Data
     given: Data
+    hosts: tuple[str, ...] = ()
+    cluster: Spread | None = None
 
     @property
     def unit(self) -> str:
@@ -143,6 +161,8 @@ def parse(item: Data) -> Instance:
         limits=_given(full.get("limits"), LIMITS),
         gate=_given(full.get("gate"), GATE),
         given=given,
+        hosts=tuple(full.get("hosts") or ()),
+        cluster=full.get("cluster"),
     )
 
 
@@ -156,8 +176,46 @@ def parse_all(options: Data) -> list[Instance]:
     found = []
     for item in options["instances"]:
         model = {"model": _located(item, artifacts, store)} if item.get("model") else {}
-        found.append(parse({**item, **model, **(_program(item, options) if item.get("runtime") else {})}))
+        program = _program(item, options) if item.get("runtime") else {}
+        over = {"cluster": spread(item, options["fleet"])} if item.get("hosts") and options.get("fleet") else {}
+        found.append(parse({**item, **model, **program, **over}))
     return found
+
+
+def spread(item: Data, fleet: Data) -> Spread:
+    """``fleet``: ``here``, this host, and ``hosts`` by name, with their ``address`` and the options of ray_cluster."""
+    names = list(item["hosts"])
+    known = {name: fleet["hosts"].get(name) or {} for name in names}
+    own, serves = known.get(fleet["here"]) or {}, names[0] == fleet["here"]
+    if problem := _wrong_cluster(item, names, known, fleet["here"]):
+        return Spread(serves, problem=problem)
+    addresses = tuple(str(data["address"]) for data in known.values())
+    head = f"{known[own['head']]['address']}:{own['port']}"
+    return Spread(serves, str(own["address"]), head, addresses, int(own["gpus"]))
+
+
+def _wrong_cluster(item: Data, names: t.Sequence[str], known: t.Mapping[str, Data], here: str) -> str | None:
+    own = known.get(here)
+    if len(set(names)) != len(names) or len(names) < 2:
+        return f"has hosts {', '.join(names)}; name two or more, each once"
+    if own is None:
+        return f"has hosts {', '.join(names)}, and is desired of {here}; give it to those hosts only"
+    outside = [name for name, data in known.items() if not data.get("head")]
+    if outside:
+        return f"has hosts of which {', '.join(outside)} have no ray_cluster_head; make them a cluster of ray_cluster"
+    heads = {data["head"] for data in known.values()}
+    if len(heads) > 1 or own["head"] not in known:
+        return f"has hosts {', '.join(names)}, which are not all of one Ray cluster; name all hosts of a cluster"
+    gpus = {data["gpus"] for data in known.values()}
+    if len(gpus) > 1 or not own["gpus"]:
+        said = ", ".join(f"{data['gpus']} on {name}" for name, data in known.items())
+        return f"needs the same ray_cluster_gpus, one or more, on all of its hosts, and found {said}; set them"
+    if own["runtime"] != item.get("runtime"):
+        return (
+            f"has runtime {item.get('runtime')}, and its Ray cluster {own['runtime']}; give both the same environment, "
+            "which has Ray and the server"
+        )
+    return None
 
 
 def _program(item: Data, options: Data) -> Data:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
@@ -93,6 +94,12 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
     yield from [instance.model_problem] if instance.model_problem else engine.problems(instance)
     if instance.runtime_problem:
         yield instance.runtime_problem
+    if instance.cluster and instance.cluster.problem:
+        yield instance.cluster.problem
+    if instance.hosts and instance.in_container:
+        yield "has hosts and runs in a container, where its Ray is not; set deployment native"
+    if instance.hosts and "gpus" in instance.given:
+        yield "has gpus and hosts, whose GPUs Ray hands out; leave gpus out, and set ray_cluster_gpus"
     yield from _wrong_places(instance)
     yield from _wrong_image(instance)
     yield from _wrong_limits(instance)
@@ -261,6 +268,15 @@ def requires(instances: t.Sequence[Instance], engine: ContainerEngine | None = N
             *([_required_engine(engine)] if engine and instance.in_container else []),
             _required_port(instance, instances),
         )
+    ]
+
+
+def requires_of_helpers(instances: t.Iterable[Instance]) -> list[Data]:
+    """Of hosts that have a part of an instance and not its server: the model and the program."""
+    return [
+        {**condition, **_sentences(instance, condition)}
+        for instance in instances
+        for condition in _required_files(dataclasses.replace(instance, api_key_file=None))
     ]
 
 

@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from .....module_utils import _env_file
+from .....module_utils._ray import paths as ray
 from ..engines import ENGINES
 from ..engines.base import key_check, quoted
 from ..instance import Instance
@@ -33,14 +34,19 @@ def _unit(instance: Instance, user: str) -> dict[str, t.Any]:
     return {
         "name": instance.name,
         "documentation": engine.documentation,
-        "user": user,
+        "user": ray.USER if instance.cluster else user,
         "program": (instance.binary or engine.program).rpartition("/")[2].replace("%", "%%"),
         "command": " ".join([*engine.command(instance), *map(quoted, instance.extra_args)]),
         **({"after_start": after} if after else {}),
         "env_file": f"{instance.folder}/env",
         "key_file": instance.key_file,
         "key_check": key_check(),
-        "gpus": bool(instance.gpus),
+        "gpus": bool(instance.gpus or instance.cluster),
+        **(
+            {"ray": {"unit": ray.UNIT, "state": ray.STATE, "addresses": list(instance.cluster.addresses)}}
+            if instance.cluster
+            else {}
+        ),
         "loopback": instance.loopback,
         "port": instance.port,
         "limits": dict(instance.limits),

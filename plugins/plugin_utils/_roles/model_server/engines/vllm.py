@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .....module_utils._ray import paths as ray
 from ...built import Data
 from ..flags import Flags
 from .base import OFFLINE, TEXT, Engine, Lifecycle, arguments, key_in_environment, quoted, share_problems
@@ -15,6 +16,12 @@ from .base import OFFLINE, TEXT, Engine, Lifecycle, arguments, key_in_environmen
 if t.TYPE_CHECKING:
     from ..instance import Instance
 
+# What an instance with ``hosts`` sets.
+_SPREAD = (
+    *("--distributed-executor-backend", "--pipeline-parallel-size", "-pp", "--tensor-parallel-size", "-tp"),
+    *("--nnodes", "-n", "--node-rank", "--master-addr", "RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"),
+    *("RAY_AUTH_TOKEN", "VLLM_HOST_IP", "VLLM_CONFIG_ROOT"),
+)
 # How long open answers have to end when the server is told to stop. Without it they are cut at once.
 _DRAIN_S = 60
 
@@ -37,7 +44,7 @@ class Vllm(Engine):
         workers=True,
         keeps_cache=True,
     )
-    options = frozenset({"context_size", "parallel", "memory_share", *TEXT})
+    options = frozenset({"context_size", "parallel", "memory_share", "hosts", *TEXT})
     reserved: t.Mapping[str, tuple[str, ...]] = {
         "host": ("--host",),
         "port": ("--port", "--uds", "--grpc", "--grpc-port", "--headless"),
@@ -106,6 +113,9 @@ class Vllm(Engine):
     def problems(self, instance: Instance) -> t.Iterator[str]:
         yield from super().problems(instance)
         yield from share_problems(instance)
+        given = {self.meant(word) for word in instance.extra_args} | instance.environment.keys()
+        for name in sorted(given.intersection(_SPREAD) if instance.hosts else ()):
+            yield f"has {name} with hosts, which set it; leave it out"
 
     def command(self, instance: Instance) -> list[str]:
         given = {
@@ -118,16 +128,29 @@ class Vllm(Engine):
             "--gpu-memory-utilization": instance.given.get("memory_share"),
             "--tensor-parallel-size": len(instance.gpus) or None,
         }
+        if instance.cluster:
+            given |= {
+                "--distributed-executor-backend": "ray",
+                "--pipeline-parallel-size": len(instance.hosts),
+                "--tensor-parallel-size": instance.cluster.gpus,
+            }
         words = [instance.binary or self.program, "serve", str(instance.model_path), *arguments(given)]
         key = [] if instance.key_file is None else key_in_environment("VLLM_API_KEY")
         return [quoted(word) for word in (*key, *words)]
 
     def environment(self, instance: Instance) -> Data:
+        quiet = {**OFFLINE, "VLLM_NO_USAGE_STATS": 1, "VLLM_DO_NOT_TRACK": 1, "DO_NOT_TRACK": 1}
+        if instance.cluster:
+            return {
+                **quiet,
+                **ray.AUTHENTICATION,
+                "RAY_ADDRESS": instance.cluster.head,
+                "VLLM_HOST_IP": instance.cluster.address,
+                # vLLM hands its environment on to all hosts, and its key must not be among it.
+                "VLLM_CONFIG_ROOT": ray.VLLM,
+            }
         return {
-            **OFFLINE,
-            "VLLM_NO_USAGE_STATS": 1,
-            "VLLM_DO_NOT_TRACK": 1,
-            "DO_NOT_TRACK": 1,
+            **quiet,
             # Its processes meet on loopback. Without these they listen on the address that the name of the host has.
             "VLLM_HOST_IP": "127.0.0.1",
             "GLOO_SOCKET_IFNAME": "lo",
