@@ -70,8 +70,8 @@ async def stream(writer: asyncio.StreamWriter, events: int, *, usage: bool) -> N
         await send(writer, f"data: {json.dumps(data)}\n\n")
         await asyncio.sleep(0.05)
     if usage:
-        data = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": events}}
-        whole = f"data: {json.dumps(data)}\n\n"
+        used = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": events}}
+        whole = f"data: {json.dumps(used)}\n\n"
         # A number can come in two parts.
         for part in (whole[:-6], whole[-6:]):
             await send(writer, part)
