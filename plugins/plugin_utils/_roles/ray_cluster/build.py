@@ -47,11 +47,11 @@ _KEPT = ["VLLM_API_KEY", "CREDENTIALS_DIRECTORY", "HOME", "INVOCATION_ID", "NOTI
 
 def fleet(options: Data) -> tuple[t.Sequence[str], str]:
     """The hosts of the cluster, and the variable that has their address."""
-    return ([] if options["state"] == "absent" else options["hosts"]), "ray_cluster_address"
+    return (options["hosts"] if options["state"] == "present" else []), "ray_cluster_address"
 
 
 def borrows(options: Data) -> dict[str, str]:
-    return {} if options["state"] == "absent" else {"environments": "model_runtime"}
+    return {"environments": "model_runtime"} if options["state"] == "present" else {}
 
 
 def facts(_options: Data) -> tuple[str, ...]:
@@ -59,6 +59,8 @@ def facts(_options: Data) -> tuple[str, ...]:
 
 
 def build(options: Data, _platform: Platform) -> Built:
+    if options["state"] == "unmanaged":
+        return Built()
     if options["state"] == "absent":
         # What Ray has written, which no component owns.
         return Built(component={"name": NAME, "state": "absent"}, rest=lambda _changed, _dry_run: {"tasks": "remove"})

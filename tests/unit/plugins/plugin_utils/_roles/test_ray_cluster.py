@@ -8,6 +8,7 @@ import json
 import jinja2
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._ray import node, paths
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.options import convert
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, Platform
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.ray_cluster import build as room
@@ -42,7 +43,14 @@ def hosts(**changed):
 def built(here="a", fleet=None, **given):
     fleet = hosts() if fleet is None else fleet
     own = fleet.get(here) or host("")
-    given = {"hosts": list(fleet), "head": own["head"] or "", "token": TOKEN, "address": own["address"], **given}
+    given = {
+        "state": "present",
+        "hosts": list(fleet),
+        "head": own["head"] or "",
+        "token": TOKEN,
+        "address": own["address"],
+        **given,
+    }
     given = {"port": own["port"], "ports": own["ports"], "environments": own["environments"], **given}
     found = convert(specification("ray_cluster"), {f"ray_cluster_{name}": value for name, value in given.items()})
     assert found.problems == ()
@@ -140,6 +148,13 @@ def test_what_listens_everywhere_is_published():
 def test_a_host_that_leaves_is_no_part_of_the_cluster():
     gone = {"address": "10.0.0.3", **dict.fromkeys(room.FLEET)}
     assert made("a", hosts(c=gone)).verify == {"expected": {"a": "10.0.0.1", "b": "10.0.0.2"}}
+
+
+def test_a_host_of_no_cluster_is_left_alone():
+    found = convert(specification("ray_cluster"), {})
+    options = {name.removeprefix("ray_cluster_"): value for name, value in found.values.items()}
+    assert (room.fleet(options)[0], room.borrows(options)) == ([], {})
+    assert room.build(options, Platform()) == Built()
 
 
 def test_absent_asks_for_nothing():
