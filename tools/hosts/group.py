@@ -175,11 +175,12 @@ class Group:
             if known.status == "running":
                 raise Problem(f"{known.name} runs already, started from {known.labels[CHECKOUT]}; take it down there")
             _remove(known)  # left by a run that was killed
+        others = self.client.containers.list(all=True, filters={"label": PORT}, ignore_removed=True)
         labels = {
             GROUP: self.name,
             CHECKOUT: str(ROOT),
             SPEC: json.dumps(dataclasses.asdict(host)),
-            PORT: str(free_port()),
+            PORT: str(free_port({int(one.labels[PORT]) for one in others})),
         }
         published = {"22": int(labels[PORT]), **host.publish}
         api = self.client.api

@@ -10,7 +10,7 @@ import random
 import socket
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from tools.hosts.docker_engine import BUILD, Problem, need, only_one
 from tools.hosts.image import USER
@@ -30,12 +30,15 @@ def public_key() -> str:
         return PRIVATE_KEY.with_suffix(".pub").read_text()
 
 
-def free_port() -> int:
-    """A port on 127.0.0.1 for the host's sshd."""
+def free_port(taken: Collection[int] = ()) -> int:
+    """A port on 127.0.0.1 for the host's sshd. ``taken``: those of other hosts, which an engine without its proxy
+    forwards and nobody binds."""
     # Chosen here and not by Docker, so that it stays when the container is started again; below the range that the
     # kernel takes for outgoing connections.
     for _ in range(200):
         port = random.randint(20000, 32000)
+        if port in taken:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
