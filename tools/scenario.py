@@ -47,8 +47,8 @@ from tools.hosts.group import Group
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
-# A second real build of a driver, and real vLLM, which take minutes of all processors, and real Ray, which gives its own
-# start up after 30 s and so needs them for itself: they run when they are named.
+# A second real build of a driver, and real vLLM, which take minutes of all processors, and real Ray, which gives up its
+# own start after 30 s and so needs them for itself: they run when they are named.
 BY_NAME_ONLY = ("gpu_driver_trixie", "model_server_vllm", "ray_cluster")
 # When each last passed, and with which plugins and roles. It is committed, for those who do not run them.
 LAST_PASSED = ROOT / "molecule" / "last_passed.json"

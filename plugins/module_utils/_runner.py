@@ -147,12 +147,12 @@ class Running:
         except FileNotFoundError as exc:
             self._errors.close()
             raise HostError(f"{self.argv[0]} must be installed, and is not") from exc
+        self._output = t.cast("t.IO[bytes]", self._process.stdout)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdout is not None
+    def __exit__(self, *_error: object) -> None:
         self.end()
-        self._process.stdout.close()
+        self._output.close()
         self._process.wait()
         self._errors.close()
 
@@ -165,11 +165,10 @@ class Running:
 
         It holds 64 KiB and what is left of a line: the program waits when it prints faster than this is called.
         """
-        assert self._process.stdout is not None
-        ready, _, _ = select.select([self._process.stdout], [], [], timeout_s)
+        ready, _writable, _failed = select.select([self._output], [], [], timeout_s)
         if not ready:
             return []
-        data = os.read(self._process.stdout.fileno(), 65536)
+        data = os.read(self._output.fileno(), 65536)
         if not data:
             return None
         *lines, self._rest = (self._rest + data).split(b"\n")

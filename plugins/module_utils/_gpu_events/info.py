@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import datetime
 import glob
+import math
 import time
 import typing as t
 
@@ -42,7 +43,7 @@ class Query:
 
     def __post_init__(self) -> None:
         for name in ("max_events", "storm_window_s", "timeout_s"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise HostError(f"{name} must be more than 0, and is {getattr(self, name)}")
         if self.cursor:
             journal.place(self.cursor)
@@ -97,7 +98,7 @@ class _Reader:
         must(done, "there is no journal, and the log of the kernel could not be read")
         time_us = 0
         for text in done.stdout.splitlines():
-            stamp, _, message = text.partition(" ")
+            stamp, _blank, message = text.partition(" ")
             try:
                 time_us = int(datetime.datetime.fromisoformat(stamp.replace(",", ".")).timestamp() * 1_000_000)
             except ValueError:

@@ -104,11 +104,12 @@ class Service:
         self._export()
 
     def _read_state(self) -> state.State:
+        lost = ""
         try:
             with open(self._state_file, encoding="utf-8") as file:
                 return state.parsed(file.read())
         except FileNotFoundError:
-            lost = ""
+            pass
         except HostError as exc:
             lost = f"{self._state_file} is {exc}: counters begin anew"
         found = self._own("--reverse", "--lines=1", "--output-fields=MLOPS_GPU_EVENTS_CURSOR", "MLOPS_GPU_EVENT=1")
