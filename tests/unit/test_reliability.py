@@ -24,6 +24,16 @@ def test_every_step_has_survived_every_fault():
     assert len(cells) == len(rows) * 5
 
 
+def test_clients_saw_nothing_of_any_phase():
+    page = client_rows.of_page((ROOT / "docs/reliability.md").read_text())
+    rows = re.findall(r"^\| (.*?) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert [row[0] for row in rows] == [*client_rows.PHASES.values()], (
+        "run make molecule s=model_rollout, which writes it"
+    )
+    assert all(int(short) and int(streams) for _title, short, streams, _failed, _cut in rows)
+    assert {row[3:] for row in rows} == {("0", "0")}
+
+
 def test_what_was_not_whole_is_counted():
     phase = next(iter(client_rows.PHASES))
     answers = {"short whole": 5, "short status 503: {}": 1, "stream whole": 4, "stream cut after 3 events": 2}
