@@ -53,7 +53,15 @@ BY_NAME_ONLY = ("gpu_driver_trixie", "model_server_vllm", "ray_cluster")
 # When each last passed, and with which plugins and roles. It is committed, for those who do not run them.
 LAST_PASSED = ROOT / "molecule" / "last_passed.json"
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
-LONG = ("gpu_driver_el", "gpu_driver", "cuda_toolkit", "container_runtime_el", "gpu_driver_vendor", "as_users_do")
+LONG = (
+    "model_rollout",
+    "gpu_driver_el",
+    "gpu_driver",
+    "cuda_toolkit",
+    "container_runtime_el",
+    "gpu_driver_vendor",
+    "as_users_do",
+)
 # Two more than a machine of two processors has: a scenario keeps one busy, but waits a third of its time.
 JOBS = 4
 SLOWEST = 5

@@ -101,7 +101,7 @@ class Instance:
     @property
     def shown(self) -> dict[str, t.Any]:
         """What the user wrote, with paths for names, and without the key: an instance again, with that."""
-        return {name: value for name, value in self.given.items() if name not in ("api_key", "runtime")}
+        return {name: value for name, value in self.given.items() if name not in ("api_key", "runtime", "cluster")}
 
     @property
     def in_container(self) -> bool:
