@@ -6,14 +6,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
 from ..built import Built, Data
 from ..platform import Platform
-from .pipeline import CONFIG_DIR, NAME, RECEIPTS, SPOOL, UNIT, Pipeline, Receiver, parse
+from .pipeline import CONFIG_DIR, NAME, RECEIPTS, SPOOL, UNIT, UNIT_FILE, Pipeline, Receiver, parse
 from .shippers import SHIPPERS
-from .shippers.base import Shipper, pem_files
+from .shippers.base import Shipper, able, own_files
 from .validate import problems, requires
 
 LOGROTATE = f"/etc/logrotate.d/{NAME}"
@@ -29,8 +30,11 @@ def build(options: Data, platform: Platform) -> Built:
         rest = {"leftovers": [SPOOL, RECEIPTS]}
         return Built(component={"name": "log_shipper", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
     pipeline, program = parse(options), SHIPPERS[options["provider"]]
-    row: Data = platform.known.get("shippers", {}).get(program.name, {"releases": []})
-    found = [*_unknown(platform, row), *problems(pipeline, program.name, program.supports)]
+    rows: Data = platform.known.get("shippers", {})
+    row: Data = rows.get(program.name, {"releases": []})
+    release = platform.distribution_release
+    abilities = {name: able(SHIPPERS[name], rows[name], release) for name in rows if release in rows[name]["releases"]}
+    found = [*_unknown(platform, row), *problems(pipeline, program.name, abilities)]
     if found:
         return Built(tuple(found))
     shipper = program(row)
@@ -63,13 +67,19 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data) -> dict[str, t
     # Installed without being started, so the timer that rotates has to be started here.
     units = [UNIT, "logrotate.timer"] if pipeline.receivers else [UNIT]
     return {
+        "repositories": shipper.repositories() if pipeline.endpoints else [],
         "packages": [{"name": name, "state": "present"} for name in dict.fromkeys(packages)],
         "directories": [
             {"path": CONFIG_DIR, "mode": "0700", "purge": not theirs, "on_change": "none"},
             {"path": SPOOL, "mode": "0700"},
             *({"path": root, "group": group, "mode": "0750"} for root, group in groups.items()),
         ],
-        "files": [*pem_files(pipeline), *shipper.files(pipeline), *_rotation(pipeline.receivers, shipper, known)]
+        "files": [
+            *own_files(pipeline),
+            _unit_file(pipeline, shipper),
+            *shipper.files(pipeline),
+            *_rotation(pipeline.receivers, shipper, known),
+        ]
         if pipeline.endpoints
         else [],
         "units": [{"name": unit} for unit in units] if pipeline.endpoints else [],
@@ -77,9 +87,23 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data) -> dict[str, t
             # Certificates of others are read only by the validator of the file in its place.
             {"unit": UNIT, "command": shipper.validate(shipper.config), "timeout_s": 10},
             *({"tcp": receiver.reached_at, "unit": UNIT, "timeout_s": 20} for receiver in pipeline.receivers),
+            *shipper.ready(pipeline),
         ]
         if pipeline.endpoints
         else [],
+    }
+
+
+def _unit_file(pipeline: Pipeline, shipper: Shipper) -> dict[str, t.Any]:
+    service = dataclasses.asdict(shipper.service(pipeline))
+    return {
+        "path": UNIT_FILE,
+        "template": "log-shipper.service.j2",
+        "template_vars": {
+            "__log_shipper_service": service,
+            "__log_shipper_runtime": NAME,
+            "__log_shipper_receives": bool(pipeline.receivers),
+        },
     }
 
 
@@ -105,8 +129,13 @@ def kept(receivers: t.Iterable[Receiver]) -> list[dict[str, t.Any]]:
 
 def _verify(pipeline: Pipeline, shipper: Shipper) -> dict[str, t.Any]:
     """``lines`` to write to the journal, one for each source that a route takes; ``arrivals`` are the receipts that
-    they leave, "source sink"."""
-    arrivals = [(source, sink) for sink in pipeline.sinks for source in pipeline.routed(sink)]
+    they leave, "source sink". Nobody writes to files of others."""
+    arrivals = [
+        (flow.source, sink)
+        for sink in pipeline.sinks
+        for flow in pipeline.flows(sink)
+        if shipper.receipts and flow.source.type != "files"
+    ]
     sources = dict.fromkeys(source for source, _sink in arrivals)
     return {
         "unit": UNIT,

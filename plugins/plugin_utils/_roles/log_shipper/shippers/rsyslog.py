@@ -14,13 +14,20 @@ from __future__ import annotations
 import typing as t
 
 from ...built import Data
-from ..pipeline import CONFIG_DIR, NAME, RECEIPTS, SPOOL, UNIT_FILE, Pipeline, Source, once, unit_pattern
-from .base import pem_files, shown_receiver, shown_sink
+from ..pipeline import CONFIG_DIR, RECEIPTS, SPOOL, Flow, Pipeline, Sink, Source, once, unit_pattern, wildcards
+from ..redaction import TEXT, Redaction, redactions
+from .base import EVENT_FIELDS, SOURCES, Service, from_files, own_files, shown_receiver, shown_sink
+
+# Where the packages of modules are listed in vars/, by types of sinks.
+_MODULES = {"opensearch": "elasticsearch", "kafka": "kafka", "http": "http", "loki": "http"}
 
 
 class Rsyslog:
     name: t.ClassVar[str] = "rsyslog"
-    supports: t.ClassVar[frozenset[str]] = frozenset({"relp_tls", "syslog_tls"})
+    sources: t.ClassVar[frozenset[str]] = SOURCES
+    receivers: t.ClassVar[frozenset[str]] = frozenset({"relp_tls", "syslog_tls"})
+    when_full: t.ClassVar[tuple[str, ...]] = ("block", "drop_newest")
+    least_mib: t.ClassVar[int] = 1
     # A sink that does not answer is no failure of this host: its lines wait in the buffer.
     complaints: t.ClassVar[str] = (
         "(?i)could not (create|load|interpret|be accessed|bind|activate)|not known -- typo|error during parsing"
@@ -28,50 +35,120 @@ class Rsyslog:
     )
     reopen: t.ClassVar[str] = "HUP"
     config: t.ClassVar[str] = f"{CONFIG_DIR}/rsyslog.conf"
+    receipts: t.ClassVar[bool] = True
 
     def __init__(self, known: Data) -> None:
         self._known = known
 
+    def repositories(self) -> list[dict[str, t.Any]]:
+        return []
+
     def packages(self, pipeline: Pipeline) -> list[str]:
         relp = any(endpoint.type == "relp_tls" for endpoint in pipeline.endpoints)
-        needs = {"always": True, "tls": bool(pipeline.endpoints), "relp": relp}
+        needs = {"always": True, "tls": any(end.needs_ca for end in pipeline.endpoints), "relp": relp}
+        needs |= {_MODULES[sink.type]: True for sink in pipeline.sinks if sink.type in _MODULES}
         return once(name for need, needed in needs.items() if needed for name in self._known["packages"][need])
+
+    def service(self, pipeline: Pipeline) -> Service:
+        return Service(
+            command=f"{self._known['program']} -n -iNONE -f {self.config}",
+            type="notify",
+            stdout="null",
+            documentation="man:rsyslogd(8)",
+        )
 
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "-N1", "-f", path]
 
+    def ready(self, pipeline: Pipeline) -> list[dict[str, t.Any]]:
+        return []
+
     def files(self, pipeline: Pipeline) -> list[dict[str, t.Any]]:
         return [
-            {
-                "path": UNIT_FILE,
-                "template": "rsyslog.service.j2",
-                "template_vars": {
-                    "__log_shipper_command": f"{self._known['program']} -n -iNONE -f {self.config}",
-                    "__log_shipper_runtime": NAME,
-                    "__log_shipper_receives": bool(pipeline.receivers),
-                },
-            },
             {
                 "path": self.config,
                 "template": "rsyslog.conf.j2",
                 "template_vars": {
                     "__log_shipper_spool": SPOOL,
                     "__log_shipper_receipts": RECEIPTS,
-                    "__log_shipper_sinks": [
-                        {**shown_sink(sink), "condition": " or ".join(map(condition, pipeline.routed(sink)))}
-                        for sink in pipeline.sinks
+                    "__log_shipper_sources": [
+                        {"name": source.name, "condition": condition(source)} for source in pipeline.read
                     ],
+                    "__log_shipper_files": [
+                        {"name": source.name, "paths": list(source.paths)} for source in from_files(pipeline)
+                    ],
+                    "__log_shipper_events": [{"field": field, "name": field.lower()} for field in EVENT_FIELDS]
+                    if any(source.events for source in pipeline.read)
+                    else [],
+                    "__log_shipper_redactions": list(map(_redaction, redactions(pipeline))),
+                    "__log_shipper_redacted": TEXT,
+                    "__log_shipper_sinks": [_sink(pipeline, sink) for sink in pipeline.sinks],
                     "__log_shipper_receivers": list(map(shown_receiver, pipeline.receivers)),
                 },
                 "validate": self.validate("{staged}"),
-                "validate_with": [pem["path"] for pem in pem_files(pipeline)],
+                "validate_with": [file["path"] for file in own_files(pipeline)],
             },
         ]
 
 
+def _sink(pipeline: Pipeline, sink: Sink) -> dict[str, t.Any]:
+    return {
+        **shown_sink(sink),
+        **{
+            name: value for name, value in sink.given.items() if name in ("index", "topic", "brokers", "path", "tenant")
+        },
+        "username": sink.given.get("username"),
+        "scheme": sink.scheme,
+        "tls": sink.tls,
+        "url_path": sink.url_path,
+        "password": sink.password.home if sink.password else None,
+        "token": sink.token.home if sink.token else None,
+        "flows": [_flow(flow) for flow in pipeline.flows(sink)],
+    }
+
+
+def _flow(flow: Flow) -> dict[str, t.Any]:
+    return {
+        "source": flow.source.name,
+        "json": flow.source.json,
+        "condition": "" if flow.everything else " or ".join(map(_way, flow.ways)),
+        "labels": [{"name": name, "value": value} for name, value in flow.labels],
+    }
+
+
+def _way(route: t.Any) -> str:
+    """RainerScript. A text has neither quotation marks nor backslashes nor dollars."""
+    terms = [f"$syslogseverity <= {route.severity}"] if route.severity < 7 else []
+    if route.contains:
+        terms.append("(" + " or ".join(f'$msg contains "{text}"' for text in route.contains) + ")")
+    terms += [f'not ($msg contains "{text}")' for text in route.excludes]
+    return "(" + " and ".join(terms) + ")"
+
+
+def _redaction(redaction: Redaction) -> dict[str, t.Any]:
+    return {"pattern": _quoted(redaction.pattern), "group": redaction.secret_group}
+
+
+def _quoted(text: str) -> str:
+    r"""As RainerScript takes it between double marks: \, " and $ have a backslash before them."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+
+
 def condition(source: Source) -> str:
     """RainerScript. journald vouches for names that begin with an underscore: no program can forge them."""
-    if source.type == "kernel":
-        return '$!mlops_transport == "kernel"'
-    patterns = "|".join(map(unit_pattern, source.units))
-    return f'($!mlops_unit != "" and re_match($!mlops_unit, "^({patterns})\\$"))'
+    if source.paths:
+        return f'$syslogtag == "mlops-file-{source.name}:"'
+    terms = ['$inputname == "imjournal"']
+    if source.transport:
+        terms.append(f'$!mlops_transport == "{source.transport}"')
+    if source.units:
+        patterns = "|".join(map(unit_pattern, source.units))
+        terms.append(f'($!mlops_unit != "" and re_match($!mlops_unit, "^({patterns})\\$"))')
+    if source.containers:
+        patterns = "|".join(map(wildcards, source.containers))
+        terms.append(f'($!mlops_container != "" and re_match($!mlops_container, "^({patterns})\\$"))')
+    if source.events:
+        terms.append('($!MLOPS_GPU_EVENT == "1" or $!mlops_test != "")')
+    if source.severity < 7:
+        terms.append(f"$syslogseverity <= {source.severity}")
+    return " and ".join(terms)

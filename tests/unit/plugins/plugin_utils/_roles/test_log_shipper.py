@@ -28,7 +28,7 @@ ON_HOST = {"ca": CA, "cert": CERT, "private_key": PRIVATE_KEY}
 
 
 def source(name="models", **more):
-    return {"name": name, "type": "journald_units", "units": ["mlops-*"], **more}
+    return {"name": name, "type": "journald", "units": ["mlops-*"], **more}
 
 
 def sink(name="central", **more):
@@ -218,7 +218,7 @@ def test_what_is_absent_is_as_good_as_not_there():
     gone = {"state": "absent"}
     lists = {"sources": [source()], "sinks": [sink()], "routes": [route()], "receivers": [receiver()]}
     more = {
-        "sources": [*lists["sources"], {"name": "x", "type": "journald_units", **gone}],
+        "sources": [*lists["sources"], {"name": "x", "type": "journald", **gone}],
         "sinks": [*lists["sinks"], {"name": "x", "type": "syslog_tls", "host": "a b", **gone}],
         "routes": [*lists["routes"], route("x", ["nobody"], ["nowhere"], **gone)],
         "receivers": [*lists["receivers"], {"name": "x", "type": "syslog_tls", **gone}],

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What is taken out of lines before they leave a host: secrets, and what a model was asked. Pure.
+
+The expressions mean the same as POSIX extended ones (rsyslog), PCRE (syslog-ng), RE2 (Alloy, otelcol), Onigmo (Fluent
+Bit) and Rust's (Vector): no lookaround, no groups without a number, no classes with a backslash, no flags.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from .pipeline import Pipeline
+
+TEXT = "[redacted]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Redaction:
+    """``secret``, where it follows ``before`` and ``after`` follows it, becomes ``TEXT``."""
+
+    secret: str
+    before: str = ""
+    after: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """All of it, each part in a group: group 1, ``secret_group`` and ``after_group``."""
+        return f"({self.before})({self.secret})({self.after})"
+
+    @property
+    def secret_group(self) -> int:
+        return re.compile(self.before).groups + 2
+
+    @property
+    def after_group(self) -> int:
+        return self.secret_group + re.compile(self.secret).groups + 1
+
+    def apply(self, line: str) -> str:
+        """What becomes of a line, as tests and receivers expect it."""
+        return re.sub(self.pattern, lambda found: f"{found[1]}{TEXT}{found[self.after_group]}", line)
+
+
+_TOKEN = "[A-Za-z0-9._~+/=-]{8,}"
+# Of a JSON text, up to its closing mark.
+_JSON_TEXT = r'([^"\\]|\\.)+'
+_MEMBERS = "(prompt|content|text|input|completion|system)"
+BUILT_IN = (
+    Redaction(_TOKEN, before="[Bb][Ee][Aa][Rr][Ee][Rr] +"),
+    Redaction(_TOKEN, before="[Aa][Pp][Ii][_-]?[Kk][Ee][Yy][\"']?[=:] ?[\"']?"),
+    Redaction("[A-Za-z0-9]{16,}", before="hf_"),
+    Redaction("[A-Za-z0-9_-]{16,}", before="sk-"),
+    Redaction(_JSON_TEXT, before=f'"{_MEMBERS}" ?: ?"', after='"'),
+    # As vLLM writes with --enable-log-requests.
+    Redaction("[^']+", before="prompt: ?'", after="'"),
+)
+
+
+def redactions(pipeline: Pipeline) -> tuple[Redaction, ...]:
+    if not pipeline.redact:
+        return ()
+    return (*BUILT_IN, *(Redaction(pattern) for pattern in pipeline.redact_patterns))
