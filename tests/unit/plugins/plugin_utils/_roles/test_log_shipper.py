@@ -13,6 +13,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper imp
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import pipeline
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.build import build, facts
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers import SHIPPERS
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers.base import Service
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers.rsyslog import Rsyslog
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform, platform
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
@@ -92,7 +93,7 @@ REFUSED = {
         "sources": [source()],
         "routes": [route(sinks=["nowhere"])],
     },
-    "These sources have no units: a, b; list at least one.": {
+    "These sources of type journald have no units: a, b; list at least one.": {
         "sources": [source("a", units=None), source("b", units=[])]
     },
     "These are no names of units: a b, c|d; * and ? are the wildcards.": {
@@ -247,36 +248,104 @@ def test_a_unit_is_a_regular_expression(unit, takes, leaves):
     assert not leaves or not re.fullmatch(pattern, leaves)
 
 
-KERNEL = '$!mlops_transport == "kernel"'
-MODELS = '($!mlops_unit != "" and re_match($!mlops_unit, "^(mlops-.*|vllm[.]service)\\$"))'
+KERNEL = '$inputname == "imjournal" and $!mlops_transport == "kernel"'
+MODELS = (
+    '$inputname == "imjournal" and ($!mlops_unit != "" and re_match($!mlops_unit, "^(mlops-.*|vllm[.]service)\\$"))'
+)
+
+
+@pytest.mark.parametrize(
+    ("routes", "sources"),
+    [
+        pytest.param([], [], id="without-a-route-no-line"),
+        pytest.param([route()], ["models"], id="units"),
+        pytest.param([route(sources=["kernel", "models"])], ["models", "kernel"], id="in-the-order-of-sources"),
+        pytest.param([route(), route("again")], ["models"], id="two-routes-are-one"),
+        pytest.param([route(), route("more", ["kernel"], state="absent")], ["models"], id="an-absent-route-is-none"),
+        pytest.param([route(sinks=["plain"])], [], id="a-route-to-another-sink"),
+    ],
+)
+def test_routes_lead_sources_to_a_sink(routes, sources):
+    given = [source(units=["mlops-*", "vllm"]), {"name": "kernel", "type": "kernel"}]
+    sinks = shown("sinks", sources=given, sinks=[sink(), sink("plain")], routes=routes)
+    assert [flow["source"] for flow in sinks[0]["flows"]] == sources
+
+
+CONDITIONS = {
+    "units": (source(units=["mlops-*", "vllm"]), MODELS),
+    "kernel": ({"name": "kernel", "type": "kernel"}, KERNEL),
+    "important": (
+        {"name": "kernel", "type": "kernel", "priority": "warning"},
+        f"{KERNEL} and $syslogseverity <= 4",
+    ),
+    "instances": (
+        {"name": "chat", "type": "model_servers", "instances": ["chat"]},
+        MODELS.replace("mlops-.*|vllm[.]service", "mlops-model-chat[.]service"),
+    ),
+    "events": (
+        {"name": "gpus", "type": "gpu_events"},
+        MODELS.replace("mlops-.*|vllm[.]service", "mlops-gpu-events[.]service")
+        + ' and ($!MLOPS_GPU_EVENT == "1" or $!mlops_test != "")',
+    ),
+    "containers": (
+        {"name": "boxes", "type": "containers", "containers": ["chat-?"]},
+        '$inputname == "imjournal" and ($!mlops_container != "" and re_match($!mlops_container, "^(chat-.)\\$"))',
+    ),
+    "files": ({"name": "old", "type": "files", "paths": ["/var/log/a.log"]}, '$syslogtag == "mlops-file-old:"'),
+}
+
+
+@pytest.mark.parametrize("kind", CONDITIONS)
+def test_a_source_is_a_condition(kind):
+    given, words = CONDITIONS[kind]
+    (shown_source,) = shown("sources", sources=[given], sinks=[sink()], routes=[route(sources=[given["name"]])])
+    assert shown_source == {"name": given["name"], "condition": words}
 
 
 @pytest.mark.parametrize(
     ("routes", "condition"),
     [
-        pytest.param([], "", id="without-a-route-no-line"),
-        pytest.param([route()], MODELS, id="units"),
-        pytest.param([route(sources=["kernel"])], KERNEL, id="kernel"),
-        pytest.param([route(sources=["kernel", "models"])], f"{MODELS} or {KERNEL}", id="in-the-order-of-sources"),
-        pytest.param([route(), route("again")], MODELS, id="two-routes-are-one"),
-        pytest.param([route(), route("more", ["kernel"], state="absent")], MODELS, id="an-absent-route-is-none"),
-        pytest.param([route(sinks=["plain"])], "", id="a-route-to-another-sink"),
+        pytest.param([route()], "", id="all-of-it"),
+        pytest.param([route(priority="warning")], "($syslogseverity <= 4)", id="important-lines"),
+        pytest.param(
+            [route(contains=["Xid", "error: 5"], excludes=["healthz"])],
+            '(($msg contains "Xid" or $msg contains "error: 5") and not ($msg contains "healthz"))',
+            id="by-text",
+        ),
+        pytest.param(
+            [route(priority="err"), route("b", excludes=["x"])],
+            '($syslogseverity <= 3) or (not ($msg contains "x"))',
+            id="either-way",
+        ),
+        pytest.param([route(priority="err"), route("b")], "", id="one-way-takes-all"),
     ],
 )
-def test_routes_become_the_condition_of_a_sink(routes, condition):
-    sources = [source(units=["mlops-*", "vllm"]), {"name": "kernel", "type": "kernel"}]
-    sinks = shown("sinks", sources=sources, sinks=[sink(), sink("plain")], routes=routes)
-    assert sinks[0]["condition"] == condition
+def test_a_route_takes_what_it_says(routes, condition):
+    (one,) = shown("sinks", sources=[source()], sinks=[sink()], routes=routes)
+    assert [flow["condition"] for flow in one["flows"]] == [condition]
+
+
+def test_labels_are_those_of_the_source_and_of_each_route():
+    routes = [route(labels={"team": "nlp", "tier": 1}), route("b", labels={"tier": 2})]
+    sources = [source(labels={"model": "llama", "team": "all"})]
+    (one,) = shown("sinks", sources=sources, sinks=[sink()], routes=routes)
+    assert one["flows"][0]["labels"] == [
+        {"name": "model", "value": "llama"},
+        {"name": "team", "value": "nlp"},
+        {"name": "tier", "value": "2"},
+    ]
 
 
 @pytest.mark.parametrize(
     ("given", "found"),
     [
         pytest.param({}, {"port": 6514, "peers": ["loghost"], "cert": None, "key": None}, id="left-out"),
-        pytest.param({}, {"queue": {"disk_max_mib": 1024, "memory_max_records": 10000}}, id="queue-left-out"),
+        pytest.param(
+            {}, {"queue": {"disk_max_mib": 1024, "memory_max_records": 2000, "when_full": "block"}}, id="queue-left-out"
+        ),
         pytest.param(
             {"queue": {"disk_max_mib": 64, "memory_max_records": None}},
-            {"queue": {"disk_max_mib": 64, "memory_max_records": 10000}},
+            {"queue": {"disk_max_mib": 64, "memory_max_records": 2000, "when_full": "block"}},
             id="half-of-a-queue",
         ),
         pytest.param({"permitted_peers": ["a", "b"]}, {"peers": ["a", "b"]}, id="peers"),
@@ -418,7 +487,7 @@ def test_a_test_line_comes_from_a_unit_that_the_source_takes(unit):
 
 def test_the_kernel_is_tested_by_what_a_line_of_it_has():
     assert lines_to_test([route(sources=["kernel"])])["lines"] == [
-        {"source": "kernel", "transport": "kernel", "unit": ""}
+        {"source": "kernel", "transport": "kernel", "unit": "", "container": ""}
     ]
 
 
@@ -530,7 +599,7 @@ def test_a_host_that_is_not_known_is_said_with_all_that_is_wrong(distribution, r
         "log_shipper runs on Debian bookworm, trixie and forky, and this host is "
         f"{distribution} {release}; take it out of the play."
     )
-    assert "sources have no units" in second
+    assert "journald have no units" in second
 
 
 def test_what_verification_needs_is_there_and_no_more():
@@ -538,7 +607,7 @@ def test_what_verification_needs_is_there_and_no_more():
     assert found == {
         "unit": "mlops-log-shipper.service",
         "receipts": "/run/mlops-log-shipper",
-        "lines": [{"source": "models", "transport": "journal", "unit": "mlops-test"}],
+        "lines": [{"source": "models", "transport": "journal", "unit": "mlops-test", "container": ""}],
         "arrivals": ["models central"],
         "complaints": Rsyslog.complaints,
     }
@@ -556,20 +625,33 @@ def test_each_shipper_is_a_provider_with_a_row_of_vars():
         for end in ("sinks", "receivers")
         for choice in specification("log_shipper")[f"log_shipper_{end}"]["options"]["type"]["choices"]
     }
-    assert set().union(*(shipper.supports for shipper in SHIPPERS.values())) == types
+    sinks = {kind for row in known.values() for kind in row["sinks"]}
+    assert sinks | set().union(*(shipper.receivers for shipper in SHIPPERS.values())) <= types
+    for row in known.values():
+        assert {release for releases in row["sinks"].values() for release in releases} <= set(row["releases"])
 
 
 class Other:
     """A shipper with nothing of rsyslog."""
 
-    name, supports, complaints, reopen = "other", frozenset({"syslog_tls"}), "panic", "USR1"
+    name, complaints, reopen, receipts = "other", "panic", "USR1", True
+    sources, receivers, when_full, least_mib = frozenset({"journald"}), frozenset({"syslog_tls"}), ("drop_oldest",), 64
     config = "/etc/mlops-log-shipper/other.toml"
 
     def __init__(self, known):
         self.known = known
 
+    def repositories(self):
+        return [{"name": "other"}]
+
     def packages(self, _pipeline):
         return [self.known["package"]]
+
+    def service(self, _pipeline):
+        return Service(command="/usr/bin/other")
+
+    def ready(self, _pipeline):
+        return [{"http": "http://127.0.0.1:1/ready"}]
 
     def files(self, pipeline):
         return [{"path": self.config, "content": " ".join(sink.host for sink in pipeline.sinks)}]
@@ -582,14 +664,25 @@ OTHER = Platform(
     distribution_release="bookworm",
     known={
         "platform": DEBIAN.known["platform"],
-        "shippers": {"other": {"releases": ["bookworm"], "package": "other", "rivals": []}},
+        "shippers": {
+            "other": {
+                "releases": ["bookworm"],
+                "package": "other",
+                "rivals": [],
+                "sinks": {"syslog_tls": ["bookworm"]},
+            },
+            "rsyslog": DEBIAN.known["shippers"]["rsyslog"],
+        },
     },
 )
 
 
 def test_another_shipper_needs_nothing_of_the_first(monkeypatch):
     monkeypatch.setitem(SHIPPERS, "other", Other)
-    plain = {"sinks": [sink(type="syslog_tls")], "receivers": [receiver(type="syslog_tls")]}
+    plain = {
+        "sinks": [sink(type="syslog_tls", queue={"when_full": "drop_oldest"})],
+        "receivers": [receiver(type="syslog_tls")],
+    }
     found = built(OTHER, provider="other", **plain)
     assert "rsyslog" not in repr((found.component, found.question, found.verify))
     assert [package["name"] for package in found.component["packages"]] == ["other", "logrotate"]
@@ -600,12 +693,27 @@ def test_another_shipper_needs_nothing_of_the_first(monkeypatch):
     assert found.verify["complaints"] == "panic"
 
 
-def test_a_type_that_the_shipper_does_not_have_is_said(monkeypatch):
+def test_a_provider_is_refused_what_it_cannot_do_and_who_can_is_named(monkeypatch):
     monkeypatch.setitem(SHIPPERS, "other", Other)
-    (problem,) = built(OTHER, provider="other", sinks=[sink()]).problems
-    assert problem == (
-        "The shipper does not support the type of: central (relp_tls); log_shipper_provider other has syslog_tls."
+    kernel = {"name": "kernel", "type": "kernel"}
+    found = built(OTHER, provider="other", sources=[kernel], sinks=[sink(queue={"disk_max_mib": 63})])
+    assert found.problems == (
+        "log_shipper_provider other has no sinks of type relp_tls on this host, which these are: central; rsyslog can.",
+        "log_shipper_provider other has no sources of type kernel on this host, which these are: kernel; rsyslog can.",
+        "log_shipper_provider other cannot block when a buffer is full, as these sinks want: central; it can "
+        "drop_oldest, and rsyslog can.",
+        "The buffer of other has at least 64 MiB, more than disk_max_mib of: central.",
     )
+
+
+@pytest.mark.parametrize(
+    ("release", "refused_types"), [("bookworm", ["http", "loki"]), ("trixie", ["http", "loki"]), ("forky", [])]
+)
+def test_what_a_release_does_not_have_is_refused(release, refused_types):
+    host = platform("log_shipper", {"distribution": "Debian", "distribution_release": release, "os_family": "Debian"})
+    sinks = [{"name": kind, "type": kind, "url": "https://logs.example.org"} for kind in ("http", "loki", "opensearch")]
+    problems = built(host, sinks=sinks).problems
+    assert [re.findall(r"of type (\w+)", problem)[0] for problem in problems] == refused_types
 
 
 @pytest.mark.parametrize("shared", ["pipeline.py", "validate.py", "build.py", "shippers/base.py"])
