@@ -17,9 +17,10 @@ import signal
 import time
 import typing as t
 
+from .. import _certificates as certificates
 from .._errors import HostError
 from .._runner import PlainRunner, Runner
-from . import certificates, config, parse, paths, state_file
+from . import config, parse, paths, state_file
 from .cli import NoAnswer, Socket, worker
 
 _VERSION = 1

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from .. import _certificates as certificates
 from .._errors import HostError
-from . import certificates, config, parse
+from . import config, parse
 from .cli import NoAnswer
 from .host import Gateway, overdue, reasons
 from .patience import Seen, seen

@@ -13,9 +13,10 @@ import os
 import re
 import typing as t
 
+from .. import _certificates as certificates
 from .._errors import HostError
 from .._runner import must
-from . import certificates, maps, parse, paths, ports, state_file
+from . import maps, parse, paths, ports, state_file
 from .cli import NoAnswer, worker
 from .host import Files, Gateway, differences, overdue, reasons
 from .patience import answered

@@ -7,16 +7,40 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import typing as t
 
+from ....module_utils._log_shipper import paths
+from ..._packed_program import Program
 from ..built import Built, Data
 from ..platform import Platform
-from .pipeline import CONFIG_DIR, NAME, RECEIPTS, SPOOL, UNIT, UNIT_FILE, Pipeline, Receiver, parse
+from .pipeline import (
+    CONFIG_DIR,
+    NAME,
+    RECEIPTS,
+    SPOOL,
+    UNIT,
+    UNIT_FILE,
+    Flow,
+    Pipeline,
+    Receiver,
+    parse,
+    unit_pattern,
+    wildcards,
+)
 from .shippers import SHIPPERS
 from .shippers.base import Shipper, able, own_files
+from .shippers.base import flows as all_flows
 from .validate import problems, requires
 
+PLAN = paths.PLAN
+PROGRAM = Program(
+    name="log_shipper",
+    path=paths.PROGRAM,
+    entry="_log_shipper.program",
+    about="Tells whether the log shipper ships, and keeps its place in the journal.",
+)
 LOGROTATE = f"/etc/logrotate.d/{NAME}"
 
 
@@ -44,9 +68,9 @@ def build(options: Data, platform: Platform) -> Built:
             "state": "present",
             "settle_s": 2,
             "requires": requires(pipeline, row["rivals"], program.name),
-            **_component(pipeline, shipper, platform.known["platform"]),
+            **_component(pipeline, shipper, platform.known["platform"], options["python"]),
         },
-        verify=_verify(pipeline, shipper) if pipeline.endpoints else None,
+        verify={"command": [PROGRAM.path, "ready"]} if pipeline.endpoints else None,
     )
 
 
@@ -58,12 +82,13 @@ def _unknown(platform: Platform, row: Data) -> t.Iterator[str]:
         )
 
 
-def _component(pipeline: Pipeline, shipper: Shipper, known: Data) -> dict[str, t.Any]:
+def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -> dict[str, t.Any]:
     """With nothing to ship and nothing to receive, nothing runs."""
     # Only we write files in it, unless the user keeps certificates there.
     theirs = any(path.startswith(f"{CONFIG_DIR}/") for path in pipeline.host_paths)
     groups = {receiver.root: receiver.group for receiver in pipeline.receivers}
     packages = shipper.packages(pipeline) + (list(known["logrotate"]["packages"]) if pipeline.receivers else [])
+    program = PROGRAM.resources(python=python) if pipeline.endpoints else {"directories": [], "files": []}
     # Installed without being started, so the timer that rotates has to be started here.
     units = [UNIT, "logrotate.timer"] if pipeline.receivers else [UNIT]
     return {
@@ -73,9 +98,12 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data) -> dict[str, t
             {"path": CONFIG_DIR, "mode": "0700", "purge": not theirs, "on_change": "none"},
             {"path": SPOOL, "mode": "0700"},
             *({"path": root, "group": group, "mode": "0750"} for root, group in groups.items()),
+            *program["directories"],
         ],
         "files": [
             *own_files(pipeline),
+            *program["files"],
+            {"path": PLAN, "content": _plan(pipeline, shipper), "mode": "0600", "on_change": "none"},
             _unit_file(pipeline, shipper),
             *shipper.files(pipeline),
             *_rotation(pipeline.receivers, shipper, known),
@@ -88,6 +116,8 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data) -> dict[str, t
             {"unit": UNIT, "command": shipper.validate(shipper.config), "timeout_s": 10},
             *({"tcp": receiver.reached_at, "unit": UNIT, "timeout_s": 20} for receiver in pipeline.receivers),
             *shipper.ready(pipeline),
+            # Last, so that what is wrong is said first by those who know it best. It waits for its lines by itself.
+            {"unit": UNIT, "command": [PROGRAM.path, "ready"], "timeout_s": 1},
         ]
         if pipeline.endpoints
         else [],
@@ -127,20 +157,45 @@ def kept(receivers: t.Iterable[Receiver]) -> list[dict[str, t.Any]]:
     return [{"files": re.sub(r"[{][a-z]+[}]", "*", path), "days": days[path]} for path in sorted(days)]
 
 
-def _verify(pipeline: Pipeline, shipper: Shipper) -> dict[str, t.Any]:
-    """``lines`` to write to the journal, one for each source that a route takes; ``arrivals`` are the receipts that
-    they leave, "source sink". Nobody writes to files of others."""
-    arrivals = [
-        (flow.source, sink)
-        for sink in pipeline.sinks
-        for flow in pipeline.flows(sink)
-        if shipper.receipts and flow.source.type != "files"
-    ]
-    sources = dict.fromkeys(source for source, _sink in arrivals)
-    return {
+def _plan(pipeline: Pipeline, shipper: Shipper) -> str:
+    """For the program on the host, as ``module_utils/_log_shipper/plan.py`` reads it.
+
+    A test line for each source that a route takes, and the receipts that they leave. Nobody writes to files of others.
+    """
+    flows = [(flow, sink) for flow, sink in all_flows(pipeline) if flow.source.type != "files"]
+    sources = dict.fromkeys(flow.source for flow, _sink in flows if shipper.receipts)
+    plan = {
         "unit": UNIT,
         "receipts": RECEIPTS,
-        "lines": [source.test for source in sources],
-        "arrivals": [f"{source.name} {sink.name}" for source, sink in arrivals],
         "complaints": shipper.complaints,
+        "lines": [source.test for source in sources],
+        "arrivals": [f"{flow.source.name} {sink.name}" for flow, sink in flows if shipper.receipts],
+        "certificates": [
+            {"ca": end.ca.place, "cert": end.cert.place, "key": end.key.place} for end in pipeline.endpoints
+        ],
+        "state": shipper.state(),
+        "sinks": [
+            {
+                "name": sink.name,
+                "memory": int(sink.queue["memory_max_records"]),
+                "flows": [_flow(flow) for flow, to in flows if to is sink],
+            }
+            for sink in pipeline.sinks
+        ],
+    }
+    return json.dumps(plan, indent=1, sort_keys=True) + "\n"
+
+
+def _flow(flow: Flow) -> dict[str, t.Any]:
+    source = flow.source
+    return {
+        "transport": source.transport,
+        "unit": "|".join(map(unit_pattern, source.units)),
+        "container": "|".join(map(wildcards, source.containers)),
+        "severity": source.severity,
+        "events": source.events,
+        "ways": [
+            {"severity": way.severity, "contains": list(way.contains), "excludes": list(way.excludes)}
+            for way in flow.ways
+        ],
     }

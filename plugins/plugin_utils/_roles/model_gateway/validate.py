@@ -10,8 +10,9 @@ import datetime
 import re
 import typing as t
 
+from ....module_utils import _certificates as certificates
 from ....module_utils._errors import HostError
-from ....module_utils._gateway import certificates, paths
+from ....module_utils._gateway import paths
 from ....module_utils._preflight import parse_ip
 from ..built import Data
 from ..platform import Platform

@@ -110,6 +110,10 @@ class Shipper(t.Protocol):
 
     def service(self, pipeline: Pipeline) -> Service: ...
 
+    def state(self) -> str:
+        """The file in which it keeps its place in the journal as a cursor, ahead of what only its memory holds. Then
+        ``place`` and ``stopped`` of the role's program run with its unit. "" where what it has read is safe."""
+
     def validate(self, path: str) -> list[str]:
         """The command that checks a configuration."""
 

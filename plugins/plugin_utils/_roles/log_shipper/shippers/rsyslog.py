@@ -13,10 +13,17 @@ from __future__ import annotations
 
 import typing as t
 
+from .....module_utils._log_shipper.paths import DRAIN_S, PROGRAM
 from ...built import Data
 from ..pipeline import CONFIG_DIR, RECEIPTS, SPOOL, Flow, Pipeline, Sink, Source, once, unit_pattern, wildcards
 from ..redaction import TEXT, Redaction, redactions
 from .base import EVENT_FIELDS, SOURCES, Service, from_files, own_files, shown_receiver, shown_sink
+
+# Its place in the journal, a cursor.
+STATE = f"{SPOOL}/journal.state"
+
+# RainerScript finds one match at a time. A line with more of them is replaced as a whole.
+_MATCHES = 8
 
 # Where the packages of modules are listed in vars/, by types of sinks.
 _MODULES = {"opensearch": "elasticsearch", "kafka": "kafka", "http": "http", "loki": "http"}
@@ -53,12 +60,18 @@ class Rsyslog:
         return Service(
             command=f"{self._known['program']} -n -iNONE -f {self.config}",
             type="notify",
+            before=(f"{PROGRAM} place",),
+            after=(f"{PROGRAM} stopped",),
+            stop_s=DRAIN_S + 15,
             stdout="null",
             documentation="man:rsyslogd(8)",
         )
 
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "-N1", "-f", path]
+
+    def state(self) -> str:
+        return STATE
 
     def ready(self, pipeline: Pipeline) -> list[dict[str, t.Any]]:
         return []
@@ -70,6 +83,8 @@ class Rsyslog:
                 "template": "rsyslog.conf.j2",
                 "template_vars": {
                     "__log_shipper_spool": SPOOL,
+                    "__log_shipper_state": STATE,
+                    "__log_shipper_drain_s": DRAIN_S,
                     "__log_shipper_receipts": RECEIPTS,
                     "__log_shipper_sources": [
                         {"name": source.name, "condition": condition(source)} for source in pipeline.read
@@ -82,6 +97,7 @@ class Rsyslog:
                     else [],
                     "__log_shipper_redactions": list(map(_redaction, redactions(pipeline))),
                     "__log_shipper_redacted": TEXT,
+                    "__log_shipper_redaction_matches": _MATCHES,
                     "__log_shipper_sinks": [_sink(pipeline, sink) for sink in pipeline.sinks],
                     "__log_shipper_receivers": list(map(shown_receiver, pipeline.receivers)),
                 },
@@ -111,7 +127,7 @@ def _flow(flow: Flow) -> dict[str, t.Any]:
     return {
         "source": flow.source.name,
         "json": flow.source.json,
-        "condition": "" if flow.everything else " or ".join(map(_way, flow.ways)),
+        "condition": "" if flow.everything else " or ".join(['$!mlops_test != ""', *map(_way, flow.ways)]),
         "labels": [{"name": name, "value": value} for name, value in flow.labels],
     }
 
@@ -126,7 +142,8 @@ def _way(route: t.Any) -> str:
 
 
 def _redaction(redaction: Redaction) -> dict[str, t.Any]:
-    return {"pattern": _quoted(redaction.pattern), "group": redaction.secret_group}
+    hints = " or ".join(f'$!mlops_text contains_i "{_quoted(hint)}"' for hint in redaction.hints)
+    return {"pattern": _quoted(redaction.pattern), "group": redaction.secret_group, "hint": hints or "1 == 1"}
 
 
 def _quoted(text: str) -> str:
@@ -150,5 +167,5 @@ def condition(source: Source) -> str:
     if source.events:
         terms.append('($!MLOPS_GPU_EVENT == "1" or $!mlops_test != "")')
     if source.severity < 7:
-        terms.append(f"$syslogseverity <= {source.severity}")
+        terms.append(f'($syslogseverity <= {source.severity} or $!mlops_test != "")')
     return " and ".join(terms)

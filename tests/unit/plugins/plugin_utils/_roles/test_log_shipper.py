@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 
 import pytest
 import yaml
+from ansible_collections.mlops.hosts.plugins.module_utils._log_shipper import plan
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import build as builder
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import pipeline
@@ -45,7 +47,7 @@ def receiver(name="central", **more):
 
 
 def built(host=DEBIAN, **options):
-    return build({"state": "present", "provider": "rsyslog", **options}, host)
+    return build({"state": "present", "provider": "rsyslog", "python": "/usr/bin/python3", **options}, host)
 
 
 def made(**lists):
@@ -271,12 +273,13 @@ def test_routes_lead_sources_to_a_sink(routes, sources):
     assert [flow["source"] for flow in sinks[0]["flows"]] == sources
 
 
+TEST_LINE = '$!mlops_test != ""'
 CONDITIONS = {
     "units": (source(units=["mlops-*", "vllm"]), MODELS),
     "kernel": ({"name": "kernel", "type": "kernel"}, KERNEL),
     "important": (
         {"name": "kernel", "type": "kernel", "priority": "warning"},
-        f"{KERNEL} and $syslogseverity <= 4",
+        f'{KERNEL} and ($syslogseverity <= 4 or $!mlops_test != "")',
     ),
     "instances": (
         {"name": "chat", "type": "model_servers", "instances": ["chat"]},
@@ -306,15 +309,15 @@ def test_a_source_is_a_condition(kind):
     ("routes", "condition"),
     [
         pytest.param([route()], "", id="all-of-it"),
-        pytest.param([route(priority="warning")], "($syslogseverity <= 4)", id="important-lines"),
+        pytest.param([route(priority="warning")], f"{TEST_LINE} or ($syslogseverity <= 4)", id="important-lines"),
         pytest.param(
             [route(contains=["Xid", "error: 5"], excludes=["healthz"])],
-            '(($msg contains "Xid" or $msg contains "error: 5") and not ($msg contains "healthz"))',
+            f'{TEST_LINE} or (($msg contains "Xid" or $msg contains "error: 5") and not ($msg contains "healthz"))',
             id="by-text",
         ),
         pytest.param(
             [route(priority="err"), route("b", excludes=["x"])],
-            '($syslogseverity <= 3) or (not ($msg contains "x"))',
+            f'{TEST_LINE} or ($syslogseverity <= 3) or (not ($msg contains "x"))',
             id="either-way",
         ),
         pytest.param([route(priority="err"), route("b")], "", id="one-way-takes-all"),
@@ -414,7 +417,8 @@ def required(component):
 def test_what_lies_on_the_host_is_required_once():
     component = made(sinks=[sink("a", **ON_HOST), sink("b")], receivers=[receiver(port=7)])
     assert required(component) == {"path": [CA, CERT, PRIVATE_KEY], "port": [7], "empty": RIVALS}
-    assert [item["path"] for item in component["files"]] == [
+    assert [item["path"] for item in component["files"] if not item["path"].startswith("/usr/local/")] == [
+        builder.PLAN,
         pipeline.UNIT_FILE,
         Rsyslog.config,
         builder.LOGROTATE,
@@ -435,6 +439,7 @@ def test_a_receiver_is_waited_for_where_it_listens(address, tcp):
     assert component["ready"] == [
         {"unit": pipeline.UNIT, "command": ["/usr/sbin/rsyslogd", "-N1", "-f", Rsyslog.config], "timeout_s": 10},
         {"unit": pipeline.UNIT, "tcp": tcp, "timeout_s": 20},
+        {"unit": pipeline.UNIT, "command": ["/usr/local/sbin/mlops-log-shipper", "ready"], "timeout_s": 1},
     ]
     assert [unit["name"] for unit in component["units"]] == [pipeline.UNIT, "logrotate.timer"]
 
@@ -452,9 +457,13 @@ def test_with_nothing_to_ship_or_receive_nothing_runs(lists):
     assert built(**lists).verify is None
 
 
+def planned(**lists):
+    return json.loads(file(made(**lists), builder.PLAN)["content"])
+
+
 def lines_to_test(routes, units=("mlops-*",)):
     sources = [source(units=list(units)), {"name": "kernel", "type": "kernel"}]
-    return built(sources=sources, sinks=[sink(), sink("plain")], routes=routes).verify
+    return planned(sources=sources, sinks=[sink(), sink("plain")], routes=routes)
 
 
 @pytest.mark.parametrize(
@@ -494,7 +503,7 @@ def test_the_kernel_is_tested_by_what_a_line_of_it_has():
 def test_the_directory_before_the_first_placeholder_is_made():
     paths = ["/var/log/mlops/{host}/{program}.log", "/srv/logs/a-{host}.log"]
     component = made(receivers=[receiver("a", path=paths[0]), receiver("b", port=1, path=paths[1], group="logs")])
-    assert component["directories"] == [
+    assert [item for item in component["directories"] if not item["path"].startswith("/usr/local/")] == [
         {"path": "/etc/mlops-log-shipper", "mode": "0700", "purge": True, "on_change": "none"},
         {"path": "/var/spool/mlops-log-shipper", "mode": "0700"},
         {"path": "/var/log/mlops", "mode": "0750", "group": "adm"},
@@ -602,15 +611,36 @@ def test_a_host_that_is_not_known_is_said_with_all_that_is_wrong(distribution, r
     assert "journald have no units" in second
 
 
-def test_what_verification_needs_is_there_and_no_more():
-    found = built(sources=[source()], sinks=[sink(**TEXTS, private_key_content=KEY)], routes=[route()]).verify
-    assert found == {
-        "unit": "mlops-log-shipper.service",
-        "receipts": "/run/mlops-log-shipper",
-        "lines": [{"source": "models", "transport": "journal", "unit": "mlops-test", "container": ""}],
-        "arrivals": ["models central"],
-        "complaints": Rsyslog.complaints,
+def test_a_host_that_is_right_can_be_tested_again():
+    assert built(sources=[source()], sinks=[sink()], routes=[route()]).verify == {
+        "command": ["/usr/local/sbin/mlops-log-shipper", "ready"]
     }
+
+
+def test_the_host_knows_of_the_pipeline_what_it_needs_and_no_key():
+    sinks = [sink(**TEXTS, private_key_content=KEY, queue={"memory_max_records": 50}), sink("plain")]
+    routes = [route(priority="err", contains=["x"], excludes=["y"])]
+    found = planned(sources=[source(priority="info")], sinks=sinks, routes=routes)
+    assert "c2VjcmV0" not in repr(found)
+    assert found["sinks"] == [
+        {
+            "name": "central",
+            "memory": 50,
+            "flows": [
+                {
+                    "transport": "",
+                    "unit": "mlops-.*",
+                    "container": "",
+                    "severity": 6,
+                    "events": False,
+                    "ways": [{"severity": 3, "contains": ["x"], "excludes": ["y"]}],
+                }
+            ],
+        },
+        {"name": "plain", "memory": 2000, "flows": []},
+    ]
+    assert found["certificates"][0]["key"] == "/etc/mlops-log-shipper/sink-central.key.pem"
+    assert plan.read(json.dumps(found), "plan.json").sinks[0].memory == 50
 
 
 # The seam: one file and one row a program
@@ -646,6 +676,9 @@ class Other:
 
     def packages(self, _pipeline):
         return [self.known["package"]]
+
+    def state(self):
+        return ""
 
     def service(self, _pipeline):
         return Service(command="/usr/bin/other")
@@ -690,7 +723,7 @@ def test_another_shipper_needs_nothing_of_the_first(monkeypatch):
         "/usr/bin/systemctl kill --signal=USR1 mlops-log-shipper.service"
     )
     assert found.component["ready"][0]["command"] == ["/usr/bin/other", "validate", Other.config]
-    assert found.verify["complaints"] == "panic"
+    assert json.loads(file(found.component, builder.PLAN)["content"])["complaints"] == "panic"
 
 
 def test_a_provider_is_refused_what_it_cannot_do_and_who_can_is_named(monkeypatch):

@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils import _certificates as certificates
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gateway import certificates
 from ansible_collections.mlops.hosts.tests.unit.plugins.module_utils._gateway.support import NOW, UTC, pem
 
 

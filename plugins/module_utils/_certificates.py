@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""When certificates end, read from their files with the standard library alone: ``haproxy -c`` does not look."""
+"""When certificates end, read from their files with the standard library alone.
+
+Neither ``haproxy -c`` nor the checkers of log shippers look.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import datetime
 import re
 import typing as t
 
-from .._errors import HostError
+from ._errors import HostError
 
 WARN_DAYS = 14
 _BLOCK = re.compile(r"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)

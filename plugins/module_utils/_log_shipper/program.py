@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""What the unit of the log shipper runs beside it, and people may, without Ansible.
+
+mlops-log-shipper ready    1 when it does not run, or a line of a source does not come as far as its sinks
+mlops-log-shipper place    before a start: where in the journal it goes on
+mlops-log-shipper stopped  after a stop: whether it ended by itself
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import sys
+import typing as t
+from pathlib import Path
+
+from .._errors import HostError
+from .._journal import Journal
+from .._runner import PlainRunner
+from . import paths, place, plan, ready
+
+
+def main(argv: t.Sequence[str] | None = None) -> int:
+    """0, or 1 with sentences on standard error."""
+    parser = argparse.ArgumentParser(
+        description="Tell whether the log shipper ships, and keep its place in the journal."
+    )
+    parser.add_argument("--plan", default=paths.PLAN, help="what the role wrote (default: %(default)s)")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    asked = verbs.add_parser("ready", help="1 when a line of a source does not come as far as its sinks")
+    asked.add_argument("--timeout-s", type=float, default=20, help="how long a line may take (default: %(default)s)")
+    verbs.add_parser("place", help="before a start: where in the journal it goes on")
+    verbs.add_parser("stopped", help="after a stop: whether it ended by itself")
+    arguments = parser.parse_args(argv)
+    try:
+        found = plan.read(Path(arguments.plan).read_text(), arguments.plan)
+        if arguments.verb == "ready":
+            return _said(_problems(found, arguments.timeout_s), 1)
+        if arguments.verb == "place":
+            return _said(place.before_start(found, Path(paths.SPOOL), place.Journalctl), 0)
+        clean = os.environ.get("SERVICE_RESULT") == "success" and ready.drained(found, paths.DRAIN_S, PlainRunner())
+        place.after_stop(found, Path(paths.SPOOL), clean=clean)
+    except HostError as exc:
+        return _said([str(exc)], 1)
+    except OSError as exc:
+        return _said([f"{exc.filename}: {exc.strerror}"], 1)
+    return 0
+
+
+def _problems(found: plan.Plan, timeout_s: float) -> list[str]:
+    """A sentence for each. A test line is written only where nothing else is wrong."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if problems := [*ready.certificate_problems(found, now), *ready.unit_problems(found, PlainRunner())]:
+        return problems
+    lost = ready.lost_lines(found, now.strftime("%Y%m%dT%H%M%S.%f"), Journal().write, timeout_s)
+    if not lost:
+        return []
+    return [
+        f"Test lines in the journal did not come as far as (source and sink): {', '.join(lost)}. "
+        "Does journald keep lines (Storage= and MaxLevelStore= of journald.conf)? "
+        f"What the shipper says: journalctl --unit={found.unit}"
+    ]
+
+
+def _said(sentences: t.Iterable[str], status: int) -> int:
+    given = list(sentences)
+    for sentence in given:
+        sys.stderr.write(f"{sentence}\n")
+    return status if given else 0

@@ -1,0 +1,126 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Whether a shipper that runs does what its configuration says: certificates, what it complains of, and test lines."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import ssl
+import time
+import typing as t
+from pathlib import Path
+
+from .. import _certificates as certificates
+from .._errors import HostError
+from .._journal import Fields
+from .._runner import Runner, must
+from .plan import Plan
+
+_POLL_S = 0.2
+IDENTIFIER = "mlops-log-shipper"
+
+
+def certificate_problems(plan: Plan, now: datetime.datetime) -> list[str]:
+    """Certificates that have expired or do not fit their keys: no shipper's checker looks at them."""
+    found: list[str] = []
+    for row in plan.certificates:
+        for path in (row["ca"], row["cert"]):
+            if path is not None:
+                found += _expired(path, now)
+        if row["cert"] is not None and row["key"] is not None:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(row["cert"], row["key"])
+            except (OSError, ValueError) as exc:
+                found.append(f"{row['cert']} and the private key {row['key']} do not fit together: {exc}")
+    return list(dict.fromkeys(found))
+
+
+def _expired(path: str, now: datetime.datetime) -> t.Iterator[str]:
+    try:
+        chain = certificates.read(path, Path(path).read_text(errors="replace"))
+    except (OSError, HostError) as exc:
+        yield f"{path} cannot be read: {exc}"
+        return
+    if not chain:
+        yield f"{path} has no certificate (PEM)"
+    for certificate in chain:
+        # Of several authorities, one that has expired harms nobody.
+        if (problem := certificates.problem(certificate, now)) and len(chain) == 1:
+            yield problem
+
+
+def unit_problems(plan: Plan, run: Runner) -> list[str]:
+    """A shipper that runs, but without a part of its configuration, says so in its log and nowhere else."""
+    shown = must(
+        run("systemctl", "show", "--property=ActiveState", "--property=InvocationID", plan.unit),
+        f"the state of {plan.unit} could not be read",
+    )
+    values = dict(line.partition("=")[::2] for line in shown.stdout.splitlines())
+    if values.get("ActiveState") != "active":
+        return [f"{plan.unit} is {values.get('ActiveState')}"]
+    invocation = f"_SYSTEMD_INVOCATION_ID={values['InvocationID']}"
+    said = run("journalctl", "--quiet", "--no-pager", "--output=cat", invocation)
+    lines = [line for line in said.stdout.splitlines() if plan.complaints and re.search(plan.complaints, line)]
+    return list(dict.fromkeys(lines))
+
+
+def drained(plan: Plan, drain_s: int, run: Runner) -> bool:
+    """Whether a shipper that has just ended by itself had sent what was in its memory.
+
+    It does not say. It does say which sinks take no lines, and with sinks that do it ends sooner than it must.
+    """
+    shown = run("systemctl", "show", "--property=ActiveExitTimestampMonotonic", plan.unit).stdout
+    exit_us = int(shown.strip().partition("=")[2] or 0)
+    if time.clock_gettime(time.CLOCK_MONOTONIC) - exit_us / 1e6 >= drain_s:
+        return False
+    invocation = f"_SYSTEMD_INVOCATION_ID={os.environ.get('INVOCATION_ID', '')}"
+    said = run("journalctl", "--quiet", "--no-pager", "--output=cat", invocation)
+    down: set[str] = set()
+    for name, word in re.findall(r"action '([^']+)' (suspended|resumed)", said.stdout):
+        (down.add if word == "suspended" else down.discard)(name)
+    return not down
+
+
+def lost_lines(
+    plan: Plan,
+    mark: str,
+    write: t.Callable[[Fields], None],
+    timeout_s: float,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Writes a test line for each source; returns each "source sink" that it was not routed to in time."""
+    for line in plan.lines:
+        write(_entry(line, mark))
+    end = clock() + timeout_s
+    while lost := sorted(set(plan.arrivals) - _arrived(Path(plan.receipts), mark)):
+        if clock() >= end:
+            break
+        sleep(_POLL_S)
+    return lost
+
+
+def _entry(line: t.Mapping[str, str], mark: str) -> Fields:
+    return {
+        "MESSAGE": f"test line {mark} of source {line['source']}",
+        "PRIORITY": "5",
+        "SYSLOG_IDENTIFIER": IDENTIFIER,
+        "MLOPS_TEST_MARK": mark,
+        "MLOPS_TEST_SOURCE": line["source"],
+        "MLOPS_TEST_TRANSPORT": line["transport"],
+        "MLOPS_TEST_UNIT": line["unit"],
+        "MLOPS_TEST_CONTAINER": line["container"],
+    }
+
+
+def _arrived(receipts: Path, mark: str) -> set[str]:
+    found = set()
+    for path in receipts.glob("*"):
+        for line in path.read_text(errors="replace").splitlines():
+            if line.startswith(f"{mark} "):
+                found.add(line[len(mark) + 1 :].strip())
+    return found
