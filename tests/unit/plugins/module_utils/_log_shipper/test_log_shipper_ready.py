@@ -1,0 +1,136 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+import time
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.module_utils._log_shipper import plan, program, ready
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
+
+NOW = datetime.datetime.now(datetime.timezone.utc)
+LINE = {"source": "models", "transport": "journal", "unit": "mlops-model-test.service", "container": ""}
+
+
+def planned(**more):
+    given = {
+        "unit": "mlops-log-shipper.service",
+        "receipts": "/nowhere",
+        "complaints": "(?i)could not|cannot open",
+        "lines": [LINE],
+        "arrivals": ["models central", "models plain"],
+        "certificates": [],
+        "state": "",
+        "sinks": [],
+        **more,
+    }
+    return plan.read(json.dumps(given), "plan.json")
+
+
+class Host:
+    """What systemctl and journalctl say."""
+
+    def __init__(self, state="active", said="", exit_us=0):
+        self.state, self.said, self.exit_us = state, said, exit_us
+
+    def __call__(self, *argv, **_more):
+        if argv[0] == "journalctl":
+            return Completed(argv, 0, self.said, "")
+        shown = f"ActiveState={self.state}\nInvocationID=abc\n"
+        if argv[2] == "--property=ActiveExitTimestampMonotonic":
+            shown = f"ActiveExitTimestampMonotonic={self.exit_us}\n"
+        return Completed(argv, 0, shown, "")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"unit": 1}'])
+def test_what_is_no_plan_is_said(text):
+    with pytest.raises(HostError, match="run the role again"):
+        plan.read(text, "plan.json")
+
+
+@pytest.mark.parametrize(
+    ("host", "problems"),
+    [
+        (Host(said="start\nall is well"), []),
+        (Host(state="failed"), ["mlops-log-shipper.service is failed"]),
+        (
+            Host(said="Could not create tcp listener\nstart\nCould not create tcp listener"),
+            ["Could not create tcp listener"],
+        ),
+    ],
+    ids=["good", "not-running", "without-a-part"],
+)
+def test_a_shipper_that_runs_without_a_part_of_it_is_found(host, problems):
+    assert ready.unit_problems(planned(), host) == problems
+
+
+def test_lines_arrive_or_are_named(tmp_path):
+    written = []
+
+    def write(fields):
+        written.append(fields)
+        (tmp_path / "central").write_text(f"{fields['MLOPS_TEST_MARK']} models central\nother models plain\n")
+
+    times = iter(range(100))
+    found = planned(receipts=str(tmp_path))
+    lost = ready.lost_lines(found, "m1", write, 5, clock=lambda: next(times), sleep=lambda _s: None)
+    assert lost == ["models plain"]
+    assert [one["MLOPS_TEST_UNIT"] for one in written] == ["mlops-model-test.service"]
+    assert ready.lost_lines(planned(receipts=str(tmp_path), arrivals=["models central"]), "m2", write, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "ago_s", "drained"),
+    [
+        ("start", 1, True),
+        ("start", 11, False),
+        ("action 'mlops_sink_a' suspended (module 'omrelp'), retry 0.", 1, False),
+        ("action 'mlops_sink_a' suspended (x)\naction 'mlops_sink_a' resumed (x)", 1, True),
+        ("action 'a' suspended\naction 'b' suspended\naction 'a' resumed", 1, False),
+    ],
+)
+def test_whether_memory_was_empty_at_the_end(said, ago_s, drained):
+    exit_us = int((time.clock_gettime(time.CLOCK_MONOTONIC) - ago_s) * 1e6)
+    assert ready.drained(planned(), 10, Host(said=said, exit_us=exit_us)) is drained
+
+
+def made(folder, name):
+    """A certificate of 30 days, with its key."""
+    key, cert = folder / f"{name}.key", folder / f"{name}.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", f"/CN={name}", "-days", "30", "-keyout", str(key), "-out", str(cert)),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    return str(cert), str(key)
+
+
+def test_certificates_that_no_peer_would_accept_are_named(tmp_path):
+    good, key = made(tmp_path, "good")
+    _other, other_key = made(tmp_path, "other")
+    lost = str(tmp_path / "lost.pem")
+
+    def problems(days=1, **row):
+        now = NOW + datetime.timedelta(days=days)
+        return ready.certificate_problems(planned(certificates=[{"ca": None, "cert": None, "key": None, **row}]), now)
+
+    assert problems(ca=good, cert=good, key=key) == []
+    assert problems() == []
+    assert "has expired" in problems(31, cert=good, key=key)[0]
+    assert "begins at" in problems(-1, ca=good)[0]
+    assert "do not fit together" in problems(cert=good, key=other_key)[0]
+    assert f"{lost} cannot be read" in problems(ca=lost)[0]
+    assert problems(ca=key) == [f"{key} has no certificate (PEM)"]
+
+
+def test_a_plan_that_is_not_there_is_a_sentence(tmp_path, capsys):
+    assert program.main(["--plan", str(tmp_path / "plan.json"), "ready"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/plan.json: No such file or directory\n"
