@@ -10,5 +10,5 @@ PROGRAM = "/usr/local/sbin/mlops-log-shipper"
 # What it has to know of the pipeline; the role writes it.
 PLAN = "/etc/mlops-log-shipper/plan.json"
 SPOOL = "/var/spool/mlops-log-shipper"
-# How long a shipper that stops may take to send what is in its memory.
-DRAIN_S = 10
+# How long a shipper that stops may take to send what is in its memory, for each sink.
+DRAIN_S = 5

@@ -39,15 +39,18 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     try:
         found = plan.read(Path(arguments.plan).read_text(), arguments.plan)
         if arguments.verb == "ready":
-            return _said(_problems(found, arguments.timeout_s), 1)
+            return _said(_problems(found, arguments.timeout_s))
         if arguments.verb == "place":
-            return _said(place.before_start(found, Path(paths.SPOOL), place.Journalctl), 0)
+            # What the unit prints may go nowhere.
+            for sentence in place.before_start(found, Path(paths.SPOOL), place.Journalctl):
+                Journal().write({"MESSAGE": sentence, "PRIORITY": "4", "SYSLOG_IDENTIFIER": ready.IDENTIFIER})
+            return 0
         clean = os.environ.get("SERVICE_RESULT") == "success" and ready.drained(found, paths.DRAIN_S, PlainRunner())
         place.after_stop(found, Path(paths.SPOOL), clean=clean)
     except HostError as exc:
-        return _said([str(exc)], 1)
+        return _said([str(exc)])
     except OSError as exc:
-        return _said([f"{exc.filename}: {exc.strerror}"], 1)
+        return _said([f"{exc.filename}: {exc.strerror}"])
     return 0
 
 
@@ -66,8 +69,7 @@ def _problems(found: plan.Plan, timeout_s: float) -> list[str]:
     ]
 
 
-def _said(sentences: t.Iterable[str], status: int) -> int:
-    given = list(sentences)
-    for sentence in given:
+def _said(sentences: t.Sequence[str]) -> int:
+    for sentence in sentences:
         sys.stderr.write(f"{sentence}\n")
-    return status if given else 0
+    return 1 if sentences else 0

@@ -62,7 +62,8 @@ class Rsyslog:
             type="notify",
             before=(f"{PROGRAM} place",),
             after=(f"{PROGRAM} stopped",),
-            stop_s=DRAIN_S + 15,
+            # A sink that does not answer may take omrelp's timeout of 30 s.
+            stop_s=90,
             stdout="null",
             documentation="man:rsyslogd(8)",
         )
