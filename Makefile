@@ -22,8 +22,8 @@ unit: setup  ## unit and contract tests only
 sanity: setup  ## ansible-test sanity, and the built artifact as Galaxy and a user take it
 	$(PY) tools/release/sanity.py
 
-molecule: setup  ## scenarios on real hosts: all, or s=NAME; keep=1 leaves the hosts there
-	$(PY) tools/scenario.py $(if $(keep),--keep) $(s)
+molecule: setup  ## scenarios on real hosts, or s=NAME; all=1 runs those that are left out of make test, too; keep=1 leaves the hosts there
+	$(PY) tools/scenario.py $(if $(keep),--keep) $(if $(all),--all) $(s)
 
 faults: setup  ## stop changes at every step on real hosts, and look at what becomes of them; k=EXPRESSION for some tests
 	pytest --config-file=tests/faults/pytest.ini --numprocesses=6 $(if $(k),-k '$(k)') tests/faults

@@ -4,6 +4,7 @@
 """Run Molecule scenarios, several side by side, in the order that proves a role.
 
     scenario.py                  all scenarios but those that run by name only
+    scenario.py --all            these, too: before a release, two hours
     scenario.py NAME ...         these
     scenario.py --keep NAME      leave the hosts there, to look at them (python -m tools.hosts ps, down --group NAME)
 
@@ -47,20 +48,33 @@ from tools.hosts.group import Group
 BUILD = ROOT / ".build"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
-# A second real build of a driver, and real vLLM, which take minutes of all processors, and real Ray, which gives up its
-# own start after 30 s and so needs them for itself: they run when they are named.
-BY_NAME_ONLY = ("gpu_driver_trixie", "model_server_vllm", "ray_cluster")
+# What `make test` leaves out, so that it ends in time on a slow machine of two processors; `--all` runs them, too.
+BY_NAME_ONLY = (
+    # Real builds of drivers, real vLLM, and real Ray, which gives up its own start after 30 s: each takes all processors.
+    "gpu_driver",
+    "gpu_driver_trixie",
+    "model_server_vllm",
+    "ray_cluster",
+    # Clients load three servers for a quarter of an hour. The gateway under load is in host_drain.
+    "model_rollout",
+    # Another distribution's names and files for what a scenario that is not left out does on Debian, or on EL.
+    "component_dnf",
+    "container_runtime_el",
+    "gpu_driver_rhel",
+    "gpu_driver_ubuntu",
+)
 # When each last passed, and with which plugins and roles. It is committed, for those who do not run them.
 LAST_PASSED = ROOT / "molecule" / "last_passed.json"
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
 LONG = (
-    "model_rollout",
     "gpu_driver_el",
-    "gpu_driver",
     "cuda_toolkit",
-    "container_runtime_el",
+    "gpu_settings",
     "gpu_driver_vendor",
     "as_users_do",
+    "host_drain",
+    "component_packages",
+    "container_runtime_gpu",
 )
 # Two more than a machine of two processors has: a scenario keeps one busy, but waits a third of its time.
 JOBS = 4
@@ -245,8 +259,9 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     folders = {path.parent.name: path.parent for path in sorted(ROOT.glob("molecule/*/molecule.yml"))}
     folders.update({Path(name).name: Path(name).resolve() for name in options.name if "/" in name})
-    names = [Path(name).name for name in options.name] or sorted(folders.keys() - set(BY_NAME_ONLY))
-    if not options.name:
+    left_out = () if options.all else BY_NAME_ONLY
+    names = [Path(name).name for name in options.name] or sorted(folders.keys() - set(left_out))
+    if not options.name and left_out:
         print(_by_name_only(), flush=True)
     unknown = [name for name in names if name not in folders]
     if unknown:
@@ -277,7 +292,7 @@ def main(argv: list[str]) -> int:
         if outcome.failure is None and outcome.name in BY_NAME_ONLY:
             _record(outcome.name)
     print(_slowest(outcomes))
-    _tell(outcomes, [] if options.name else [_by_name_only()])
+    _tell(outcomes, [] if options.name or options.all else [_by_name_only()])
     print(f"scenarios: {len(outcomes) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 
@@ -360,6 +375,7 @@ def _parser() -> argparse.ArgumentParser:
         description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", nargs="*", help="scenario, or path of one")
+    parser.add_argument("--all", action="store_true", help="those that run by name only, too")
     parser.add_argument("--jobs", type=int, default=JOBS, help=f"how many at once ({JOBS})")
     parser.add_argument("--keep", action="store_true", help="leave the hosts there")
     return parser
