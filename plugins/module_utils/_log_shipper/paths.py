@@ -10,5 +10,8 @@ PROGRAM = "/usr/local/sbin/mlops-log-shipper"
 # What it has to know of the pipeline; the role writes it.
 PLAN = "/etc/mlops-log-shipper/plan.json"
 SPOOL = "/var/spool/mlops-log-shipper"
+# Prometheus reads its files, and none of those above.
+STATE = "/var/lib/mlops-log-shipper"
+METRICS = f"{STATE}/log_shipper.prom"
 # How long a shipper that stops may take to send what is in its memory, for each sink.
 DRAIN_S = 5

@@ -7,6 +7,7 @@
 mlops-log-shipper ready    1 when it does not run, or a line of a source does not come as far as its sinks
 mlops-log-shipper place    before a start: where in the journal it goes on
 mlops-log-shipper stopped  after a stop: whether it ended by itself
+mlops-log-shipper metrics  what rsyslog prints of itself, from standard input to a file for Prometheus
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from .._errors import HostError
 from .._journal import Journal
 from .._runner import PlainRunner
-from . import paths, place, plan, ready
+from . import metrics, paths, place, plan, ready
 
 
 def main(argv: t.Sequence[str] | None = None) -> int:
@@ -35,8 +36,12 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     asked.add_argument("--timeout-s", type=float, default=20, help="how long a line may take (default: %(default)s)")
     verbs.add_parser("place", help="before a start: where in the journal it goes on")
     verbs.add_parser("stopped", help="after a stop: whether it ended by itself")
+    counted = verbs.add_parser("metrics", help="from what rsyslog prints of itself to a file for Prometheus")
+    counted.add_argument("--to", default=paths.METRICS, help="the file (default: %(default)s)")
     arguments = parser.parse_args(argv)
     try:
+        if arguments.verb == "metrics":
+            return _count(Path(arguments.to))
         found = plan.read(Path(arguments.plan).read_text(), arguments.plan)
         if arguments.verb == "ready":
             return _said(_problems(found, arguments.timeout_s))
@@ -51,6 +56,17 @@ def main(argv: t.Sequence[str] | None = None) -> int:
         return _said([str(exc)])
     except OSError as exc:
         return _said([f"{exc.filename}: {exc.strerror}"])
+    return 0
+
+
+def _count(target: Path) -> int:
+    """Until the shipper ends. A reader sees a whole page at any time."""
+    counters, staged = metrics.Counters(), target.with_name(f"{target.name}.new")
+    for line in sys.stdin:
+        counters.take(line)
+        staged.write_text(counters.page())
+        staged.chmod(0o644)
+        os.replace(staged, target)
     return 0
 
 

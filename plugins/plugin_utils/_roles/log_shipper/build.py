@@ -41,6 +41,7 @@ PROGRAM = Program(
     entry="_log_shipper.program",
     about="Tells whether the log shipper ships, and keeps its place in the journal.",
 )
+LINK = "mlops_log_shipper.prom"
 LOGROTATE = f"/etc/logrotate.d/{NAME}"
 
 
@@ -51,7 +52,7 @@ def facts(options: Data) -> tuple[str, ...]:
 def build(options: Data, platform: Platform) -> Built:
     if options["state"] == "absent":
         # What runs of the shipper wrote and no component owns; an earlier run may have ended before it removed them.
-        rest = {"leftovers": [SPOOL, RECEIPTS]}
+        rest = {"leftovers": [SPOOL, RECEIPTS, paths.STATE]}
         return Built(component={"name": "log_shipper", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
     pipeline, program = parse(options), SHIPPERS[options["provider"]]
     rows: Data = platform.known.get("shippers", {})
@@ -89,6 +90,7 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -
     groups = {receiver.root: receiver.group for receiver in pipeline.receivers}
     packages = shipper.packages(pipeline) + (list(known["logrotate"]["packages"]) if pipeline.receivers else [])
     program = PROGRAM.resources(python=python) if pipeline.endpoints else {"directories": [], "files": []}
+    counts = bool(pipeline.textfile_dir and pipeline.sinks and shipper.counts)
     # Installed without being started, so the timer that rotates has to be started here.
     units = [UNIT, "logrotate.timer"] if pipeline.receivers else [UNIT]
     return {
@@ -98,6 +100,7 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -
             {"path": CONFIG_DIR, "mode": "0700", "purge": not theirs, "on_change": "none"},
             {"path": SPOOL, "mode": "0700"},
             *({"path": root, "group": group, "mode": "0750"} for root, group in groups.items()),
+            *([{"path": paths.STATE}] if counts else []),
             *program["directories"],
         ],
         "files": [
@@ -109,6 +112,9 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -
             *_rotation(pipeline.receivers, shipper, known),
         ]
         if pipeline.endpoints
+        else [],
+        "links": [{"path": f"{pipeline.textfile_dir}/{LINK}", "target": paths.METRICS, "on_change": "none"}]
+        if counts
         else [],
         "units": [{"name": unit} for unit in units] if pipeline.endpoints else [],
         "ready": [

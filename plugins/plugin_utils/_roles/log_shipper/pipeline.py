@@ -230,6 +230,7 @@ class Pipeline:
     names: tuple[tuple[str, ...], ...]  # of each list, absent entries too
     redact: bool = True
     redact_patterns: tuple[str, ...] = ()
+    textfile_dir: str = ""  # where Prometheus' node_exporter reads; "" for no metrics
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -264,6 +265,7 @@ def parse(options: Data) -> Pipeline:
         names=tuple(tuple(str(item["name"]) for item in items) for items in listed.values()),
         redact=True if redact is None else bool(redact),
         redact_patterns=_words(options.get("redact_patterns")),
+        textfile_dir=str(options.get("textfile_dir") or ""),
     )
 
 

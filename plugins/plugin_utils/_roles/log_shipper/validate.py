@@ -66,6 +66,10 @@ def problems(pipeline: Pipeline, shipper: str, able: t.Mapping[str, Able]) -> li
             *_wrong_certificates(pipeline.endpoints, pipeline.receivers),
             *_wrong_places(pipeline),
             *_wrong_texts(pipeline),
+            (
+                [folder for folder in (pipeline.textfile_dir,) if folder and not _PATH.match(folder)],
+                "log_shipper_textfile_dir must be an absolute path without blanks, not {}.",
+            ),
         ]
     )
 
@@ -307,6 +311,18 @@ def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str) -> list
     keys = {endpoint.key.path for endpoint in pipeline.endpoints}
     exposed = "The private key {what} can be read by others; take away their permissions (mode 0600 or 0640)."
     return [
+        *(
+            {
+                "kind": "path",
+                "type": "directory",
+                "path": folder,
+                "msg": "The directory {what} must be there for node_exporter to read, and is {found}: set "
+                "log_shipper_textfile_dir to the directory of its option --collector.textfile.directory, or to an "
+                "empty text for no metrics.",
+            }
+            for folder in (pipeline.textfile_dir,)
+            if folder
+        ),
         *(
             {
                 "kind": "path",

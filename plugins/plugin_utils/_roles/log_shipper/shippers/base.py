@@ -97,6 +97,9 @@ class Shipper(t.Protocol):
     receipts: t.ClassVar[bool]
     """Whether it writes receipts for test lines."""
 
+    counts: t.ClassVar[bool]
+    """Whether it fills the file of metrics (``_log_shipper.paths.METRICS``), with a directory for them."""
+
     def __init__(self, known: Data) -> None:
         """``known`` is its row of ``vars/``. ``releases``, ``sinks`` and ``rivals`` of the row are for the role."""
 

@@ -43,6 +43,7 @@ class Rsyslog:
     reopen: t.ClassVar[str] = "HUP"
     config: t.ClassVar[str] = f"{CONFIG_DIR}/rsyslog.conf"
     receipts: t.ClassVar[bool] = True
+    counts: t.ClassVar[bool] = True
 
     def __init__(self, known: Data) -> None:
         self._known = known
@@ -85,6 +86,7 @@ class Rsyslog:
                 "template_vars": {
                     "__log_shipper_spool": SPOOL,
                     "__log_shipper_state": STATE,
+                    "__log_shipper_metrics": f"{PROGRAM} metrics" if pipeline.textfile_dir else "",
                     "__log_shipper_drain_s": DRAIN_S,
                     "__log_shipper_receipts": RECEIPTS,
                     "__log_shipper_sources": [

@@ -444,6 +444,22 @@ def test_a_receiver_is_waited_for_where_it_listens(address, tcp):
     assert [unit["name"] for unit in component["units"]] == [pipeline.UNIT, "logrotate.timer"]
 
 
+def test_metrics_are_there_for_those_who_say_where():
+    folder = "/var/lib/prometheus/node-exporter"
+    component = made(sinks=[sink()], textfile_dir=folder)
+    assert component["links"] == [
+        {
+            "path": f"{folder}/mlops_log_shipper.prom",
+            "target": "/var/lib/mlops-log-shipper/log_shipper.prom",
+            "on_change": "none",
+        }
+    ]
+    assert file(component, Rsyslog.config)["template_vars"]["__log_shipper_metrics"].endswith("log-shipper metrics")
+    assert folder in [item.get("path") for item in component["requires"]]
+    assert made(sinks=[sink()])["links"] == made(receivers=[receiver()], textfile_dir=folder)["links"] == []
+    assert len(built(textfile_dir="here").problems) == 1
+
+
 def test_nothing_of_the_sites_own_rsyslog_is_touched():
     component = made(sources=[source()], sinks=[sink()], routes=[route()], receivers=[receiver()])
     assert not [item["path"] for item in component["files"] if item["path"].startswith("/etc/rsyslog")]
@@ -593,7 +609,9 @@ def test_absent_needs_no_platform():
     found = build(absent, Platform())
     assert (found.component, found.verify) == ({"name": "log_shipper", "state": "absent"}, None)
     for changed in (False, True):
-        assert found.rest(changed, False) == {"leftovers": ["/var/spool/mlops-log-shipper", "/run/mlops-log-shipper"]}
+        assert found.rest(changed, False) == {
+            "leftovers": ["/var/spool/mlops-log-shipper", "/run/mlops-log-shipper", "/var/lib/mlops-log-shipper"]
+        }
     assert made() and built().rest(True, False) is None
 
 
@@ -664,7 +682,7 @@ def test_each_shipper_is_a_provider_with_a_row_of_vars():
 class Other:
     """A shipper with nothing of rsyslog."""
 
-    name, complaints, reopen, receipts = "other", "panic", "USR1", True
+    name, complaints, reopen, receipts, counts = "other", "panic", "USR1", True, False
     sources, receivers, when_full, least_mib = frozenset({"journald"}), frozenset({"syslog_tls"}), ("drop_oldest",), 64
     config = "/etc/mlops-log-shipper/other.toml"
 
@@ -717,7 +735,9 @@ def test_another_shipper_needs_nothing_of_the_first(monkeypatch):
         "receivers": [receiver(type="syslog_tls")],
     }
     found = built(OTHER, provider="other", **plain)
-    assert "rsyslog" not in repr((found.component, found.question, found.verify))
+    # Besides the program of the role, which has all verbs.
+    files = [item for item in found.component["files"] if not item["path"].startswith("/usr/local/")]
+    assert "rsyslog" not in repr(({**found.component, "files": files}, found.question, found.verify))
     assert [package["name"] for package in found.component["packages"]] == ["other", "logrotate"]
     assert file(found.component, builder.LOGROTATE)["template_vars"]["__log_shipper_reopen"] == (
         "/usr/bin/systemctl kill --signal=USR1 mlops-log-shipper.service"

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import io
+import json
+
+from ansible_collections.mlops.hosts.plugins.module_utils._log_shipper import metrics, program
+
+# Recorded: impstats of rsyslog 8.2302 with a sink that is down and a buffer of 1 MiB, 5032 lines.
+RECORDED = """\
+{ "name": "global", "origin": "dynstats", "values": { } }
+{ "name": "mlops_stats", "origin": "core.action", "processed": 29, "failed": 0, "suspended": 0, "suspended.duration": 0, "resumed": 0 }
+{ "name": "TCP-127.0.0.1-7009", "origin": "omfwd", "bytes.sent": 0 }
+{ "name": "mlops_sink_a", "origin": "core.action", "processed": 5032, "failed": 0, "suspended": 1, "suspended.duration": 12, "resumed": 0 }
+{ "name": "resource-usage", "origin": "impstats", "utime": 160699, "stime": 144791, "maxrss": 10464 }
+{ "name": "imjournal", "origin": "imjournal", "submitted": 5032, "read": 5032, "discarded": 0, "failed": 0, "rotations": 1 }
+{ "name": "mlops_sink_a queue[DA]", "origin": "core.queue", "size": 1035, "enqueued": 4824, "full": 3789, "discarded.full": 3789, "discarded.nf": 0 }
+{ "name": "mlops_sink_a queue", "origin": "core.queue", "size": 26, "enqueued": 5032, "full": 182, "discarded.full": 182, "discarded.nf": 0 }
+"""  # noqa: E501
+
+
+def page(text):
+    counters = metrics.Counters()
+    for line in text.splitlines():
+        counters.take(line)
+    return counters.page()
+
+
+def test_what_rsyslog_counts_becomes_metrics():
+    assert [line for line in page(RECORDED).splitlines() if not line.startswith("#")] == [
+        "mlops_log_shipper_read_lines_total 5032",
+        'mlops_log_shipper_buffered_lines{sink="a"} 1061',
+        'mlops_log_shipper_dropped_lines_total{sink="a"} 3971',
+        'mlops_log_shipper_sink_suspended_seconds_total{sink="a"} 12',
+        'mlops_log_shipper_failed_lines_total{sink="a"} 0',
+    ]
+
+
+def test_later_values_replace_earlier_ones_and_nonsense_is_left_out():
+    again = page(RECORDED + RECORDED.replace("5032", "6000") + "nonsense\n[]\n{}\n")
+    assert "mlops_log_shipper_read_lines_total 6000\n" in again
+    assert page("") == ""
+
+
+def test_each_metric_has_help_and_a_type_once():
+    lines = page(RECORDED).splitlines()
+    assert len([line for line in lines if line.startswith("# TYPE ")]) == 5
+    assert len([line for line in lines if line.startswith("# HELP ")]) == 5
+
+
+def test_the_program_keeps_a_page_of_what_it_is_told(tmp_path, monkeypatch):
+    plan, target = tmp_path / "plan.json", tmp_path / "metrics.prom"
+    plan.write_text(json.dumps({"unit": "u", "receipts": "", "complaints": "", "lines": [], "arrivals": [],
+                                "certificates": [], "state": "", "sinks": []}))  # fmt: skip
+    monkeypatch.setattr("sys.stdin", io.StringIO(RECORDED))
+    assert program.main(["--plan", str(plan), "metrics", "--to", str(target)]) == 0
+    assert target.read_text() == page(RECORDED)
+    assert f"{target.stat().st_mode & 0o777:o}" == "644"
+    assert [path.name for path in tmp_path.iterdir() if path.name not in ("plan.json", "metrics.prom")] == []
