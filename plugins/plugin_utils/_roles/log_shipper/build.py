@@ -59,7 +59,7 @@ def build(options: Data, platform: Platform) -> Built:
     row: Data = rows.get(program.name, {"releases": []})
     release = platform.distribution_release
     abilities = {name: able(SHIPPERS[name], rows[name], release) for name in rows if release in rows[name]["releases"]}
-    found = [*_unknown(platform, row), *problems(pipeline, program.name, abilities)]
+    found = [*_unknown(platform, row), *problems(pipeline, program.name, abilities), *program.refuses(pipeline)]
     if found:
         return Built(tuple(found))
     shipper = program(row)

@@ -103,6 +103,10 @@ class Shipper(t.Protocol):
     def __init__(self, known: Data) -> None:
         """``known`` is its row of ``vars/``. ``releases``, ``sinks`` and ``rivals`` of the row are for the role."""
 
+    @staticmethod
+    def refuses(pipeline: Pipeline) -> list[str]:
+        """What it alone cannot do of what is valid otherwise, as sentences. Types and policies are not for here."""
+
     def repositories(self) -> list[dict[str, t.Any]]:
         """Of its vendor, as options of the module ``component``."""
 

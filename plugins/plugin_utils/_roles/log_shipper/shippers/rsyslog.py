@@ -48,6 +48,10 @@ class Rsyslog:
     def __init__(self, known: Data) -> None:
         self._known = known
 
+    @staticmethod
+    def refuses(pipeline: Pipeline) -> list[str]:
+        return []
+
     def repositories(self) -> list[dict[str, t.Any]]:
         return []
 
