@@ -220,7 +220,11 @@ def everything(sources: c.Iterable[str], sink: str, when_full: str) -> dict[str,
 def cases(sources: c.Iterable[str], sinks: c.Iterable[str], when_full: c.Sequence[str]) -> dict[str, dict[str, t.Any]]:
     """Options of the role by the name of their golden file, without its end."""
     names = sorted(sources)
-    found = {f"{source}-{sink}": options([source], sink) for sink in sorted(sinks) for source in names}
+    found = {
+        f"{source}-{sink}": options([source], sink, when_full=when_full[0])
+        for sink in sorted(sinks)
+        for source in names
+    }
     return found | {f"all-{sink}": everything(names, sink, when_full[-1]) for sink in sorted(sinks)}
 
 

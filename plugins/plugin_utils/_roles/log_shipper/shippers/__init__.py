@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from .base import Shipper
+from .fluent_bit import FluentBit
 from .rsyslog import Rsyslog
 
-SHIPPERS: dict[str, type[Shipper]] = {shipper.name: shipper for shipper in (Rsyslog,)}
+SHIPPERS: dict[str, type[Shipper]] = {shipper.name: shipper for shipper in (Rsyslog, FluentBit)}
