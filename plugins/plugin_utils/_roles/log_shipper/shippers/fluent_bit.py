@@ -211,7 +211,7 @@ def _inputs(flows: t.Sequence[Flow], sink: Sink) -> t.Iterator[dict[str, t.Any]]
 
 
 def _selection(sources: t.Iterable[Source]) -> dict[str, t.Any]:
-    """More than what is wanted, and less than all of the journal, where names have no wildcards."""
+    """More than what is desired, and less than all of the journal, where names have no wildcards."""
     found: list[str] = []
     for source in sources:
         names = (*source.units, *source.containers)

@@ -689,6 +689,10 @@ class Other:
     def __init__(self, known):
         self.known = known
 
+    @staticmethod
+    def refuses(pipeline):
+        return [f"{source.name} is odd." for source in pipeline.sources if source.name == "odd"]
+
     def repositories(self):
         return [{"name": "other"}]
 
@@ -744,6 +748,12 @@ def test_another_shipper_needs_nothing_of_the_first(monkeypatch):
     )
     assert found.component["ready"][0]["command"] == ["/usr/bin/other", "validate", Other.config]
     assert json.loads(file(found.component, builder.PLAN)["content"])["complaints"] == "panic"
+
+
+def test_a_provider_may_have_reasons_of_its_own(monkeypatch):
+    monkeypatch.setitem(SHIPPERS, "other", Other)
+    assert built(OTHER, provider="other", sources=[source("odd")]).problems == ("odd is odd.",)
+    assert built(sources=[source("odd")]).problems == ()
 
 
 def test_a_provider_is_refused_what_it_cannot_do_and_who_can_is_named(monkeypatch):
