@@ -16,6 +16,10 @@ def yaml_text(data: t.Mapping[str, t.Any]) -> str:
     return t.cast("str", yaml.dump(_plain(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6))
 
 
+class Quoted(str):
+    """A text between double marks."""
+
+
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # to mypy it is Any
     def ignore_aliases(self, data: t.Any) -> bool:
         """What is there twice is written twice."""
@@ -26,7 +30,12 @@ def _text(dumper: yaml.SafeDumper, value: str) -> t.Any:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 
+def _quoted(dumper: yaml.SafeDumper, value: Quoted) -> t.Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", str(value), style='"')
+
+
 _Dumper.add_representer(str, _text)
+_Dumper.add_representer(Quoted, _quoted)
 
 
 def _plain(value: t.Any) -> t.Any:
@@ -35,6 +44,6 @@ def _plain(value: t.Any) -> t.Any:
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, (bool, Quoted)) or value is None:
         return value
     return int(value) if isinstance(value, int) else str(value)

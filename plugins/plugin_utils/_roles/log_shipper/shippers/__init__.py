@@ -9,5 +9,6 @@ from __future__ import annotations
 from .base import Shipper
 from .fluent_bit import FluentBit
 from .rsyslog import Rsyslog
+from .vector import Vector
 
-SHIPPERS: dict[str, type[Shipper]] = {shipper.name: shipper for shipper in (Rsyslog, FluentBit)}
+SHIPPERS: dict[str, type[Shipper]] = {shipper.name: shipper for shipper in (Rsyslog, FluentBit, Vector)}

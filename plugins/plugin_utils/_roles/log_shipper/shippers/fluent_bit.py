@@ -12,7 +12,7 @@ Its own dry run accepts much that then fails or loses lines. What is written her
 
 - the file ends in ``.yaml``, also while it is checked: the ending decides how it is read
 - ``retry_limit: no_limits``, as its default is one retry
-- ``storage.type: filesystem``, as what is in memory is lost with the process, and the place in the source is noted already
+- ``storage.type: filesystem``, as what is in memory is lost with the process, and its place is noted already
 - ``tls: on`` in exactly this word, and ``tls.verify_hostname``, without which any certificate of the CA is accepted
 - its HTTP server listens on loopback: it has no authentication. It is restarted, and never reloaded: a reload waits for
   sinks that are down
@@ -61,8 +61,8 @@ class FluentBit:
     name: t.ClassVar[str] = "fluent_bit"
     sources: t.ClassVar[frozenset[str]] = SOURCES
     receivers: t.ClassVar[frozenset[str]] = frozenset()
-    # It can stop reading as well, by the number of chunks in memory. That number is one for all sinks and leaves out what
-    # is on disk since an earlier start: it neither bounds the disk nor keeps one sink from holding up another.
+    # It can stop reading as well, by the number of chunks in memory. That number is one for all sinks and leaves out
+    # what is on disk since an earlier start: it neither bounds the disk nor keeps one sink from holding up another.
     when_full: t.ClassVar[tuple[str, ...]] = ("drop_oldest",)
     # It drops chunks of up to 2 MB as a whole.
     least_mib: t.ClassVar[int] = 16
