@@ -60,9 +60,12 @@ def build(options: Data, platform: Platform) -> Built:
     release = platform.distribution_release
     abilities = {name: able(SHIPPERS[name], rows[name], release) for name in rows if release in rows[name]["releases"]}
     found = [*_unknown(platform, row), *problems(pipeline, program.name, abilities), *program.refuses(pipeline)]
+    url = str(options.get("repository_url") or "")
+    if url:
+        found += _no_repository(url, program.name, row)
     if found:
         return Built(tuple(found))
-    shipper = program(row)
+    shipper = program({**row, "release": release, "repository_url": url})
     return Built(
         component={
             "name": "log_shipper",
@@ -81,6 +84,13 @@ def _unknown(platform: Platform, row: Data) -> t.Iterator[str]:
             f"log_shipper runs on Debian bookworm, trixie and forky, and this host is {platform.distribution} "
             f"{platform.distribution_release}; take it out of the play."
         )
+
+
+def _no_repository(url: str, provider: str, row: Data) -> t.Iterator[str]:
+    if "repository" not in row:
+        yield f"log_shipper_repository_url is set, and the role has no key for packages of {provider}; leave it empty."
+    if not re.fullmatch(r"https?://[A-Za-z0-9._:/~+-]+", url):
+        yield f"log_shipper_repository_url {url} is no address of a repository; give https://HOST[/PATH]."
 
 
 def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -> dict[str, t.Any]:

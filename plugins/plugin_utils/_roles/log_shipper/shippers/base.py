@@ -101,7 +101,8 @@ class Shipper(t.Protocol):
     """Whether it fills the file of metrics (``_log_shipper.paths.METRICS``), with a directory for them."""
 
     def __init__(self, known: Data) -> None:
-        """``known`` is its row of ``vars/``. ``releases``, ``sinks`` and ``rivals`` of the row are for the role."""
+        """``known`` is its row of ``vars/``, with the ``release`` of the host and ``repository_url``, the user's word.
+        ``releases``, ``sinks`` and ``rivals`` of the row are for the role."""
 
     @staticmethod
     def refuses(pipeline: Pipeline) -> list[str]:
@@ -137,6 +138,23 @@ def able(shipper: type[Shipper], known: Data, release: str | None) -> Able:
         when_full=shipper.when_full,
         least_mib=shipper.least_mib,
     )
+
+
+def vendor_repository(known: Data) -> list[dict[str, t.Any]]:
+    """Where the user's word has it, as options of the module ``component``; none without it."""
+    if not known["repository_url"]:
+        return []
+    row, release = known["repository"], known["release"]
+    return [
+        {
+            "name": row["name"],
+            "uris": [f"{known['repository_url'].rstrip('/')}/{row['directory']}/{release}"],
+            "suites": [release],
+            "components": list(row["components"]),
+            "key_src": row["key_src"],
+            "fingerprint": row["fingerprint"],
+        }
+    ]
 
 
 def own_files(pipeline: Pipeline) -> list[dict[str, t.Any]]:
