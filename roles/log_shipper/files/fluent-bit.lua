@@ -28,6 +28,29 @@ local function field(entry, name)
   return tostring(value)
 end
 
+-- What is no UTF-8 is marked as such: patterns are about letters.
+local function letters(text)
+  if not text:find("[\128-\255]") then
+    return text
+  end
+  return (text:gsub("[\128-\255]+", function(bytes)
+    local parts, i = {}, 1
+    while i <= #bytes do
+      local lead = bytes:byte(i)
+      local more = (lead >= 194 and lead <= 223 and 1)
+        or (lead >= 224 and lead <= 239 and 2)
+        or (lead >= 240 and lead <= 244 and 3)
+      local letter = more and bytes:match("^[\128-\191]" .. string.rep("[\128-\191]", more - 1), i + 1)
+      if letter then
+        parts[#parts + 1], i = bytes:sub(i, i + more), i + more + 1
+      else
+        parts[#parts + 1], i = "\239\191\189", i + 1
+      end
+    end
+    return table.concat(parts)
+  end))
+end
+
 -- Redaction. A pattern is a program for a machine that reads each byte once, however the pattern is made.
 
 local function search(redaction, text, from)
@@ -74,10 +97,10 @@ local function search(redaction, text, from)
         return nil
       end
     end
-    if not found then
+    local byte, soon = text:byte(i), {}
+    if not found and can_begin[byte] then
       add(now, 1, i, i)
     end
-    local byte, soon = text:byte(i), {}
     for k = 1, #now do
       local thread = now[k]
       local step = program[thread[1]]
@@ -310,7 +333,7 @@ local function from_journal(entry)
     transport = field(entry, "_TRANSPORT"),
     container = field(entry, "CONTAINER_NAME"),
     severity = tonumber(field(entry, "PRIORITY") or "") or 6,
-    text = field(entry, "MESSAGE") or "",
+    text = letters(field(entry, "MESSAGE") or ""),
     host = field(entry, "_HOSTNAME") or HOST,
     program = field(entry, "SYSLOG_IDENTIFIER") or field(entry, "_COMM"),
     pid = field(entry, "_PID") or field(entry, "SYSLOG_PID"),
@@ -320,7 +343,7 @@ local function from_journal(entry)
 end
 
 local function from_file(entry, name)
-  return {file = name, severity = 6, text = field(entry, "log") or "", host = HOST, entry = entry}
+  return {file = name, severity = 6, text = letters(field(entry, "log") or ""), host = HOST, entry = entry}
 end
 
 local function any_matches(patterns, text)

@@ -5,7 +5,7 @@
 """Regular expressions as programs for a machine that reads each byte of a line once. Pure.
 
 For scripts in languages that have no regular expressions. The machine follows all ways at once, in the order in which
-Perl would try them: no expression makes it slow, and it needs no stack.
+Perl would try them: no expression makes it slow, and it needs no stack. Lines are UTF-8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ Step = tuple[t.Any, ...]
 _Items = t.Iterable[tuple[t.Any, t.Any]]
 
 _parser = importlib.import_module("re._parser")
-_ALL = frozenset(range(256))
+# The first byte of a letter of UTF-8 that has one, two or three more.
+_LEADS = ([0xC2, 0xDF], [0xE0, 0xEF], [0xF0, 0xF4])
 
 
 class Unsupported(ValueError):
@@ -121,19 +122,34 @@ def _repeat(counted: tuple[int, t.Any, _Items], steps: list[Step], *, greedy: bo
 
 
 def _class(name: str, value: t.Any, steps: list[Step]) -> None:
-    if name == "LITERAL" and value > 127:
+    if name == "LITERAL":
         steps.extend(("byte", [byte, byte]) for byte in chr(value).encode())
         return
-    steps.append(("byte", _ranges(_bytes(name, value))))
+    found, others = _letters(name, value)
+    one = [("byte", _ranges(found))]
+    if not others:
+        steps += one
+        return
+    # All letters beyond ASCII, of two to four bytes.
+    wide = [[("byte", lead), *[("byte", [0x80, 0xBF])] * more] for more, lead in enumerate(_LEADS, 1)]
+    ends = []
+    for way in (one, *wide[:-1]):
+        at = len(steps)
+        steps.append(("split", at + 2, at + len(way) + 3))
+        steps += way
+        ends.append(len(steps))
+        steps.append(())
+    steps += wide[-1]
+    for end in ends:
+        steps[end] = ("jump", len(steps) + 1)
 
 
-def _bytes(name: str, value: t.Any) -> t.AbstractSet[int]:
+def _letters(name: str, value: t.Any) -> tuple[set[int], bool]:
+    """Those of ASCII, and whether all others are in it, too."""
     if name == "ANY":
-        return _ALL - {ord("\n")}
-    if name == "LITERAL":
-        return _ascii(value, value)
+        return _ascii(0, 127) - {ord("\n")}, True
     if name == "NOT_LITERAL":
-        return _ALL - _ascii(value, value)
+        return _ascii(0, 127) - _ascii(value, value), True
     found: set[int] = set()
     negate = False
     for kind, what in value:
@@ -145,7 +161,7 @@ def _bytes(name: str, value: t.Any) -> t.AbstractSet[int]:
             found |= _ascii(*what)
         else:
             raise Unsupported(f"it has {kind}")
-    return _ALL - found if negate else found
+    return (_ascii(0, 127) - found, True) if negate else (found, False)
 
 
 def _ascii(low: int, high: int) -> set[int]:

@@ -47,7 +47,7 @@ from ..pipeline import (
 )
 from ..redaction import TEXT, Redaction, redactions
 from ..yaml_text import yaml_text
-from .base import EVENT_FIELDS, SOURCES, Service, own_files
+from .base import EVENT_FIELDS, SOURCES, Service, own_files, vendor_repository
 
 # Of its metrics and its health, on loopback.
 PORT = 2026
@@ -97,7 +97,7 @@ class FluentBit:
         return found
 
     def repositories(self) -> list[dict[str, t.Any]]:
-        return []
+        return vendor_repository(self._known)
 
     def packages(self, pipeline: Pipeline) -> list[str]:
         return list(self._known["packages"])

@@ -72,6 +72,8 @@ PATTERNS = [
             "^z.",
             "(a|ab)(c|bcd)(d*)",
             "[^a-y]z?",
+            "a.b",
+            "[^a][^b]c",
             "é+ü",
             "(a*)*b",
             "a{0,2}b{1,}",
@@ -80,7 +82,28 @@ PATTERNS = [
 ]
 PARTS = st.sampled_from(
     [
-        *("a", "b", "c", "d", "e", "f", "x", "y", "z", "é", "ü", "\n", " ", '"', "'", "\\", "12", "customer-"),
+        *(
+            "a",
+            "b",
+            "c",
+            "d",
+            "e",
+            "f",
+            "x",
+            "y",
+            "z",
+            "é",
+            "ü",
+            "€",
+            "\U0001f600",
+            "\n",
+            " ",
+            '"',
+            "'",
+            "\\",
+            "12",
+            "customer-",
+        ),
         *("Bearer ", "bearer  ", "api_key=", 'ApiKey": "', "hf_", "sk-", '"prompt": "', '"text":"', "prompt: '"),
         *("abcdefgh12", "A" * 16),
     ]

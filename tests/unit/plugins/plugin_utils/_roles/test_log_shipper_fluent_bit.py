@@ -14,6 +14,7 @@ import re
 
 import pytest
 import yaml
+from ansible_collections.mlops.hosts.plugins.module_utils._component import openpgp
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import pipeline
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.build import build
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.redaction import BUILT_IN
@@ -24,7 +25,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shi
     lua,
     lua_pattern,
 )
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import platform
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, platform
 
 from tests.unit import shipper_grammar as grammar
 from tests.unit import shipper_grammar_fluent_bit as checker
@@ -295,6 +296,29 @@ def test_the_unit_is_asked_on_loopback():
     assert component["repositories"] == []
 
 
+def test_its_packages_come_from_its_vendor_or_a_mirror_when_that_is_said():
+    found = built(**CASES[ALL], repository_url="https://mirror.example.org/fluentbit/").component["repositories"]
+    fingerprint = "C3C0A28534B9293EAF51FABD9F9DDC083888C1CD"
+    assert found == [
+        {
+            "name": "fluent-bit",
+            "uris": ["https://mirror.example.org/fluentbit/debian/trixie"],
+            "suites": ["trixie"],
+            "components": ["main"],
+            "key_src": "fluent-bit.asc",
+            "fingerprint": fingerprint,
+        }
+    ]
+    key = (ROLES / "log_shipper/files/fluent-bit.asc").read_text()
+    assert openpgp.fingerprint(key, "fluent-bit.asc") == fingerprint.lower()
+
+
+def test_an_address_that_is_none_is_refused():
+    assert built(**CASES[ALL], repository_url="deb http://x").problems == (
+        "log_shipper_repository_url deb http://x is no address of a repository; give https://HOST[/PATH].",
+    )
+
+
 def test_a_sink_without_a_route_is_left_out():
     options = case()
     options["sinks"].append({**options["sinks"][0], "name": "idle"})
@@ -330,15 +354,15 @@ def plain(lupa, value):
     return [found[number] for number in numbered] if set(found) == set(numbered) else found
 
 
-def shipped(options, tag, entry):
+def shipped(options, tag, entry, encoding="utf-8"):
     """The record, None where the line is dropped."""
     lupa = pytest.importorskip("lupa.luajit21")
     runtime = lupa.LuaRuntime(encoding=None)
     runtime.execute(files(options)[SCRIPT]["content"].encode())
     given = {
-        name.encode(): runtime.table_from([one.encode() for one in value])
+        name.encode(): runtime.table_from([one.encode(encoding) for one in value])
         if isinstance(value, list)
-        else value.encode()
+        else value.encode(encoding)
         for name, value in entry.items()
     }
     time = runtime.table_from({b"sec": 1790000000, b"nsec": 123456789})
@@ -474,6 +498,21 @@ def test_a_long_line_is_read_in_time():
     text = '{"prompt": "' + "a b \\n" * 20000 + '"} customer-1'
     record = shipped(CASES["all-http"], "second.journal", {**MODEL, "MESSAGE": text})
     assert record["message"] == '{"prompt": "[redacted]"} [redacted]'
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\xe9 \u20ac \U0001f600"),
+        (b"a\xffb\xc3", "a\ufffdb\ufffd"),
+        (b"\xe2\x82x\x80", "\ufffd\ufffdx\ufffd"),
+        (b'"prompt": "a\xffb"', '"prompt": "[redacted]"'),
+    ],
+)
+def test_what_is_no_utf8_is_marked(data, text):
+    entry = {**MODEL, "MESSAGE": data.decode("latin-1")}
+    record = shipped(CASES["all-http"], "second.journal", entry, encoding="latin-1")
+    assert record["message"] == text
 
 
 def test_what_it_cannot_read_is_dropped():

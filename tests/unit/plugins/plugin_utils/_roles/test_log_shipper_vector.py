@@ -190,6 +190,12 @@ def test_what_it_alone_cannot_do_is_refused(options, sentence):
     assert built(**options).problems == (sentence,)
 
 
+def test_a_repository_whose_key_the_role_does_not_have_is_refused():
+    assert built(**case(), repository_url="https://apt.vector.dev").problems == (
+        "log_shipper_repository_url is set, and the role has no key for packages of vector; leave it empty.",
+    )
+
+
 def test_the_smallest_buffer_is_said():
     (problem,) = built(**case(queue={"disk_max_mib": 256})).problems
     assert problem == "The buffer of vector has at least 257 MiB, more than disk_max_mib of: central."
