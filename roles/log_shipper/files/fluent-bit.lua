@@ -53,89 +53,6 @@ end
 
 -- Redaction. A pattern is a program for a machine that reads each byte once, however the pattern is made.
 
-local function search(redaction, text, from)
-  local program, can_begin = redaction.program, redaction.first
-  local size, seen, found = #text, {}, nil
-  local now = {}
-
-  local function add(list, at, i, start, open, close)
-    while seen[at] ~= i do
-      seen[at] = i
-      local step = program[at]
-      local kind = step[1]
-      if kind == "split" then
-        add(list, step[2], i, start, open, close)
-        at = step[3]
-      elseif kind == "jump" then
-        at = step[2]
-      elseif kind == "open" then
-        open, at = i, at + 1
-      elseif kind == "close" then
-        close, at = i, at + 1
-      elseif kind == "begins" then
-        if i ~= 1 then
-          return
-        end
-        at = at + 1
-      else
-        list[#list + 1] = {at, start, open, close}
-        return
-      end
-    end
-  end
-
-  local i = from
-  while i <= size + 1 do
-    if #now == 0 then
-      if found then
-        return found
-      end
-      while i <= size and not can_begin[text:byte(i)] do
-        i = i + 1
-      end
-      if i > size then
-        return nil
-      end
-    end
-    local byte, soon = text:byte(i), {}
-    if not found and can_begin[byte] then
-      add(now, 1, i, i)
-    end
-    for k = 1, #now do
-      local thread = now[k]
-      local step = program[thread[1]]
-      if step[1] == "found" then
-        found = {open = thread[3], close = thread[4], stop = i}
-        break
-      elseif byte and step[2][byte] then
-        add(soon, thread[1] + 1, i + 1, thread[2], thread[3], thread[4])
-      end
-    end
-    now, i = soon, i + 1
-  end
-  return found
-end
-
-local function redact(text)
-  for _, redaction in ipairs(REDACTIONS) do
-    local parts, from = {}, 1
-    local found = search(redaction, text, from)
-    while found do
-      parts[#parts + 1] = text:sub(from, found.open - 1)
-      parts[#parts + 1] = REDACTED
-      -- What follows the secret is not part of what is searched next.
-      parts[#parts + 1] = text:sub(found.close, found.stop - 1)
-      from = found.stop
-      found = search(redaction, text, from)
-    end
-    if from > 1 then
-      parts[#parts + 1] = text:sub(from)
-      text = table.concat(parts)
-    end
-  end
-  return text
-end
-
 -- Patterns come as ranges of bytes.
 local function bytes(ranges)
   local set = {}
@@ -147,13 +64,131 @@ local function bytes(ranges)
   return set
 end
 
-for _, redaction in ipairs(REDACTIONS) do
-  redaction.first = bytes(redaction.first)
-  for _, step in ipairs(redaction.program) do
-    if step[1] == "byte" then
-      step[2] = bytes(step[2])
+-- The steps that read a byte, or end, that a step leads to without reading: their numbers, in the order in which they
+-- are tried, each followed by whether the secret opens and closes on the way.
+local function reached(program, at, begins)
+  local found, seen = {}, {}
+  local function follow(place, opens, closes)
+    if seen[place] then
+      return
+    end
+    seen[place] = true
+    local step = program[place]
+    local kind = step[1]
+    if kind == "split" then
+      follow(step[2], opens, closes)
+      follow(step[3], opens, closes)
+    elseif kind == "jump" then
+      follow(step[2], opens, closes)
+    elseif kind == "open" then
+      follow(place + 1, true, closes)
+    elseif kind == "close" then
+      follow(place + 1, opens, true)
+    elseif kind == "begins" then
+      if begins then
+        follow(place + 1, opens, closes)
+      end
+    else
+      found[#found + 1], found[#found + 2], found[#found + 3] = place, opens, closes
     end
   end
+  follow(at, false, false)
+  return found
+end
+
+for _, redaction in ipairs(REDACTIONS) do
+  local program = redaction.program
+  redaction.first = bytes(redaction.first)
+  redaction.sets, redaction.after = {}, {}
+  for place, step in ipairs(program) do
+    redaction.sets[place] = step[1] == "byte" and bytes(step[2]) or false
+    redaction.after[place] = step[1] == "byte" and reached(program, place + 1, false) or false
+  end
+  redaction.start, redaction.begin = reached(program, 1, false), reached(program, 1, true)
+end
+
+-- Where each of the ways is, and where the secret opened and closed on it: those of now, and those after this byte.
+local places, opens, closes = {}, {}, {}
+local next_places, next_opens, next_closes = {}, {}, {}
+-- When a step was last reached: a way that comes to it later is not better.
+local stamps, clock = {}, 0
+
+local function search(redaction, text, from)
+  local sets, after, can_begin = redaction.sets, redaction.after, redaction.first
+  local size, count, i = #text, 0, from
+  local found_open, found_close, found_stop
+  clock = clock + 1
+  while i <= size + 1 do
+    if count == 0 then
+      if found_stop then
+        break
+      end
+      while i <= size and not can_begin[text:byte(i)] do
+        i = i + 1
+      end
+      if i > size then
+        return nil
+      end
+    end
+    local byte = text:byte(i)
+    if not found_stop and byte and can_begin[byte] then
+      local entries = i == 1 and redaction.begin or redaction.start
+      for k = 1, #entries, 3 do
+        local place = entries[k]
+        if stamps[place] ~= clock then
+          stamps[place] = clock
+          count = count + 1
+          places[count], opens[count], closes[count] = place, entries[k + 1] and i, entries[k + 2] and i
+        end
+      end
+    end
+    local next_count = 0
+    clock = clock + 1
+    for k = 1, count do
+      local set = sets[places[k]]
+      if not set then
+        found_open, found_close, found_stop = opens[k], closes[k], i
+        break
+      elseif byte and set[byte] then
+        local entries, open, close = after[places[k]], opens[k], closes[k]
+        for e = 1, #entries, 3 do
+          local place = entries[e]
+          if stamps[place] ~= clock then
+            stamps[place] = clock
+            next_count = next_count + 1
+            next_places[next_count] = place
+            next_opens[next_count] = entries[e + 1] and i + 1 or open
+            next_closes[next_count] = entries[e + 2] and i + 1 or close
+          end
+        end
+      end
+    end
+    places, next_places = next_places, places
+    opens, next_opens = next_opens, opens
+    closes, next_closes = next_closes, closes
+    count, i = next_count, i + 1
+  end
+  return found_open, found_close, found_stop
+end
+
+local function redact(text)
+  for _, redaction in ipairs(REDACTIONS) do
+    local parts, from = {}, 1
+    local open, close, stop = search(redaction, text, from)
+    while open do
+      parts[#parts + 1] = text:sub(from, open - 1)
+      parts[#parts + 1] = REDACTED
+      -- What follows the secret is not part of what is searched next.
+      parts[#parts + 1] = text:sub(close, stop - 1)
+      from = stop
+      open, close, stop = search(redaction, text, from)
+    end
+    if from > 1 then
+      parts[#parts + 1] = text:sub(from)
+      text = table.concat(parts)
+    end
+  end
+  return text
 end
 
 -- JSON. What is not valid is no object: its text stays the message.

@@ -105,7 +105,7 @@ class FluentBit:
     def service(self, pipeline: Pipeline) -> Service:
         return Service(
             command=f"{_PROGRAM} -c {self.config}",
-            # The just-in-time compiler of Lua.
+            # LuaJIT ends the process where it must not make code.
             compiles=True,
             documentation="https://docs.fluentbit.io/manual",
         )
