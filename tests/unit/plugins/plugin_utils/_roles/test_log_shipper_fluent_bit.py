@@ -214,6 +214,7 @@ LET_THROUGH = {
     "a directory of DB or storage that is not there": "the role makes it",
     "a port of its HTTP server that is taken": "the unit does not start, and the change goes back",
     "a host that does not resolve": "not held: lines wait until it does",
+    "a script without the function that is called": "the unit does not start, and the change goes back",
     "a file of a source that cannot be read": "it is root, with CAP_DAC_OVERRIDE",
     "a token that is not valid": "not held: http and otlp drop what is refused, and count it",
 }
