@@ -171,10 +171,27 @@ local function search(redaction, text, from)
   return found_open, found_close, found_stop
 end
 
+-- Without hints it may be anywhere.
+local function may_be_in(redaction, lowered)
+  if #redaction.hints == 0 then
+    return true
+  end
+  for _, hint in ipairs(redaction.hints) do
+    if lowered:find(hint, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
 local function redact(text)
+  local lowered = text:lower()
   for _, redaction in ipairs(REDACTIONS) do
     local parts, from = {}, 1
-    local open, close, stop = search(redaction, text, from)
+    local open, close, stop
+    if may_be_in(redaction, lowered) then
+      open, close, stop = search(redaction, text, from)
+    end
     while open do
       parts[#parts + 1] = text:sub(from, open - 1)
       parts[#parts + 1] = REDACTED

@@ -74,6 +74,7 @@ class FluentBit:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/fluent-bit.yaml"
     receipts: t.ClassVar[bool] = False
+    counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:
         self._known = known
@@ -110,6 +111,9 @@ class FluentBit:
             compiles=True,
             documentation="https://docs.fluentbit.io/manual",
         )
+
+    def state(self) -> str:
+        return ""
 
     def validate(self, path: str) -> list[str]:
         return [_PROGRAM, "--dry-run", "-c", path]
@@ -323,12 +327,17 @@ def script(pipeline: Pipeline) -> str:
     data = {
         "SINKS": {sink.name: _sink(pipeline.flows(sink), sink) for sink in pipeline.sinks if pipeline.flows(sink)},
         "REDACTED": TEXT,
-        "REDACTIONS": [{"program": steps, "first": first(steps)} for steps in map(program, redactions(pipeline))],
+        "REDACTIONS": list(map(_redaction, redactions(pipeline))),
         "FIELDS": list(EVENT_FIELDS),
         "EVENTS_UNIT": GPU_EVENTS_UNIT,
     }
     assignments = "".join(f"local {name} = {lua(value)}\n" for name, value in data.items())
     return f"{assignments}\n{(ROLES / 'log_shipper/files/fluent-bit.lua').read_text()}"
+
+
+def _redaction(redaction: Redaction) -> dict[str, t.Any]:
+    steps = program(redaction)
+    return {"program": steps, "first": first(steps), "hints": [hint.lower() for hint in redaction.hints]}
 
 
 def _sink(flows: t.Sequence[Flow], sink: Sink) -> dict[str, t.Any]:

@@ -64,6 +64,7 @@ class Vector:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/vector.yaml"
     receipts: t.ClassVar[bool] = False
+    counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:
         self._known = known
@@ -97,6 +98,9 @@ class Vector:
             command=f"{_PROGRAM} --graceful-shutdown-limit-secs 20 --config-yaml {self.config}",
             documentation="https://vector.dev/docs/",
         )
+
+    def state(self) -> str:
+        return ""
 
     def validate(self, path: str) -> list[str]:
         """With the environment: templates of sinks are not checked without it. Sinks that are down are no fault."""

@@ -137,6 +137,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {66, 66, 98, 98},
+    ["hints"] = {"bearer"},
   },
   {
     ["program"] = {
@@ -171,6 +172,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {65, 65, 97, 97},
+    ["hints"] = {"key"},
   },
   {
     ["program"] = {
@@ -201,6 +203,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {104, 104},
+    ["hints"] = {"hf_"},
   },
   {
     ["program"] = {
@@ -231,6 +234,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {115, 115},
+    ["hints"] = {"sk-"},
   },
   {
     ["program"] = {
@@ -368,6 +372,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {34, 34},
+    ["hints"] = {"prompt", "content", "text", "input", "completion", "system"},
   },
   {
     ["program"] = {
@@ -421,6 +426,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {112, 112},
+    ["hints"] = {"prompt"},
   },
   {
     ["program"] = {
@@ -442,6 +448,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {99, 99},
+    ["hints"] = {},
   },
 }
 local FIELDS = {

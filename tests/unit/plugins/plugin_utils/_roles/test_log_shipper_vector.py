@@ -50,7 +50,7 @@ CASES = {
 
 
 def built(**options):
-    return build({"state": "present", "provider": "vector", **options}, DEBIAN)
+    return build({"state": "present", "provider": "vector", "python": "/usr/bin/python3", **options}, DEBIAN)
 
 
 def files(case):
@@ -229,8 +229,8 @@ def test_it_is_checked_with_all_that_it_names():
 
 def test_the_unit_is_asked_on_loopback():
     component = built(**CASES[ALL]).component
-    assert component["ready"][-1]["http"] == f"http://127.0.0.1:{PORT}/metrics"
-    assert component["ready"][-1]["unit"] == pipeline.UNIT
+    url = f"http://127.0.0.1:{PORT}/metrics"
+    assert {"http": url, "unit": pipeline.UNIT, "timeout_s": 20} in component["ready"]
     assert [package["name"] for package in component["packages"]] == ["vector"]
 
 
