@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from .alloy import Alloy
 from .base import Shipper
 from .fluent_bit import FluentBit
+from .otelcol import Otelcol
 from .rsyslog import Rsyslog
 from .vector import Vector
 
-SHIPPERS: dict[str, type[Shipper]] = {shipper.name: shipper for shipper in (Rsyslog, FluentBit, Vector)}
+SHIPPERS: dict[str, type[Shipper]] = {shipper.name: shipper for shipper in (Rsyslog, FluentBit, Vector, Alloy, Otelcol)}
