@@ -222,3 +222,102 @@ def _all_refs(block: Read) -> t.Iterator[str]:
         yield from _refs(value)
     for inner in block.blocks:
         yield from _all_refs(inner)
+
+
+def shipped(text: str, fields: dict[str, str], time: int) -> dict[str, ottl.Record]:
+    """What an entry of the journal becomes, by the components that send it: a model of ours."""
+    blocks = {block.id: block for block in read(text) if block.label}
+    labels = {f"__journal_{name.lower()}": value for name, value in fields.items()}
+    keyword = ("emerg", "alert", "crit", "error", "warning", "notice", "info", "debug")
+    if "PRIORITY" in fields:
+        labels["__journal_priority_keyword"] = keyword[int(fields["PRIORITY"])]
+    for rule in blocks["loki.relabel.journal"].blocks:
+        _relabel(rule.body, labels)
+    labels = {name: value for name, value in labels.items() if not name.startswith("__")}
+    found = {}
+    for ref in _refs(blocks["loki.source.journal.journal"].body["forward_to"]):
+        process = blocks[ref.rpartition(".")[0]]
+        line = _staged(process.blocks, dict(labels), fields["MESSAGE"])
+        if line is None:
+            continue
+        (to,) = _refs(process.body["forward_to"])
+        found |= _sent(blocks, blocks[to.rpartition(".")[0]], *line, time)
+    return found
+
+
+def _relabel(rule: dict[str, t.Any], labels: dict[str, str]) -> None:
+    value = ";".join(labels.get(name, "") for name in rule.get("source_labels", []))
+    match = re.fullmatch(rule.get("regex", "(.*)"), value)
+    if match:
+        new = match.expand(re.sub(r"\$(\d)", r"\\g<\1>", rule.get("replacement", "$1")))
+        labels.pop(rule["target_label"], None)
+        if new:
+            labels[rule["target_label"]] = new
+
+
+def _staged(stages: list[Read], labels: dict[str, str], line: str) -> tuple[dict[str, str], str] | None:
+    for stage in stages:
+        if stage.name == "stage.match":
+            if not _selects(stage.body["selector"], labels, line):
+                continue
+            if stage.body.get("action") == "drop":
+                return None
+            inner = _staged(stage.blocks, labels, line)
+            if inner is None:
+                return None
+            labels, line = inner
+        elif stage.name == "stage.static_labels":
+            labels |= stage.body["values"]
+        elif stage.name == "stage.label_keep":
+            labels = {name: value for name, value in labels.items() if name in stage.body["values"]}
+        else:
+            line = _replaced(stage.body["expression"], stage.body["replace"], line)
+    return labels, line
+
+
+def _replaced(expression: str, text: str, line: str) -> str:
+    """The one group that captures."""
+    found, at = "", 0
+    for match in re.finditer(expression, line):
+        found += line[at : match.start(1)] + text
+        at = match.end(1)
+    return found + line[at:]
+
+
+_LABEL_MATCHER = re.compile(r'([a-z_]+)(=~|!=|=)("(?:[^"\\]|\\.)*")')
+_LINE_FILTER = re.compile(r' (\|~|!=) ("(?:[^"\\]|\\.)*")')
+
+
+def _selects(selector: str, labels: dict[str, str], line: str) -> bool:
+    end = selector.rindex("}", 0, re.compile(r'(?:[^"}]|"(?:[^"\\]|\\.)*")*\}').match(selector).end())  # type: ignore[union-attr]
+    for name, sign, text in _LABEL_MATCHER.findall(selector[: end + 1]):
+        value, desired = labels.get(name, ""), ottl.unquoted(text)
+        same = re.fullmatch(desired, value) is not None if sign == "=~" else value == desired
+        if same is (sign == "!="):
+            return False
+    for sign, text in _LINE_FILTER.findall(selector[end + 1 :]):
+        desired = ottl.unquoted(text)
+        if (re.search(desired, line) is None) if sign == "|~" else (desired in line):
+            return False
+    return True
+
+
+def _sent(blocks: dict[str, Read], to: Read, labels: dict[str, str], line: str, time: int) -> dict[str, ottl.Record]:
+    if to.name == "loki.write":
+        return {to.id: {"labels": labels, "line": line}}
+    (transform,) = (blocks[ref.rpartition(".")[0]] for ref in _all_refs(to))
+    record: ottl.Record = {
+        "log.body": line,
+        "log.attributes": dict(labels),
+        "log.time": time,
+        "resource.attributes": {},
+    }
+    for group in transform.blocks:
+        for statement in group.body.get("statements", []):
+            try:
+                ottl.read(statement)[0](record)
+            except ottl.Fault:
+                if group.body.get("error_mode") != "silent":
+                    raise
+    (exporter,) = (ref.rpartition(".")[0] for block in transform.blocks for ref in _all_refs(block))
+    return {exporter: record}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import typing as t
 
@@ -114,3 +115,43 @@ def _named(value: t.Any) -> t.Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _named(item)
+
+
+def shipped(text: str, receiver: str, record: ottl.Record) -> dict[str, ottl.Record]:
+    """What a line becomes, by the exporters that get it: a model of ours."""
+    config = yaml.safe_load(text)
+    found = {}
+    for way in config["service"]["pipelines"].values():
+        if receiver in way["receivers"]:
+            processed = _processed(config, way["processors"], copy.deepcopy(record))
+            for name in way["exporters"]:
+                if processed is not None:
+                    known = name in config["connectors"]
+                    found |= shipped(text, name, processed) if known else {name: processed}
+    return found
+
+
+def _processed(config: t.Any, names: list[str], record: ottl.Record) -> ottl.Record | None:
+    for name in names:
+        kind, body = name.partition("/")[0], config["processors"][name]
+        if kind == "filter":
+            if any(ottl.read(_unescaped(one), condition=True)[0](record) for one in body["log_conditions"]):
+                return None
+        elif kind == "groupbyattrs":
+            attributes = record["log.attributes"]
+            moved = {key: attributes.pop(key) for key in body["keys"] if key in attributes}
+            record["resource.attributes"] |= moved
+        else:
+            run(body["log_statements"], record, _unescaped)
+    return record
+
+
+def run(groups: t.Any, record: ottl.Record, unescaped: t.Callable[[str], str]) -> None:
+    """What fails in a group that is not silent would be a message for each line."""
+    for group in groups:
+        for statement in group["statements"]:
+            try:
+                ottl.read(unescaped(statement))[0](record)
+            except ottl.Fault:
+                if group.get("error_mode") != "silent":
+                    raise

@@ -15,6 +15,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shi
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers.alloy import Alloy
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import platform
 
+from tests.unit import shipper_entries as entries
 from tests.unit import shipper_grammar as grammar
 from tests.unit import shipper_grammar_alloy as own
 
@@ -217,3 +218,31 @@ def test_it_listens_for_the_host_only_and_reports_nothing():
     ]
     assert (found.verify["lines"], found.component["repositories"]) == ([], [])
     assert [package["name"] for package in found.component["packages"]] == ["alloy"]
+
+
+# What becomes of lines, by a model of the stages and of the language that our statements are in.
+
+
+def shipped(kind, fields):
+    found = own.shipped(configured(entries.options(kind, grammar.SINKS[kind])), fields, entries.TIME)
+    return {name.rpartition(".")[2].removeprefix("to_"): one for name, one in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("fields", "record", "few"), [one[1:] for one in entries.ENTRIES], ids=[one[0] for one in entries.ENTRIES]
+)
+def test_an_entry_becomes_its_record_where_a_route_leads(fields, record, few):
+    for kind in ("otlp", "loki"):
+        found = shipped(kind, fields)
+        assert ("all" in found, "few" in found) == (record is not None, few)
+    if record is None:
+        return
+    members = {key: value for key, value in entries.record(record).items() if key not in ("message", "@timestamp")}
+    otlp = shipped("otlp", fields)["all"]
+    assert (otlp["log.body"], otlp["log.attributes"]) == (record["message"], members)
+    assert otlp["resource.attributes"] == {"service.name": record["source"], "host.name": "gpu01"}
+    assert otlp["log.severity_text"] == record["severity"]
+    loki = shipped("loki", fields)["all"]
+    uuid = {"gpu_uuid": record["fields"]["gpu_uuid"]} if "gpu_uuid" in record.get("fields", {}) else {}
+    few_of_it = {key: members[key] for key in ("host", "source", "unit", "severity") if key in members}
+    assert loki == {"line": record["message"], "labels": {**few_of_it, **uuid, **record["labels"]}}

@@ -6,12 +6,15 @@ grammar of ours, never run."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.build import build
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers.otelcol import Otelcol
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import platform
 
+from tests.unit import shipper_entries as entries
 from tests.unit import shipper_grammar as grammar
 from tests.unit import shipper_grammar_otelcol as own
 
@@ -237,3 +240,93 @@ def test_names_that_look_alike_stay_apart():
     options["sinks"] = [{**options["sinks"][0], "name": name} for name in ("journal", "route-journal", "files")]
     options["routes"][0]["to"] = ["journal", "route-journal", "files"]
     assert objections(configured(options)) == []
+
+
+# What becomes of lines, by a model of the language that our statements are in.
+
+
+def shipped(kind, fields, receiver="journald", **more):
+    text = configured({**entries.options(kind, grammar.SINKS[kind]), **more})
+    record = {
+        "log.body": fields,
+        "log.attributes": {},
+        "log.time": entries.TIME,
+        "log.observed_time_unix_nano": entries.TIME + 789,
+        "resource.attributes": {},
+    }
+    found = own.shipped(text, receiver, record)
+    return {name.partition("/")[2]: one for name, one in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("fields", "record", "few"), [one[1:] for one in entries.ENTRIES], ids=[one[0] for one in entries.ENTRIES]
+)
+def test_an_entry_becomes_its_record_where_a_route_leads(fields, record, few):
+    found = shipped("kafka", fields)
+    assert ("all" in found, "few" in found) == (record is not None, few)
+    if record is not None:
+        assert found["all"]["log.body"] == entries.record(record)
+
+
+def test_a_sink_of_texts_gets_json():
+    body = shipped("s3", entries.entry("x", _SYSTEMD_UNIT="ray.service"))["all"]["log.body"]
+    assert json.loads(body)["message"] == "x"
+
+
+def test_otlp_has_a_message_with_attributes_and_a_resource():
+    found = shipped("otlp", entries.ENTRIES[-1][1])["all"]
+    assert (found["log.body"], found["log.severity_number"], found["log.severity_text"]) == ("Xid 79", 9, "info")
+    assert found["resource.attributes"] == {"service.name": "units", "host.name": "gpu01"}
+    members = entries.record(entries.ENTRIES[-1][2])
+    assert found["log.attributes"] == {key: members[key] for key in members if key not in ("message", "@timestamp")}
+
+
+def test_loki_has_few_attributes_and_all_of_them_in_the_resource():
+    found = shipped("loki", entries.ENTRIES[-1][1])["all"]
+    assert found["log.attributes"] == {}
+    assert found["resource.attributes"] == {
+        **{"service.name": "units", "host": "gpu01", "source": "units", "unit": "mlops-gpu-events.service"},
+        **{"severity": "info", "gpu_uuid": "GPU-1", "team": "ml"},
+    }
+
+
+def test_syslog_has_structured_data_with_what_must_be_escaped():
+    found = shipped("syslog_tls", {**entries.ENTRIES[-1][1], "SYSLOG_IDENTIFIER": "a b" + 60 * "x"})["all"]
+    assert found["log.attributes"] == {
+        **{"priority": 1 * 8 + 6, "hostname": "gpu01", "proc_id": "77", "message": "Xid 79"},
+        "appname": "a_b" + 45 * "x",
+        "structured_data": {
+            "mlops@32473": {"source": "units", "unit": "mlops-gpu-events.service", "team": "ml"},
+            "mlops-gpu@32473": {"xid": "79", "gpu_uuid": "GPU-1", "event_process": 'a \\"b\\]\\\\'},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "priority"),
+    [
+        ({"_TRANSPORT": "kernel", "PRIORITY": "3"}, 3),
+        ({"_SYSTEMD_UNIT": "ray.service", "PRIORITY": "3"}, 8 + 3),
+        ({"_SYSTEMD_UNIT": "ray.service", "PRIORITY": "3", "SYSLOG_FACILITY": "10"}, 80 + 3),
+    ],
+)
+def test_syslog_has_the_facility_of_the_entry(fields, priority):
+    assert shipped("syslog_tls", entries.entry("x", **fields))["all"]["log.attributes"]["priority"] == priority
+
+
+def test_a_line_of_a_file_is_one_of_its_source_at_the_time_when_it_was_read():
+    more = {
+        "sources": [{"name": name, "type": "files", "paths": [f"/srv/{name}.log"]} for name in ("a", "b")],
+        "routes": [{"name": "1", "from": ["a", "b"], "to": ["all"]}],
+    }
+    text = configured({**entries.options("syslog_tls", grammar.SINKS["syslog_tls"]), **more})
+    receiver = yaml.safe_load(text)["receivers"]["file_log/b"]
+    assert receiver["attributes"] == {"file": "b", "host": "${env:HOSTNAME}"}
+    record = {"log.body": "x", "log.attributes": {"file": "b", "host": "gpu01"}, "resource.attributes": {}}
+    record["log.observed_time_unix_nano"] = entries.TIME + 789
+    (found,) = own.shipped(text, "file_log/b", record).values()
+    assert found["log.time_unix_nano"] == entries.TIME
+    assert found["log.attributes"] == {
+        **{"priority": 14, "hostname": "gpu01", "message": "x"},
+        "structured_data": {"mlops@32473": {"source": "b"}},
+    }
