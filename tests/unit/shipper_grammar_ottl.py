@@ -102,9 +102,9 @@ class _Reader:
     def here(self) -> str:
         return self.tokens[self.at][1]
 
-    def take(self, *wanted: str) -> str:
-        if wanted and self.here not in wanted:
-            raise Wrong(f"{self.here or 'the end'} instead of {' or '.join(wanted)}")
+    def take(self, *desired: str) -> str:
+        if desired and self.here not in desired:
+            raise Wrong(f"{self.here or 'the end'} instead of {' or '.join(desired)}")
         self.at += 1
         return self.tokens[self.at - 1][1]
 

@@ -11,6 +11,9 @@ without it up to a hundred lines are in memory only. The receiver notes its plac
 on, so a kill can lose that one line. Nothing is synced to disk: a power cut loses what the kernel had not written yet,
 most of which is read again, since the place in the journal is as old as that.
 
+journalctl is run with ``--priority``, so entries without a priority, which neither the kernel nor services write, are
+not read.
+
 A server that answers with a status other than 429, 502, 503 and 504 has refused a batch, which is dropped and counted
 (``otelcol_exporter_send_failed_log_records``). A line that a full queue does not take is counted in
 ``otelcol_exporter_enqueue_failed_log_records``.

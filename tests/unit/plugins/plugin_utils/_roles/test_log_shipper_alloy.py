@@ -36,7 +36,7 @@ def configured(options):
     return next(file for file in found.component["files"] if file["path"] == Alloy.config)["content"]
 
 
-def objections(text):
+def problems(text):
     return [*grammar.wrong_options(own.used(text), TABLE), *grammar.wrong_graph(own.graph(text))]
 
 
@@ -44,7 +44,7 @@ def objections(text):
 def test_a_configuration_is_its_golden_file_to_which_nothing_objects(case):
     text = configured(CASES[case])
     grammar.golden(GOLDEN / f"{case}.alloy", text)
-    assert objections(text) == []
+    assert problems(text) == []
     assert not {word for word in (grammar.PASSWORD, grammar.TOKEN) if word in text}
 
 
@@ -115,7 +115,7 @@ def test_a_checker_that_cannot_object_is_none(name):
     case, right, wrong, says = BREAKAGE[name]
     text = (GOLDEN / f"{case}.alloy").read_text()
     assert right in text
-    found = objections(text.replace(right, wrong))
+    found = problems(text.replace(right, wrong))
     assert [said for said in found if says in said], found
 
 
@@ -129,7 +129,7 @@ def sink(kind, **more):
 def test_a_password_is_read_from_a_file(kind):
     text = configured(sink(kind, token=None, username="ship", password="pa$s"))
     assert 'password_file = "/etc/mlops-log-shipper/sink-central.password"' in text
-    assert objections(text) == []
+    assert problems(text) == []
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_names_that_look_alike_stay_apart():
     names = ["a-b", "a_b", "a_1b", "a-0b", "1"]
     options["sinks"] = [{**options["sinks"][0], "name": name} for name in names]
     options["routes"][0]["to"] = names
-    assert objections(configured(options)) == []
+    assert problems(configured(options)) == []
 
 
 def test_with_no_route_nothing_is_read():

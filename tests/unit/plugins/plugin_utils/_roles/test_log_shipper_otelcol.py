@@ -39,7 +39,7 @@ def configured(options):
     return files(options)[Otelcol.config]["content"]
 
 
-def objections(text):
+def problems(text):
     return [*grammar.wrong_options(own.used(text), TABLE), *grammar.wrong_graph(own.graph(text))]
 
 
@@ -47,7 +47,7 @@ def objections(text):
 def test_a_configuration_is_its_golden_file_to_which_nothing_objects(case):
     text = configured(CASES[case])
     grammar.golden(GOLDEN / f"{case}.yaml", text)
-    assert objections(text) == []
+    assert problems(text) == []
     assert not {word for word in (grammar.PASSWORD, grammar.TOKEN) if word in text}
 
 
@@ -108,7 +108,7 @@ def test_a_checker_that_cannot_object_is_none(name):
     case, right, wrong, says = BREAKAGE[name]
     text = (GOLDEN / f"{case}.yaml").read_text()
     assert right in text
-    found = objections(text.replace(right, wrong))
+    found = problems(text.replace(right, wrong))
     assert [said for said in found if says in said], found
 
 
@@ -130,7 +130,7 @@ def test_a_password_is_read_from_a_file_by_whichever_means_the_component_has():
         "client_auth": {"username": "ship", "password_file": "/etc/mlops-log-shipper/sink-central.password"}
     }
     assert exporter(options)["auth"] == {"authenticator": "basicauth/central"}
-    assert objections(configured(options)) == []
+    assert problems(configured(options)) == []
 
 
 def test_a_password_that_the_configuration_fetches_holds_no_reference():
@@ -239,7 +239,7 @@ def test_names_that_look_alike_stay_apart():
     options["sources"][0]["name"] = options["routes"][0]["from"][0] = "journal"
     options["sinks"] = [{**options["sinks"][0], "name": name} for name in ("journal", "route-journal", "files")]
     options["routes"][0]["to"] = ["journal", "route-journal", "files"]
-    assert objections(configured(options)) == []
+    assert problems(configured(options)) == []
 
 
 # What becomes of lines, by a model of the language that our statements are in.
