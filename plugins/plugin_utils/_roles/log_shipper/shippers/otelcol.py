@@ -5,11 +5,12 @@
 """OpenTelemetry Collector, the distribution contrib, version 0.159. Its configurations are checked by a table of ours
 (``tests/unit/data/shippers/otelcol``), never run.
 
-Each sink has a queue of its own on disk, bounded in bytes, from which a batch is taken away when the sink has it. With
-the feature gate ``stanza.synchronousLogEmitter``, from 0.122 on, a line is in the queues before the next one is read;
-without it up to a hundred lines are in memory only. The receiver notes its place in the journal before it passes a line
-on, so a kill can lose that one line. Nothing is synced to disk: a power cut loses what the kernel had not written yet,
-most of which is read again, since the place in the journal is as old as that.
+Each sink has a queue of its own on disk, bounded in bytes of what is sent (its file is larger, by what the database
+adds), from which a batch is taken away when the sink has it. After a restart a batch that was on its way comes last.
+With the feature gate ``stanza.synchronousLogEmitter``, from 0.122 on, a line is in the queues before the next one is
+read; without it up to a hundred lines are in memory only. The receiver notes its place in the journal before it passes
+a line on, so a kill can lose that one line. Nothing is synced to disk: a power cut loses what the kernel had not
+written yet, most of which is read again, since the place in the journal is as old as that.
 
 journalctl is run with ``--priority``, so entries without a priority, which neither the kernel nor services write, are
 not read.
