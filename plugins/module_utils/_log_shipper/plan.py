@@ -28,8 +28,8 @@ class Way:
     excludes: tuple[str, ...]
 
     def takes(self, severity: int, message: str) -> bool:
-        wanted = not self.contains or any(word in message for word in self.contains)
-        return severity <= self.severity and wanted and not any(word in message for word in self.excludes)
+        has_one = not self.contains or any(word in message for word in self.contains)
+        return severity <= self.severity and has_one and not any(word in message for word in self.excludes)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -69,6 +69,7 @@ class Alloy:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/config.alloy"
     receipts: t.ClassVar[bool] = False
+    counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:
         self._known = known
@@ -92,6 +93,9 @@ class Alloy:
             stop_s=30,
             documentation="https://grafana.com/docs/alloy/",
         )
+
+    def state(self) -> str:
+        return ""
 
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "validate", path]

@@ -71,6 +71,7 @@ class Otelcol:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/otelcol.yaml"
     receipts: t.ClassVar[bool] = False
+    counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:
         self._known = known
@@ -110,6 +111,9 @@ class Otelcol:
             environment=tuple(environment),
             documentation="https://opentelemetry.io/docs/collector/",
         )
+
+    def state(self) -> str:
+        return ""
 
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "validate", f"--config={path}", _GATES]

@@ -6,6 +6,7 @@ ours, never run."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -27,7 +28,7 @@ GOLDEN = grammar.DATA / "alloy"
 
 
 def built(options):
-    return build({"state": "present", "provider": "alloy", **options}, HOST)
+    return build({"state": "present", "python": "/usr/bin/python3", "provider": "alloy", **options}, HOST)
 
 
 def configured(options):
@@ -213,10 +214,11 @@ def test_it_listens_for_the_host_only_and_reports_nothing():
         "/usr/bin/alloy run --server.http.listen-addr=127.0.0.1:12345 --disable-reporting "
         "--storage.path=/var/spool/mlops-log-shipper/alloy /etc/mlops-log-shipper/config.alloy"
     )
-    assert found.component["ready"][1:] == [
+    assert found.component["ready"][1:-1] == [
         {"unit": "mlops-log-shipper.service", "http": "http://127.0.0.1:12345/-/ready", "timeout_s": 30}
     ]
-    assert (found.verify["lines"], found.component["repositories"]) == ([], [])
+    plan = next(file for file in found.component["files"] if file["path"].endswith("/plan.json"))
+    assert (json.loads(plan["content"])["lines"], found.component["repositories"]) == ([], [])
     assert [package["name"] for package in found.component["packages"]] == ["alloy"]
 
 
