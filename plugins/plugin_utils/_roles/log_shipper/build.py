@@ -71,11 +71,17 @@ def build(options: Data, platform: Platform) -> Built:
             "name": "log_shipper",
             "state": "present",
             "settle_s": 2,
-            "requires": requires(pipeline, row["rivals"], program.name),
+            "requires": requires(pipeline, row["rivals"], _package(row)),
             **_component(pipeline, shipper, platform.known["platform"], options["python"]),
         },
         verify={"command": [PROGRAM.path, "ready"]} if pipeline.endpoints else None,
     )
+
+
+def _package(row: Data) -> str:
+    """The one that conflicts with those of other shippers."""
+    packages = row["packages"]
+    return str((packages["always"] if isinstance(packages, dict) else packages)[0])
 
 
 def _unknown(platform: Platform, row: Data) -> t.Iterator[str]:

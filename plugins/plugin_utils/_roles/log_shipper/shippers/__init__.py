@@ -11,6 +11,9 @@ from .base import Shipper
 from .fluent_bit import FluentBit
 from .otelcol import Otelcol
 from .rsyslog import Rsyslog
+from .syslog_ng import SyslogNg
 from .vector import Vector
 
-SHIPPERS: dict[str, type[Shipper]] = {shipper.name: shipper for shipper in (Rsyslog, FluentBit, Vector, Alloy, Otelcol)}
+SHIPPERS: dict[str, type[Shipper]] = {
+    shipper.name: shipper for shipper in (Rsyslog, SyslogNg, FluentBit, Vector, Alloy, Otelcol)
+}
