@@ -70,7 +70,7 @@ _LISTED = [
     *("podman", "buildah", "skopeo", "netavark", "aardvark-dns", "nftables", "iptables", "busybox-static"),
     *("dnf5?", "dnf-plugins-core", "python3-(apt|debian|dnf|libdnf5|venv|yaml)", "rpm", "createrepo-c"),
     *("dpkg-dev", "apt-utils", "gnupg", "reprepro", "unattended-upgrades", "needrestart"),
-    *("rsyslog.*", "syslog-ng-core", "logrotate", "openssl", "apache2-utils", "haproxy", "llama.cpp"),
+    *("rsyslog.*", "syslog-ng-(core|mod-http)", "logrotate", "openssl", "apache2-utils", "haproxy", "llama.cpp"),
     *("acl", "curl", "wget", "rsync", "socat", "strace", "jq", "zip", "zstd", "libfaketime", "attr"),
 ]
 # A host with kernels and a boot loader of its own, for tools/vm/: the two newest kernels that the mirror has. Its

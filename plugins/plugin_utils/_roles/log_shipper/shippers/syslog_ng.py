@@ -228,7 +228,13 @@ def _way(route: Route) -> str:
 def _redaction(redaction: Redaction) -> str:
     """What precedes the secret is no part of the match, and what follows is only looked at: groups that are kept would
     lie in the buffer."""
-    return quoted(f"({redaction.before})\\K({redaction.secret})(?=({redaction.after}))")
+    return quoted(f"({redaction.before})\\K({_without_return(redaction.secret)})(?=({redaction.after}))")
+
+
+def _without_return(pattern: str) -> str:
+    """A group that is repeated takes a place on PCRE's small stack each time, and a text of 10 KiB would be let through;
+    one that never returns takes none."""
+    return pattern.replace(r'([^"\\]|\\.)+', r'(?:[^"\\]++|\\.)++')
 
 
 def _file(path: str) -> dict[str, str]:
