@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import posixpath
-import re
 import typing as t
 
 from ...built import Data
@@ -85,14 +84,14 @@ class SyslogNg:
     def refused(pipeline: Pipeline) -> list[str]:
         """What its options cannot say."""
         strange = [sink.name for sink in pipeline.sinks if sink.needs_ca and sink.peers not in ((), (sink.host,))]
-        return (
-            [
-                "log_shipper_provider syslog_ng takes the certificate of a sink only if it names its host: leave out "
-                f"permitted_peers of {', '.join(strange)}, or set host to that name."
-            ]
-            if strange
-            else []
-        )
+        wild = once(peer for receiver in pipeline.receivers for peer in receiver.peers if "*" in peer or "?" in peer)
+        # A wildcard of its own goes on into the other parts of a subject.
+        sentences = {
+            "log_shipper_provider syslog_ng takes the certificate of a sink only if it names its host: leave out "
+            "permitted_peers of {}, or set host to that name.": strange,
+            "log_shipper_provider syslog_ng compares whole names: list what {} of permitted_peers stands for.": wild,
+        }
+        return [words.format(", ".join(names)) for words, names in sentences.items() if names]
 
     def repositories(self) -> list[dict[str, t.Any]]:
         return []
@@ -172,7 +171,6 @@ class SyslogNg:
                 {
                     **shown_receiver(receiver),
                     "subjects": [pattern for peer in receiver.peers for pattern in subjects(peer)],
-                    "names": quoted("^(" + "|".join(map(_peer, receiver.peers)) + ")$"),
                     "path": receiver.path.replace("{host}", "${.mlops.host}").replace("{program}", "${.mlops.program}"),
                 }
                 for receiver in pipeline.receivers
@@ -232,7 +230,7 @@ def _redaction(redaction: Redaction) -> str:
 
 
 def _without_return(pattern: str) -> str:
-    """A group that is repeated takes a place on PCRE's small stack each time, and a text of 10 KiB would be let through;
+    """A group that is repeated takes a place on PCRE's small stack each time, and a text of 10 KiB would get through;
     one that never returns takes none."""
     return pattern.replace(r'([^"\\]|\\.)+', r'(?:[^"\\]++|\\.)++')
 
@@ -242,13 +240,10 @@ def _file(path: str) -> dict[str, str]:
 
 
 def subjects(peer: str) -> list[str]:
-    """The subject of a certificate, the last part first, with the wildcards of shells."""
-    return [quoted(f"CN={peer}"), quoted(f"CN={peer}, *"), quoted(f"*, CN={peer}"), quoted(f"*, CN={peer}, *")]
-
-
-def _peer(peer: str) -> str:
-    """A wildcard is one or more labels of a name and nothing else."""
-    return re.escape(peer).replace(r"\*", "[A-Za-z0-9._-]+")
+    """The subject of a certificate as syslog-ng writes it, the last part first. A name in any other place could as well
+    be a part of another text. Its macros of certificates are of no use: of lines that come together, only the first has
+    them."""
+    return [quoted(f"CN={peer}"), quoted(f"CN={peer}, *")]
 
 
 def _sink(pipeline: Pipeline, sink: Sink, numbers: t.Mapping[str, int]) -> dict[str, t.Any]:
