@@ -89,9 +89,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        wish = (FOLDER / "answer").read_text().strip() if (FOLDER / "answer").exists() else ""
-        if wish:
-            return self.say(int(wish), "")
+        asked = (FOLDER / "answer").read_text().strip() if (FOLDER / "answer").exists() else ""
+        if asked:
+            return self.say(int(asked), "")
         if self.path not in KINDS:
             return self.fault(404, f"no such path: {self.path}")
         name, read, status, text = KINDS[self.path]
