@@ -98,7 +98,7 @@ class SyslogNg:
 
     def packages(self, pipeline: Pipeline) -> list[str]:
         kinds = {sink.type for sink in pipeline.sinks}
-        needs = {"always": True, "http": not kinds.isdisjoint(_HTTP), "kafka": "kafka" in kinds}
+        needs = {"always": True, "http": not kinds.isdisjoint(_HTTP)}
         return once(name for need, needed in needs.items() if needed for name in self._known["packages"][need])
 
     def service(self, pipeline: Pipeline) -> Service:
@@ -107,8 +107,6 @@ class SyslogNg:
             f"--persist-file={PERSIST} --pidfile={RECEIPTS}/syslog-ng.pid --control={CONTROL}",
             type="notify",
             before=(f"/bin/sh {BEGIN}",) if from_journal(pipeline) else (),
-            # Expressions are compiled, which is half of what redaction costs otherwise.
-            compiles=True,
             documentation="man:syslog-ng(8)",
         )
 
@@ -265,9 +263,6 @@ def _sink(pipeline: Pipeline, sink: Sink, numbers: t.Mapping[str, int]) -> dict[
         "body": quoted(_body(sink, labels, found)),
         "frame": _FRAMES.get(sink.type, ""),
         "path": _literal(str(sink.given.get("path"))),
-        "brokers": quoted(",".join(sink.given.get("brokers") or ())),
-        "topic": _literal(str(sink.given.get("topic"))),
-        "kafka": [f"{quoted(name)} => {quoted(value)}" for name, value in _kafka(sink)],
     }
 
 
@@ -321,19 +316,6 @@ def _body(sink: Sink, labels: t.Sequence[str], found: t.Sequence[Flow]) -> str:
 
 def _json(pairs: t.Iterable[tuple[str, str]]) -> str:
     return "$(format-json --scope none --omit-empty-values " + " ".join(f"{k}={v}" for k, v in pairs) + ")"
-
-
-def _kafka(sink: Sink) -> list[tuple[str, str]]:
-    if sink.type != "kafka":
-        return []
-    protocol = ("sasl_" if sink.password else "") + ("ssl" if sink.tls else "plaintext")
-    pairs = [
-        ("security.protocol", protocol),
-        ("ssl.ca.location", sink.ca.place),
-        ("ssl.certificate.location", sink.cert.place),
-        ("ssl.key.location", sink.key.place),
-    ]
-    return [(name, value) for name, value in pairs if value]
 
 
 def auth_file(sink: Sink) -> str:
