@@ -98,7 +98,7 @@ def test_reading_stops_only_where_a_full_buffer_blocks(when_full, waits):
 )
 def test_what_a_buffer_holds_in_memory_leaves_room_on_disk(queue, disk, memory):
     text = config(sinks=sinks("lines", queue=queue), routes=[route(to=["lines"])])
-    assert f"disk-buffer(reliable(yes) disk-buf-size({disk}) mem-buf-size({memory})" in text
+    assert f"disk-buffer(reliable(yes) compaction(yes) disk-buf-size({disk}) mem-buf-size({memory})" in text
 
 
 @pytest.mark.parametrize(
