@@ -113,12 +113,15 @@ local next_places, next_opens, next_closes = {}, {}, {}
 -- When a step was last reached: a way that comes to it later is not better.
 local stamps, clock = {}, 0
 
+local END = 256
+
 local function search(redaction, text, from)
   local sets, after, can_begin = redaction.sets, redaction.after, redaction.first
   local size, count, i = #text, 0, from
   local found_open, found_close, found_stop
   clock = clock + 1
-  while i <= size + 1 do
+  -- After the last byte comes END, once.
+  while i <= size + 2 do
     if count == 0 then
       if found_stop then
         break
@@ -131,6 +134,9 @@ local function search(redaction, text, from)
       end
     end
     local byte = text:byte(i)
+    if i == size + 1 then
+      byte = END
+    end
     if not found_stop and byte and can_begin[byte] then
       local entries = i == 1 and redaction.begin or redaction.start
       for k = 1, #entries, 3 do

@@ -18,6 +18,9 @@ from .redaction import Redaction
 # Expressions that count to large numbers would be long programs.
 MOST_STEPS = 4000
 
+# What is read after the last byte of a line, once.
+END = 256
+
 # byte: one of these ranges; split and jump: numbers of steps, from 1; open and close: where the secret begins and ends;
 # begins: only at the beginning of the line; found: the end.
 Step = tuple[t.Any, ...]
@@ -77,6 +80,8 @@ def _sequence(items: _Items, steps: list[Step]) -> None:
             _repeat(value, steps, greedy=name == "MAX_REPEAT")
         elif name == "AT" and str(value) == "AT_BEGINNING":
             steps.append(("begins",))
+        elif name == "AT" and str(value) == "AT_END":
+            steps.append(("byte", [END, END]))
         else:
             raise Unsupported(f"it has {name}")
 

@@ -45,11 +45,14 @@ class Redaction:
 
     def apply(self, line: str) -> str:
         """What becomes of a line, as tests and receivers expect it."""
-        return re.sub(self.pattern, lambda found: f"{found[1]}{TEXT}{found[self.after_group]}", line)
+        # In Python alone, a dollar is also before a line feed at the end.
+        return re.sub(
+            self.pattern.replace("$", r"\Z"), lambda found: f"{found[1]}{TEXT}{found[self.after_group]}", line
+        )
 
 
 _TOKEN = "[A-Za-z0-9._~+/=-]{8,}"
-# Of a JSON text, up to its closing mark.
+# Of a JSON text, up to its closing mark, or to the end of a line that was cut (journald 48 KiB, rsyslog 8 KiB).
 _JSON_TEXT = r'([^"\\]|\\.)+'
 _MEMBERS = ("prompt", "content", "text", "input", "completion", "system")
 BUILT_IN = (
@@ -57,9 +60,9 @@ BUILT_IN = (
     Redaction(_TOKEN, before="[Aa][Pp][Ii][_-]?[Kk][Ee][Yy][\"']?[=:] ?[\"']?", hints=("key",)),
     Redaction("[A-Za-z0-9]{16,}", before="hf_", hints=("hf_",)),
     Redaction("[A-Za-z0-9_-]{16,}", before="sk-", hints=("sk-",)),
-    Redaction(_JSON_TEXT, before=f'"({"|".join(_MEMBERS)})" ?: ?"', after='"', hints=_MEMBERS),
+    Redaction(_JSON_TEXT, before=f'"({"|".join(_MEMBERS)})" ?: ?"', after='("|\\\\?$)', hints=_MEMBERS),
     # As vLLM writes with --enable-log-requests.
-    Redaction("[^']+", before="prompt: ?'", after="'", hints=("prompt",)),
+    Redaction("[^']+", before="prompt: ?'", after="('|$)", hints=("prompt",)),
 )
 
 

@@ -76,12 +76,13 @@ class SyslogNg:
     reopen: t.ClassVar[str] = "HUP"
     config: t.ClassVar[str] = f"{CONFIG_DIR}/syslog-ng.conf"
     receipts: t.ClassVar[bool] = True
+    counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:
         self._known = known
 
     @staticmethod
-    def refused(pipeline: Pipeline) -> list[str]:
+    def refuses(pipeline: Pipeline) -> list[str]:
         """What its options cannot say."""
         strange = [sink.name for sink in pipeline.sinks if sink.needs_ca and sink.peers not in ((), (sink.host,))]
         wild = once(peer for receiver in pipeline.receivers for peer in receiver.peers if "*" in peer or "?" in peer)
@@ -109,6 +110,9 @@ class SyslogNg:
             before=(f"/bin/sh {BEGIN}",) if from_journal(pipeline) else (),
             documentation="man:syslog-ng(8)",
         )
+
+    def state(self) -> str:
+        return ""
 
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "--syntax-only", f"--cfgfile={path}"]

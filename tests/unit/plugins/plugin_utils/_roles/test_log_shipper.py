@@ -697,7 +697,7 @@ class Other:
         return [{"name": "other"}]
 
     def packages(self, _pipeline):
-        return [self.known["package"]]
+        return self.known["packages"]
 
     def state(self):
         return ""
@@ -722,7 +722,7 @@ OTHER = Platform(
         "shippers": {
             "other": {
                 "releases": ["bookworm"],
-                "package": "other",
+                "packages": ["other"],
                 "rivals": [],
                 "sinks": {"syslog_tls": ["bookworm"]},
             },

@@ -43,7 +43,7 @@ def route(name="all", sources=("models", "faults", "app"), to=tuple(SINKS), **mo
 
 
 def built(**options):
-    return build({"state": "present", "provider": "syslog_ng", **options}, DEBIAN)
+    return build({"state": "present", "python": "/usr/bin/python3", "provider": "syslog_ng", **options}, DEBIAN)
 
 
 def component(**options):
@@ -146,7 +146,7 @@ def test_a_secret_is_in_a_file_of_its_own_and_nowhere_else():
         (
             {"sinks": sinks("lines", queue={"when_full": "drop_oldest"})},
             "log_shipper_provider syslog_ng cannot drop_oldest when a buffer is full, as these sinks want: lines; "
-            "it can block, drop_newest.",
+            "it can block, drop_newest, and fluent_bit can.",
         ),
     ],
 )
