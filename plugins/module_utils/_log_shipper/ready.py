@@ -119,7 +119,7 @@ def _entry(line: t.Mapping[str, str], mark: str) -> Fields:
 
 def _arrived(receipts: Path, mark: str) -> set[str]:
     found = set()
-    for path in receipts.glob("*"):
+    for path in filter(Path.is_file, receipts.glob("*")):
         for line in path.read_text(errors="replace").splitlines():
             if line.startswith(f"{mark} "):
                 found.add(line[len(mark) + 1 :].strip())
