@@ -73,7 +73,8 @@ def test_a_shipper_that_runs_without_a_part_of_it_is_found(host, problems):
 def test_lines_arrive_or_are_named(tmp_path):
     written = []
     # syslog-ng has its socket there.
-    socket.socket(socket.AF_UNIX).bind(str(tmp_path / "ctl"))
+    with socket.socket(socket.AF_UNIX) as control:
+        control.bind(str(tmp_path / "ctl"))
 
     def write(fields):
         written.append(fields)
