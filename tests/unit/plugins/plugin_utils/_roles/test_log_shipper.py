@@ -779,6 +779,25 @@ def test_what_a_release_does_not_have_is_refused(release, refused_types):
     assert [re.findall(r"of type (\w+)", problem)[0] for problem in problems] == refused_types
 
 
+def test_the_readme_says_what_each_provider_has():
+    table = (ROLE / "README.md").read_text().split("<!-- providers -->")[1].split("<!-- providers end -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[2:]]
+    known = yaml.safe_load((ROLE / "vars/Debian.yml").read_text())["__log_shipper_shippers"]
+    assert [row[0].strip("`") for row in rows] == list(SHIPPERS)
+    for name, sinks, full, releases, _tried in rows:
+        row = known[name.strip("`")]
+        everywhere, _, forky = sinks.partition("; forky: ")
+        assert set(re.findall(r"`(\w+)`", everywhere)) == {
+            kind for kind, where in row["sinks"].items() if set(where) == set(row["releases"])
+        }
+        assert set(re.findall(r"`(\w+)`", forky)) == {
+            kind for kind, where in row["sinks"].items() if where == ["forky"]
+        }
+        assert re.findall(r"`(\w+)`", full) == list(SHIPPERS[name.strip("`")].when_full)
+        named = {"bookworm": "12", "trixie": "13"}
+        assert releases.split(", ") == [named.get(release, release) for release in row["releases"]]
+
+
 @pytest.mark.parametrize("shared", ["pipeline.py", "validate.py", "build.py", "shippers/base.py"])
 def test_what_all_shippers_share_knows_none_of_them(shared):
     text = (pathlib.Path(pipeline.__file__).parent / shared).read_text()
