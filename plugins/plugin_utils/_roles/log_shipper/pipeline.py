@@ -314,7 +314,7 @@ def _sink(item: Data) -> Sink:
     return Sink(
         **{
             **_endpoint("sink", full),
-            "port": int(full["port"]) if named else (_port(url) or {"http": 80, "https": 443}.get(parts.scheme, 0)),
+            "port": int(full["port"]) if named else _port(url, parts.scheme),
         },
         host=str(full["host"]) if named else (parts.hostname or ""),
         scheme=parts.scheme,
@@ -326,11 +326,13 @@ def _sink(item: Data) -> Sink:
     )
 
 
-def _port(url: str) -> int | None:
+def _port(url: str, scheme: str) -> int:
+    """0 where it is no port."""
     try:
-        return urlsplit(url).port
+        port = urlsplit(url).port
     except ValueError:
-        return None
+        return 0
+    return {"http": 80, "https": 443}.get(scheme, 0) if port is None else port
 
 
 def _receiver(item: Data) -> Receiver:

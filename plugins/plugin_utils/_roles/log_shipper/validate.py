@@ -36,6 +36,8 @@ _GLOB = re.compile(r"(/[A-Za-z0-9._@+-]+)+/[A-Za-z0-9._@+*-]+\Z")
 _LABEL = re.compile(r"[a-z_][a-z0-9_]{0,62}\Z")
 _TEXT = re.compile(r"[A-Za-z0-9 ._:/@+-]{1,200}\Z")
 _PLAIN = re.compile(r"[A-Za-z0-9._/@:+-]+\Z")
+# Of RFC 3986, without what configurations give a meaning of their own.
+_URL = re.compile(r"[A-Za-z0-9._~:/?#@%=&\[\]+,-]+\Z")
 _WORDS = ("index", "topic", "bucket", "region", "prefix", "tenant", "username")
 _OWN_LABELS = frozenset({"host", "source", "unit", "severity", "program", "instance", "container", "gpu_uuid"})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -174,6 +176,7 @@ def _wrong_options(sinks: t.Sequence[Sink]) -> t.Iterator[Finding]:
         ],
         "The URL must be http://HOST[:PORT][/PATH] or https://..., unlike in: {}.",
     )
+    yield [sink.url for sink in sinks if sink.url and not _URL.match(sink.url)], "These URLs cannot be used: {}."
     yield (
         [sink.name for sink in sinks if any(mark in sink.url for mark in "@?#")],
         "A URL has neither a user nor a query: give username, password or token as options of: {}.",

@@ -50,7 +50,16 @@ class Rsyslog:
 
     @staticmethod
     def refuses(pipeline: Pipeline) -> list[str]:
-        return []
+        logins = [sink.name for sink in pipeline.sinks if sink.type == "kafka" and sink.password is not None]
+        bearers = [sink.name for sink in pipeline.sinks if sink.token is not None]
+        found = []
+        for names, words in (
+            (logins, "How Kafka checks a password is no option: with rsyslog give a certificate instead in: {}."),
+            (bearers, "rsyslog reads no token from a file: give username and password in: {}."),
+        ):
+            if names:
+                found.append(words.replace("{}", ", ".join(once(names))))
+        return found
 
     def repositories(self) -> list[dict[str, t.Any]]:
         return []
@@ -125,7 +134,6 @@ def _sink(pipeline: Pipeline, sink: Sink) -> dict[str, t.Any]:
         "tls": sink.tls,
         "url_path": sink.url_path,
         "password": sink.password.home if sink.password else None,
-        "token": sink.token.home if sink.token else None,
         "flows": [_flow(flow) for flow in pipeline.flows(sink)],
     }
 

@@ -769,6 +769,99 @@ def test_a_provider_is_refused_what_it_cannot_do_and_who_can_is_named(monkeypatc
     )
 
 
+def test_rsyslog_refuses_what_it_alone_cannot_do():
+    search = {"name": "search", "type": "opensearch", "url": "https://logs.example.org", "token": "c2VjcmV0"}
+    topic = {
+        "name": "bus",
+        "type": "kafka",
+        "brokers": ["a:9093"],
+        "topic": "t",
+        "username": "u",
+        "password": "c2VjcmV0",
+    }
+    found = built(sinks=[search, topic])
+    assert found.problems == (
+        "How Kafka checks a password is no option: with rsyslog give a certificate instead in: bus.",
+        "rsyslog reads no token from a file: give username and password in: search.",
+    )
+    assert "c2VjcmV0" not in repr(found)
+
+
+OPTIONS = {
+    "Sinks of type loki need url: logs.": [{"name": "logs", "type": "loki"}],
+    "Sinks of type file have no such option: here (host).": [
+        {"name": "here", "type": "file", "path": "/var/log/a.jsonl", "host": "a"}
+    ],
+    "The URL must be http://HOST[:PORT][/PATH] or https://..., unlike in: a, b, c.": [
+        {"name": "a", "type": "opensearch", "url": "ftp://x"},
+        {"name": "b", "type": "opensearch", "url": "https://x:99999"},
+        {"name": "c", "type": "opensearch", "url": "https://"},
+    ],
+    "A URL has neither a user nor a query: give username, password or token as options of: a.": [
+        {"name": "a", "type": "opensearch", "url": "https://me@x"}
+    ],
+    "These sinks would send logs unencrypted over the network: a; use https, or set plain_http.": [
+        {"name": "a", "type": "opensearch", "url": "http://search"},
+        {"name": "b", "type": "opensearch", "url": "http://127.0.0.1:9200"},
+        {"name": "c", "type": "opensearch", "url": "http://search", "plain_http": True},
+    ],
+    'These URLs cannot be used: https://x/"a.': [{"name": "a", "type": "opensearch", "url": 'https://x/"a'}],
+    "Either a token or a password: a.": [
+        {"name": "a", "type": "opensearch", "url": "https://x", "token": "t", "username": "u", "password": "p"}
+    ],
+    "A password needs its username and the other way round, unlike in: a.": [
+        {"name": "a", "type": "opensearch", "url": "https://x", "password": "p"}
+    ],
+    "Brokers are HOST:PORT, unlike: a.": [{"name": "a", "type": "kafka", "brokers": ["a"], "topic": "t"}],
+    "These words of sinks cannot be used: a b.": [
+        {"name": "a", "type": "opensearch", "url": "https://x", "index": "a b"}
+    ],
+    "These files of sinks cannot be used: a.jsonl.": [{"name": "a", "type": "file", "path": "a.jsonl"}],
+}
+
+
+@pytest.mark.parametrize("sentence", OPTIONS)
+def test_options_of_a_sink_are_those_of_its_type(sentence):
+    assert sentence in built(sinks=OPTIONS[sentence]).problems
+
+
+@pytest.mark.parametrize(
+    ("lists", "sentence"),
+    [
+        (
+            {"sources": [source(labels={"Team": "a", "host": "b", "team": "c$d"})]},
+            (
+                "These names of labels cannot be used: Team; use small letters, digits and _.",
+                "These labels are given by the role itself: host.",
+                "These values of labels cannot be used: c$d; use letters, digits, blanks and . _ : / @ + -.",
+            ),
+        ),
+        (
+            {"sources": [source()], "sinks": [sink()], "routes": [route(contains=['a"b'])]},
+            ('These texts of routes cannot be used: a"b; use letters, digits, blanks and . _ : / @ + - .',),
+        ),
+        (
+            {"redact_patterns": ["a(", 'a"', "a\\d", "b*", "card-[0-9]+"]},
+            (
+                'These patterns of log_shipper_redact_patterns cannot be used: a(, a", a\\d, b*; give extended regular '
+                "expressions without quotation marks, backslashes and groups that are referred to.",
+            ),
+        ),
+        (
+            {"sources": [{"name": "old", "type": "files", "paths": ["/var/*/a.log", "/tmp/a.log", "/srv/l/*.log"]}]},
+            (
+                "These paths of log files cannot be used: /var/*/a.log; give absolute paths, with * in the last part at "
+                "most.",
+                "The shipper cannot read below /root, /home, /tmp, /var/tmp and /run/user: /tmp/a.log; log elsewhere.",
+            ),
+        ),
+    ],
+    ids=["labels", "texts", "patterns", "files"],
+)
+def test_what_means_something_else_to_some_program_is_refused(lists, sentence):
+    assert built(**lists).problems == sentence
+
+
 @pytest.mark.parametrize(
     ("release", "refused_types"), [("bookworm", ["http", "loki"]), ("trixie", ["http", "loki"]), ("forky", [])]
 )
