@@ -2,14 +2,19 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes into docs/reliability.md what clients saw of each phase: standard input is what load.py has found.
+"""Writes into docs/reliability.md what a scenario has counted: standard input is what its program found, as JSON.
 
-Exits with status 1 and says what it was when an answer was not whole, or a phase had none.
+    reliability_rows.py clients    what clients saw of each phase of the scenario model_rollout
+    reliability_rows.py logs       what became of numbered lines in the scenario log_loss
+
+Exits with status 1 and says what it was when something went wrong that must not; the page stays then.
 """
 
 from __future__ import annotations
 
+import argparse
 import collections
+import dataclasses
 import json
 import pathlib
 import re
@@ -17,8 +22,42 @@ import sys
 import typing as t
 
 PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs/reliability.md"
-BEGIN, END = "<!-- clients: written by the scenario model_rollout -->", "<!-- end of clients -->"
-# What verify.yml does, by the name that it tells the clients.
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of the page that a scenario writes. ``rows`` are those of its table; ``wrong`` says what must not be."""
+
+    name: str
+    scenario: str
+    head: str
+    rows: t.Callable[[t.Any], t.Iterable[t.Sequence[object]]]
+    wrong: t.Callable[[t.Any], list[str]]
+
+    @property
+    def begin(self) -> str:
+        return f"<!-- {self.name}: written by the scenario {self.scenario} -->"
+
+    @property
+    def end(self) -> str:
+        return f"<!-- end of {self.name} -->"
+
+    def block(self, found: t.Any) -> str:
+        rows = "".join(f"| {' | '.join(map(str, row))} |\n" for row in self.rows(found))
+        return f"{self.begin}\n{self.head}{rows}{self.end}\n"
+
+    def of_page(self, text: str) -> str:
+        """The block as it is there, empty without one."""
+        found = re.search(f"{self.begin}\n.*?{self.end}\n", text, re.DOTALL)
+        return found[0] if found else ""
+
+    def written(self, text: str, new: str) -> str:
+        """The page with this block, which stays where it was, or comes last."""
+        old = self.of_page(text)
+        return text.replace(old, new) if old else f"{text}\n{new}"
+
+
+# What verify.yml of model_rollout does, by the name that it tells the clients.
 PHASES = {
     "new model": "a new model, three hosts one after the other",
     "silent canary": "a model that loads and cannot answer: the canary is undone",
@@ -28,20 +67,9 @@ PHASES = {
     "controller killed": "the way back, its controller killed while a host is drained",
     "way back": "the way back goes on, without the models' source",
 }
-HEAD = """## Clients during a change of model
-
-Written by the scenario `model_rollout`: three hosts with a real `llama-server` each, a real HAProxy with TLS and keys,
-eight clients that stream and eight that ask for little. Answers are counted by their content: a stream is whole when it
-has all of its tokens, says why it ended, and ends. *Failed* is any other answer, *cut* a stream that began and did not
-end so.
-
-| meanwhile | short requests | streams | failed | cut |
-| --- | --- | --- | --- | --- |
-"""
 
 
-def block(found: t.Mapping[str, t.Mapping[str, int]]) -> str:
-    rows = []
+def _client_rows(found: t.Mapping[str, t.Mapping[str, int]]) -> t.Iterator[t.Sequence[object]]:
     for phase, title in PHASES.items():
         count: collections.Counter[str] = collections.Counter()
         for what, times in found.get(phase, {}).items():
@@ -51,34 +79,101 @@ def block(found: t.Mapping[str, t.Mapping[str, int]]) -> str:
                 count["cut" if kind == "stream" and became.startswith(("cut", "short", "broken")) else "failed"] += (
                     times
                 )
-        rows.append(f"| {title} | {count['short']} | {count['stream']} | {count['failed']} | {count['cut']} |\n")
-    return f"{BEGIN}\n{HEAD}{''.join(rows)}{END}\n"
+        yield title, count["short"], count["stream"], count["failed"], count["cut"]
 
 
-def of_page(text: str) -> str:
-    """The block as it is there, empty without one."""
-    found = re.search(f"{BEGIN}\n.*?{END}\n", text, re.DOTALL)
-    return found[0] if found else ""
-
-
-def written(text: str, new: str) -> str:
-    """The page with this block, which stays where it was, or comes last."""
-    old = of_page(text)
-    return text.replace(old, new) if old else f"{text}\n{new}"
-
-
-def main() -> int:
-    found = json.load(sys.stdin)
+def _wrong_clients(found: t.Mapping[str, t.Mapping[str, int]]) -> list[str]:
     wrong = [
         f"{phase}: {what}: {times}"
         for phase, one in found.items()
         for what, times in one.items()
         if not what.endswith(" whole")
     ]
-    wrong += [f"{phase}: nobody asked" for phase in PHASES if not found.get(phase)]
+    return wrong + [f"{phase}: nobody asked" for phase in PHASES if not found.get(phase)]
+
+
+CLIENTS = Part(
+    "clients",
+    "model_rollout",
+    """## Clients during a change of model
+
+Written by the scenario `model_rollout`: three hosts with a real `llama-server` each, a real HAProxy with TLS and keys,
+eight clients that stream and eight that ask for little. Answers are counted by their content: a stream is whole when it
+has all of its tokens, says why it ended, and ends. *Failed* is any other answer, *cut* a stream that began and did not
+end so.
+
+| meanwhile | short requests | streams | failed | cut |
+| --- | --- | --- | --- | --- |
+""",
+    _client_rows,
+    _wrong_clients,
+)
+
+# Types of sinks that say what they have taken.
+ACKNOWLEDGE = ("relp_tls", "opensearch", "http")
+# Of a full buffer: what is lost there is what the user asked for.
+FULL = "full"
+
+
+def _log_rows(found: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[t.Sequence[object]]:
+    for row in found:
+        sink = f"`{row['sink']}`" + (", small buffer, `when_full: drop_newest`" if row["what"] == FULL else "")
+        counted = row.get("counted")
+        yield (
+            f"`{row['shipper']}`",
+            sink,
+            row["lines"],
+            row["arrived"],
+            row["lines"] - row["arrived"],
+            "" if counted is None else counted,
+            row["twice"],
+        )
+
+
+def _wrong_logs(found: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    wrong = [] if found else ["nothing was counted"]
+    for row in found:
+        name, lost = f"{row['shipper']} to {row['sink']}", row["lines"] - row["arrived"]
+        if row["what"] == FULL and (lost != row["counted"] or not lost):
+            wrong.append(f"{name}, with a full buffer: {lost} lost, and it counted {row['counted']}")
+        if row["what"] != FULL and row["sink"] in ACKNOWLEDGE and lost:
+            wrong.append(f"{name}: {lost} of {row['lines']} are lost")
+        if not row["arrived"]:
+            wrong.append(f"{name}: nothing arrived")
+    return wrong
+
+
+LOGS = Part(
+    "logs",
+    "log_loss",
+    """## Log lines during faults
+
+Written by the scenario `log_loss`: a host with each shipper sends numbered lines of a unit to the same log host. While
+they are written and sent, the receivers are down for 60 s, the shipper is killed with `kill -9` in that time and once
+more when they are there again, the network of the host is cut for 15 s, the host is restarted with lines that wait, and
+the journal is rotated twice and vacuumed of what was shipped. Then lines are counted where they arrived, by their
+numbers. *Lost* must be 0 where the sink acknowledges; `syslog_tls` does not. *Counted* is what the shipper itself says
+that it dropped because a buffer was full.
+
+| shipper | sink | lines | arrived | lost | counted | arrived twice or more |
+| --- | --- | --- | --- | --- | --- | --- |
+""",
+    _log_rows,
+    _wrong_logs,
+)
+
+PARTS = {part.name: part for part in (CLIENTS, LOGS)}
+
+
+def main(argv: t.Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Write into docs/reliability.md what a scenario has counted.")
+    parser.add_argument("part", choices=sorted(PARTS))
+    part = PARTS[parser.parse_args(argv).part]
+    found = json.load(sys.stdin)
+    wrong = part.wrong(found)
     print("\n".join(wrong) or json.dumps(found))
     if not wrong:
-        PAGE.write_text(written(PAGE.read_text(), block(found)))
+        PAGE.write_text(part.written(PAGE.read_text(), part.block(found)))
     return 1 if wrong else 0
 
 

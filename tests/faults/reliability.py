@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component.steps import PHASES, STEPS
 from host import LIMITS, SUITE
 
-from tools import client_rows
+from tools import reliability_rows
 from tools.hosts.docker_engine import ROOT
 
 PATH = ROOT / "docs/reliability.md"
@@ -90,10 +90,13 @@ class Report:
         option = self.config.option
         some = option.keyword or option.collectonly or [Path(arg).name for arg in self.config.args] != ["faults"]
         if not some and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            # The scenario model_rollout writes a part of the page, which stays.
-            clients = client_rows.of_page(PATH.read_text())
+            # Scenarios write parts of the page, which stay.
+            before = PATH.read_text()
             page = text(sorted(self.rows), self.passed, sorted(set(self.failed)))
-            PATH.write_text(client_rows.written(page, clients) if clients else page)
+            for part in reliability_rows.PARTS.values():
+                if kept := part.of_page(before):
+                    page = part.written(page, kept)
+            PATH.write_text(page)
 
 
 def text(rows: list[Row], passed: int, failed: list[str]) -> str:

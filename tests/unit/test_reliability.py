@@ -8,9 +8,10 @@ from __future__ import annotations
 import pathlib
 import re
 
+import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component.steps import PHASES, STEPS
 
-from tools import client_rows
+from tools import reliability_rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -24,21 +25,67 @@ def test_every_step_has_survived_every_fault():
     assert len(cells) == len(rows) * 5
 
 
+def rows(part, columns):
+    page = part.of_page((ROOT / "docs/reliability.md").read_text())
+    assert page, f"run make molecule s={part.scenario}, which writes it"
+    cells = [re.findall(r"(?<=\| ).*?(?= \|)", line) for line in page.splitlines() if line.startswith("| ")]
+    assert {len(row) for row in cells} == {columns}
+    return cells[2:]
+
+
 def test_clients_saw_nothing_of_any_phase():
-    page = client_rows.of_page((ROOT / "docs/reliability.md").read_text())
-    rows = re.findall(r"^\| (.*?) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
-    assert [row[0] for row in rows] == [*client_rows.PHASES.values()], (
-        "run make molecule s=model_rollout, which writes it"
-    )
-    assert all(int(short) and int(streams) for _title, short, streams, _failed, _cut in rows)
-    assert {row[3:] for row in rows} == {("0", "0")}
+    found = rows(reliability_rows.CLIENTS, 5)
+    assert [row[0] for row in found] == [*reliability_rows.PHASES.values()]
+    assert all(int(short) and int(streams) for _title, short, streams, _failed, _cut in found)
+    assert {tuple(row[3:]) for row in found} == {("0", "0")}
 
 
 def test_what_was_not_whole_is_counted():
-    phase = next(iter(client_rows.PHASES))
+    part, phase = reliability_rows.CLIENTS, next(iter(reliability_rows.PHASES))
     answers = {"short whole": 5, "short status 503: {}": 1, "stream whole": 4, "stream cut after 3 events": 2}
-    told = client_rows.block({phase: answers})
-    assert f"| {client_rows.PHASES[phase]} | 6 | 6 | 1 | 2 |" in told
-    page = client_rows.written("# Title\n", told)
-    assert client_rows.of_page(page) == told
-    assert client_rows.written(page, "other\n") == "# Title\n\nother\n"
+    told = part.block({phase: answers})
+    assert f"| {reliability_rows.PHASES[phase]} | 6 | 6 | 1 | 2 |" in told
+    page = part.written("# Title\n", told)
+    assert part.of_page(page) == told
+    assert part.written(page, "other\n") == "# Title\n\nother\n"
+
+
+def test_sinks_that_acknowledge_lost_no_line():
+    found = rows(reliability_rows.LOGS, 7)
+    assert {row[0] for row in found} == {"`rsyslog`", "`syslog_ng`"}
+    for _shipper, sink, lines, _arrived, lost, counted, _twice in found:
+        if counted:
+            assert lost == counted != "0"
+        elif sink.strip("`") in reliability_rows.ACKNOWLEDGE:
+            assert (int(lines), lost) == (200_000, "0")
+
+
+LINES = {"shipper": "rsyslog", "sink": "relp_tls", "what": "faults", "lines": 100, "arrived": 100, "twice": 3}
+FULL = {**LINES, "what": "full", "arrived": 40, "counted": 60, "twice": 0}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        pytest.param(LINES, [], id="all-arrived"),
+        pytest.param({**LINES, "arrived": 99}, ["rsyslog to relp_tls: 1 of 100 are lost"], id="lost"),
+        pytest.param({**LINES, "sink": "syslog_tls", "arrived": 90}, [], id="lost-where-nobody-acknowledges"),
+        pytest.param(
+            {**LINES, "sink": "syslog_tls", "arrived": 0}, ["rsyslog to syslog_tls: nothing arrived"], id="none"
+        ),
+        pytest.param(FULL, [], id="dropped-and-counted"),
+        pytest.param(
+            {**FULL, "counted": 59},
+            ["rsyslog to relp_tls, with a full buffer: 60 lost, and it counted 59"],
+            id="dropped-and-not-counted",
+        ),
+    ],
+)
+def test_what_became_of_lines_is_judged_by_their_sink(row, words):
+    assert reliability_rows.LOGS.wrong([row]) == words
+
+
+def test_rows_of_lines_say_what_was_lost():
+    told = reliability_rows.LOGS.block([LINES, FULL])
+    assert "| `rsyslog` | `relp_tls` | 100 | 100 | 0 |  | 3 |\n" in told
+    assert "| `rsyslog` | `relp_tls`, small buffer, `when_full: drop_newest` | 100 | 40 | 60 | 60 | 0 |\n" in told
