@@ -77,8 +77,9 @@ class Plan:
     """What the host has to know of the pipeline.
 
     ``lines`` are test lines, with ``source``, ``transport``, ``unit`` and ``container``; ``arrivals`` the receipts that
-    they leave, "source sink". ``certificates`` have ``ca``, ``cert`` and ``key``, each a path or null. ``state`` is the
-    file in which the shipper keeps its place in the journal as a cursor, "" where it has none.
+    they leave, "source sink". ``certificates`` have ``ca``, ``cert`` and ``key``, each a path or null, and those of a
+    sink ``host`` and ``port``, else "" and 0. ``files`` are sinks, too. ``state`` is the file in which the shipper keeps
+    its place in the journal as a cursor, "" where it has none.
     """
 
     unit: str
@@ -87,6 +88,7 @@ class Plan:
     lines: tuple[t.Mapping[str, str], ...]
     arrivals: tuple[str, ...]
     certificates: tuple[t.Mapping[str, t.Any], ...]
+    files: tuple[str, ...]
     state: str
     sinks: tuple[Sink, ...]
 
@@ -102,6 +104,7 @@ def read(raw: str, path: str) -> Plan:
             lines=tuple(found["lines"]),
             arrivals=tuple(found["arrivals"]),
             certificates=tuple(found["certificates"]),
+            files=tuple(found["files"]),
             state=found["state"],
             sinks=tuple(map(_sink, found["sinks"])),
         )

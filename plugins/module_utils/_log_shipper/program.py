@@ -73,7 +73,8 @@ def _count(target: Path) -> int:
 def _problems(found: plan.Plan, timeout_s: float) -> list[str]:
     """A sentence for each. A test line is written only where nothing else is wrong."""
     now = datetime.datetime.now(datetime.timezone.utc)
-    if problems := [*ready.certificate_problems(found, now), *ready.unit_problems(found, PlainRunner())]:
+    problems = [*ready.certificate_problems(found, now), *ready.file_problems(found)]
+    if problems := [*problems, *ready.unit_problems(found, PlainRunner())] or ready.peer_problems(found, 3):
         return problems
     lost = ready.lost_lines(found, now.strftime("%Y%m%dT%H%M%S.%f"), Journal().write, timeout_s)
     if not lost:

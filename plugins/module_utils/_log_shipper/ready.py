@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import socket
 import ssl
 import time
 import typing as t
@@ -21,6 +22,7 @@ from .._runner import Runner, must
 from .plan import Plan
 
 _POLL_S = 0.2
+_PARTIAL_CHAIN = 0x80000
 IDENTIFIER = "mlops-log-shipper"
 
 
@@ -33,7 +35,8 @@ def certificate_problems(plan: Plan, now: datetime.datetime) -> list[str]:
                 found += _expired(path, now)
         if row["cert"] is not None and row["key"] is not None:
             try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(row["cert"], row["key"])
+                # Without a password it would ask whoever runs this for one.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(row["cert"], row["key"], password="")
             except (OSError, ValueError) as exc:
                 found.append(f"{row['cert']} and the private key {row['key']} do not fit together: {exc}")
     return list(dict.fromkeys(found))
@@ -51,6 +54,50 @@ def _expired(path: str, now: datetime.datetime) -> t.Iterator[str]:
         # Of several authorities, one that has expired harms nobody.
         if (problem := certificates.problem(certificate, now)) and len(chain) == 1:
             yield problem
+
+
+def peer_problems(plan: Plan, timeout_s: float) -> list[str]:
+    """Sinks that answer, but with a certificate that their CA does not vouch for: lines would wait for them for ever.
+
+    One that does not answer is no failure of this host. Names are left to the shipper, which knows permitted_peers.
+    """
+    found = []
+    for row in plan.certificates:
+        if not row["host"]:
+            continue
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        # GnuTLS trusts an authority in the middle of a chain, too. Python 3.9 has no name for it.
+        context.verify_flags |= _PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(row["ca"]) if row["ca"] else context.load_default_certs()
+            if row["cert"] is not None:
+                context.load_cert_chain(row["cert"], row["key"], password="")
+            with (
+                socket.create_connection((row["host"], row["port"]), timeout_s) as plain,
+                context.wrap_socket(plain, server_hostname=row["host"]),
+            ):
+                pass
+        except ssl.SSLCertVerificationError as exc:
+            found.append(
+                f"{row['ca'] or 'The system'} does not vouch for the certificate of {row['host']}:{row['port']}: "
+                f"{exc.verify_message}"
+            )
+        except (OSError, ValueError):
+            pass
+    return list(dict.fromkeys(found))
+
+
+def file_problems(plan: Plan) -> list[str]:
+    """Files of sinks that cannot be made: shippers start without them, and try again for ever."""
+    found = []
+    for path in map(Path, plan.files):
+        there = next(folder for folder in path.parents if os.path.lexists(folder))
+        if not there.is_dir():
+            found.append(f"{path} cannot be made, as {there} is no directory")
+        elif path.is_dir():
+            found.append(f"{path} is a directory, and has to be a file or nothing")
+    return found
 
 
 def unit_problems(plan: Plan, run: Runner) -> list[str]:

@@ -22,6 +22,7 @@ from .pipeline import (
     SPOOL,
     UNIT,
     UNIT_FILE,
+    Endpoint,
     Flow,
     Pipeline,
     Receiver,
@@ -193,8 +194,16 @@ def _plan(pipeline: Pipeline, shipper: Shipper) -> str:
         "lines": [source.test for source in sources],
         "arrivals": [f"{flow.source.name} {sink.name}" for flow, sink in flows if shipper.receipts],
         "certificates": [
-            {"ca": end.ca.place, "cert": end.cert.place, "key": end.key.place} for end in pipeline.endpoints
+            {
+                "ca": end.ca.place,
+                "cert": end.cert.place,
+                "key": end.key.place,
+                "host": host,
+                "port": end.port if host else 0,
+            }
+            for end, host in _peers(pipeline)
         ],
+        "files": [str(sink.given["path"]) for sink in pipeline.sinks if sink.type == "file"],
         "state": shipper.state(),
         "sinks": [
             {
@@ -206,6 +215,14 @@ def _plan(pipeline: Pipeline, shipper: Shipper) -> str:
         ],
     }
     return json.dumps(plan, indent=1, sort_keys=True) + "\n"
+
+
+def _peers(pipeline: Pipeline) -> t.Iterator[tuple[Endpoint, str]]:
+    """Each end, and whom it connects to over TLS, if it does."""
+    for sink in pipeline.sinks:
+        yield sink, sink.host if sink.tls else ""
+    for receiver in pipeline.receivers:
+        yield receiver, ""
 
 
 def _flow(flow: Flow) -> dict[str, t.Any]:

@@ -45,6 +45,8 @@ _NOTHING = object()
 _PATH = re.compile(r"/[A-Za-z0-9._/@+-]+\Z")
 # Our unit has ProtectHome=yes and PrivateTmp=yes.
 _HIDDEN = ("/root/", "/home/", "/run/user/", "/tmp/", "/var/tmp/")
+# And ProtectSystem=full.
+_READ_ONLY = ("/usr/", "/boot/", "/efi/", "/etc/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/proc/", "/sys/", "/dev/")
 # A directory that is named, then parts with placeholders.
 _PATTERN = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}(/[A-Za-z0-9_.-]*[{](host|program)[}][A-Za-z0-9_.-]*)+\Z")
 # They belong to others, and would become ours with all that is in them.
@@ -213,6 +215,10 @@ def _wrong_options(sinks: t.Sequence[Sink]) -> t.Iterator[Finding]:
         [path for path in files if path.startswith(_HIDDEN)],
         "The shipper cannot write below /root, /home, /tmp, /var/tmp and /run/user: {}; use /var/log or /srv.",
     )
+    yield (
+        [path for path in files if path.startswith(_READ_ONLY)],
+        "The shipper cannot write to programs, settings and devices: {}; use /var/log or /srv.",
+    )
 
 
 def _used(sink: Sink) -> list[str]:
@@ -292,6 +298,8 @@ def _wrong_places(pipeline: Pipeline) -> t.Iterator[Finding]:
     yield [w for w in words if not _WORD.match(w)], "These hosts, addresses, groups or peers are invalid: {}."
     yield bad, "These paths cannot be used: {}; give absolute paths without blanks."
     yield hidden, "The shipper cannot read below /root, /home, /tmp, /var/tmp and /run/user: {}; move them to /etc."
+    fixed = [receiver.path for receiver in pipeline.receivers if receiver.path.startswith(_READ_ONLY)]
+    yield fixed, "The shipper cannot write to programs, settings and devices: {}; use /var/log or /srv."
     yield lost, "The shipper cannot write below /root, /home, /tmp, /var/tmp and /run/user: {}; use /var/log or /srv."
     yield (
         patterns,

@@ -3,10 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import socket
+import ssl
 import subprocess
+import threading
 import time
 
 import pytest
@@ -18,6 +21,9 @@ NOW = datetime.datetime.now(datetime.timezone.utc)
 LINE = {"source": "models", "transport": "journal", "unit": "mlops-model-test.service", "container": ""}
 
 
+NONE = {"ca": None, "cert": None, "key": None, "host": "", "port": 0}
+
+
 def planned(**more):
     given = {
         "unit": "mlops-log-shipper.service",
@@ -26,6 +32,7 @@ def planned(**more):
         "lines": [LINE],
         "arrivals": ["models central", "models plain"],
         "certificates": [],
+        "files": [],
         "state": "",
         "sinks": [],
         **more,
@@ -124,7 +131,7 @@ def test_certificates_that_no_peer_would_accept_are_named(tmp_path):
 
     def problems(days=1, **row):
         now = NOW + datetime.timedelta(days=days)
-        return ready.certificate_problems(planned(certificates=[{"ca": None, "cert": None, "key": None, **row}]), now)
+        return ready.certificate_problems(planned(certificates=[{**NONE, **row}]), now)
 
     assert problems(ca=good, cert=good, key=key) == []
     assert problems() == []
@@ -133,6 +140,56 @@ def test_certificates_that_no_peer_would_accept_are_named(tmp_path):
     assert "do not fit together" in problems(cert=good, key=other_key)[0]
     assert f"{lost} cannot be read" in problems(ca=lost)[0]
     assert problems(ca=key) == [f"{key} has no certificate (PEM)"]
+
+
+def test_a_locked_key_is_named_and_nobody_is_asked_for_its_password(tmp_path):
+    cert, key = made(tmp_path, "good")
+    locked = str(tmp_path / "locked.key")
+    subprocess.run(["openssl", "pkey", "-in", key, "-aes256", "-passout", "pass:x", "-out", locked], check=True)
+    now = NOW + datetime.timedelta(days=1)
+    (problem,) = ready.certificate_problems(planned(certificates=[{**NONE, "cert": cert, "key": locked}]), now)
+    assert f"the private key {locked} do not fit together" in problem
+
+
+def test_a_sink_that_its_authority_does_not_vouch_for_is_named(tmp_path):
+    cert, key = made(tmp_path, "localhost")
+    other, _key = made(tmp_path, "other")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def serve():
+            for _number in range(2):
+                with (
+                    contextlib.suppress(OSError),
+                    server.accept()[0] as one,
+                    context.wrap_socket(one, server_side=True),
+                ):
+                    pass
+
+        threading.Thread(target=serve, daemon=True).start()
+        row = {**NONE, "host": "127.0.0.1", "port": port}
+        assert ready.peer_problems(planned(certificates=[{**row, "ca": cert}]), 5) == []
+        (problem,) = ready.peer_problems(planned(certificates=[{**row, "ca": other}]), 5)
+        assert problem.startswith(f"{other} does not vouch for the certificate of 127.0.0.1:{port}: ")
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.1", "nobody.invalid"], ids=["no-sink", "down", "not-resolved"])
+def test_a_sink_that_does_not_answer_is_no_failure(tmp_path, host):
+    cert, _key = made(tmp_path, "good")
+    assert ready.peer_problems(planned(certificates=[{**NONE, "ca": cert, "host": host, "port": 1}]), 1) == []
+
+
+def test_files_that_cannot_be_made_are_named(tmp_path):
+    (tmp_path / "file").touch()
+    assert ready.file_problems(planned(files=[str(tmp_path / "file"), str(tmp_path / "new/a.json")])) == []
+    below, folder = tmp_path / "file/a.json", tmp_path
+    assert ready.file_problems(planned(files=[str(below), str(folder)])) == [
+        f"{below} cannot be made, as {tmp_path}/file is no directory",
+        f"{folder} is a directory, and has to be a file or nothing",
+    ]
 
 
 def test_a_plan_that_is_not_there_is_a_sentence(tmp_path, capsys):

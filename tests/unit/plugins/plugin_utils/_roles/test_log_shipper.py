@@ -150,6 +150,16 @@ REFUSED = {
             receiver("c", port=2, path="/homes/logs/{host}.log"),
         ]
     },
+    "The shipper cannot write to programs, settings and devices: /usr/share/a.json, /etc/a.json; use /var/log or /srv.": {
+        "sinks": [
+            {"name": "a", "type": "file", "path": "/usr/share/a.json"},
+            {"name": "b", "type": "file", "path": "/etc/a.json"},
+            {"name": "c", "type": "file", "path": "/usrs/a.json"},
+        ]
+    },
+    "The shipper cannot write to programs, settings and devices: /usr/logs/{host}.log; use /var/log or /srv.": {
+        "receivers": [receiver(path="/usr/logs/{host}.log")]
+    },
     "Two receivers want port 6514; give each a port of its own.": {
         "receivers": [receiver("a"), receiver("b", port="6514"), receiver("c", port=1, state="absent")]
     },
@@ -658,6 +668,7 @@ def test_the_host_knows_of_the_pipeline_what_it_needs_and_no_key():
         {"name": "plain", "memory": 2000, "flows": []},
     ]
     assert found["certificates"][0]["key"] == "/etc/mlops-log-shipper/sink-central.key.pem"
+    assert (found["certificates"][0]["host"], found["certificates"][0]["port"]) == ("loghost", 6514)
     assert plan.read(json.dumps(found), "plan.json").sinks[0].memory == 50
 
 
