@@ -25,7 +25,7 @@ from tools.hosts.docker_engine import engine
 
 OUTAGE_S, CUT_S = 60, 15
 # How long nothing may arrive before it is taken for all that there is: longer than shippers wait between two tries.
-QUIET_S = 150
+QUIET_S = 90
 LIMIT_S = 1800
 CHUNKS, PAUSE_S = 40, 0.4
 RECEIVERS = "mlops-log-shipper.service log-receiver.service"
@@ -191,8 +191,9 @@ class Run:
         self.batch("hosts restart", self.lines - self.written)
         self.all_written()
         for box in self.senders:
+            begun = time.monotonic()
             box.restart()
-        self.say("hosts restarted")
+            self.say(f"{box.name} restarted in {time.monotonic() - begun:.0f} s")
         found = self.arrived(self.places(), self.lines)
         return [
             self.row(shipper, sink, "faults", self.lines, found[f"{self.mark}-{name} {place}"])
