@@ -72,7 +72,7 @@ def build(options: Data, platform: Platform) -> Built:
             "name": "log_shipper",
             "state": "present",
             "settle_s": 2,
-            "requires": requires(pipeline, row["rivals"], _package(row)),
+            "requires": requires(pipeline, row["rivals"], _package(row), options["python"]),
             **_component(pipeline, shipper, platform.known["platform"], options["python"]),
         },
         verify={"command": [PROGRAM.path, "ready"]} if pipeline.endpoints else None,

@@ -314,14 +314,21 @@ def _bad_pattern(path: str) -> bool:
     return not _PATTERN.match(path) or "{host}" not in path or bool(_SHARED.match(path))
 
 
-def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str) -> list[Data]:
+def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str, python: str) -> list[Data]:
     """Conditions of the module ``component``. What our unit listens on is its own.
 
-    ``rivals``: packages that ``package`` would remove, with a path of each.
+    ``rivals``: packages that ``package`` would remove, with a path of each. ``python`` runs what goes with the unit.
     """
     keys = {endpoint.key.path for endpoint in pipeline.endpoints}
     exposed = "The private key {what} can be read by others; take away their permissions (mode 0600 or 0640)."
+    interpreter = {
+        "kind": "path",
+        "path": python,
+        "executable": True,
+        "msg": "log_shipper_python is no program on the host: {what}; install it, or name another one.",
+    }
     return [
+        *([interpreter] if pipeline.endpoints else []),
         *(
             {
                 "kind": "path",

@@ -70,8 +70,8 @@ class SyslogNg:
     least_mib: t.ClassVar[int] = 1
     # A sink that does not answer is no failure of this host: its lines wait in the buffer.
     complaints: t.ClassVar[str] = (
-        "(?i)error (resolving reference|parsing|initializing|binding|creating|opening (tls|file))|spurious path|permission denied"
-        "|conflicting persist-names"
+        "(?i)error (resolving reference|parsing|initializing|binding|creating|opening (tls|file))|spurious path"
+        "|permission denied|conflicting persist-names"
     )
     reopen: t.ClassVar[str] = "HUP"
     config: t.ClassVar[str] = f"{CONFIG_DIR}/syslog-ng.conf"

@@ -56,6 +56,9 @@ def made(**lists):
     return found.component
 
 
+PYTHON = "/usr/bin/python3"
+
+
 def file(component, path):
     return next(item for item in component["files"] if item["path"] == path)
 
@@ -150,9 +153,9 @@ REFUSED = {
             receiver("c", port=2, path="/homes/logs/{host}.log"),
         ]
     },
-    "The shipper cannot write to programs, settings and devices: /usr/share/a.json, /etc/a.json; use /var/log or /srv.": {
+    "The shipper cannot write to programs, settings and devices: /usr/a.json, /etc/a.json; use /var/log or /srv.": {
         "sinks": [
-            {"name": "a", "type": "file", "path": "/usr/share/a.json"},
+            {"name": "a", "type": "file", "path": "/usr/a.json"},
             {"name": "b", "type": "file", "path": "/etc/a.json"},
             {"name": "c", "type": "file", "path": "/usrs/a.json"},
         ]
@@ -403,7 +406,7 @@ def test_a_key_is_in_one_secret_file_and_nowhere_else():
     }
     assert "c2VjcmV0" not in repr(found)
     assert "c2VjcmV0" not in repr(pipeline.parse(lists))
-    assert required(found.component) == {"port": [6514], "empty": RIVALS}
+    assert required(found.component) == {"path": [PYTHON], "port": [6514], "empty": RIVALS}
 
 
 @pytest.mark.parametrize("kind", ["relp_tls", "syslog_tls"])
@@ -426,7 +429,7 @@ def required(component):
 
 def test_what_lies_on_the_host_is_required_once():
     component = made(sinks=[sink("a", **ON_HOST), sink("b")], receivers=[receiver(port=7)])
-    assert required(component) == {"path": [CA, CERT, PRIVATE_KEY], "port": [7], "empty": RIVALS}
+    assert required(component) == {"path": [PYTHON, CA, CERT, PRIVATE_KEY], "port": [7], "empty": RIVALS}
     assert [item["path"] for item in component["files"] if not item["path"].startswith("/usr/local/")] == [
         builder.PLAN,
         pipeline.UNIT_FILE,
@@ -548,7 +551,7 @@ def test_files_are_kept_as_long_as_any_receiver_of_the_path_wants():
 
 
 def conflicts(paths=(), listeners=(), **more):
-    paths = {path: {} for path in ON_HOST.values()} | dict(paths)
+    paths = {path: {} for path in ON_HOST.values()} | {PYTHON: {"mode": "0755"}} | dict(paths)
     reader = FakeReader(
         [{"path": path, "kind": "file", "mode": "0600"} | what for path, what in paths.items()],
         [{"port": port, "unit": unit} for port, unit in listeners],
@@ -588,8 +591,13 @@ def conflicts(paths=(), listeners=(), **more):
             ],
         ),
         ({"/usr/sbin/syslog-ng": {"kind": "absent", "mode": None}}, [], []),
+        (
+            {PYTHON: {"kind": "absent", "mode": None}},
+            [],
+            [f"log_shipper_python is no program on the host: {PYTHON}; install it, or name another one."],
+        ),
     ],
-    ids=["a-good-host", "files-are-missing", "a-key-is-open", "a-port-is-taken", "a-rival", "no-rival"],
+    ids=["a-good-host", "files-are-missing", "a-key-is-open", "a-port-is-taken", "a-rival", "no-rival", "no-python"],
 )
 def test_what_the_host_has_against_it_is_one_sentence(paths, listeners, sentences):
     assert conflicts(paths, listeners) == (sentences, [])
