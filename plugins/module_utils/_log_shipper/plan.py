@@ -78,7 +78,7 @@ class Plan:
 
     ``lines`` are test lines, with ``source``, ``transport``, ``unit`` and ``container``; ``arrivals`` the receipts that
     they leave, "source sink". ``certificates`` have ``ca``, ``cert`` and ``key``, each a path or null, and those of a
-    sink ``host`` and ``port``, else "" and 0. ``files`` are sinks, too. ``state`` is the file in which the shipper keeps
+    sink ``host`` and ``port``, else "" and 0. ``files`` are sinks, too. ``state`` is the file in which the shipper has
     its place in the journal as a cursor, "" where it has none.
     """
 
