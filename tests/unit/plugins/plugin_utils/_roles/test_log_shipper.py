@@ -867,9 +867,9 @@ def test_options_of_a_sink_are_those_of_its_type(sentence):
             ),
         ),
         (
-            {"sources": [{"name": "old", "type": "files", "paths": ["/var/*/a.log", "/tmp/a.log", "/srv/l/*.log"]}]},
+            {"sources": [{"name": "old", "type": "files", "paths": ["/var/*/a", "/tmp/a.log", "/l/*.log"]}]},
             (
-                "These paths of log files cannot be used: /var/*/a.log; give absolute paths, with * in the last part at "
+                "These paths of log files cannot be used: /var/*/a; give absolute paths, with * in the last part at "
                 "most.",
                 "The shipper cannot read below /root, /home, /tmp, /var/tmp and /run/user: /tmp/a.log; log elsewhere.",
             ),
