@@ -125,8 +125,8 @@ class Run:
             box.sh(f"systemctl kill --signal=KILL {SHIPPER}")
         self.say("shippers killed")
 
-    def counts(self, wanted: t.Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
-        found = self.log_host.sh('python3 -c "$1" "$2"', COUNT, json.dumps(wanted))
+    def counts(self, desired: t.Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
+        found = self.log_host.sh('python3 -c "$1" "$2"', COUNT, json.dumps(desired))
         return {name: (row[0], row[1]) for name, row in json.loads(found).items()}
 
     def places(self) -> list[tuple[str, str]]:
@@ -134,12 +134,12 @@ class Run:
             (f"{self.mark}-{name}", place) for name, (_shipper, sinks) in SENDERS.items() for place in sinks.values()
         ]
 
-    def arrived(self, wanted: t.Sequence[tuple[str, str]], number: int) -> dict[str, tuple[int, int]]:
+    def arrived(self, desired: t.Sequence[tuple[str, str]], number: int) -> dict[str, tuple[int, int]]:
         """Waits until this many have arrived at each place, or nothing more does."""
         begun = last = time.monotonic()
         before: dict[str, tuple[int, int]] = {}
         while True:
-            found = self.counts(wanted)
+            found = self.counts(desired)
             if found != before:
                 before, last = found, time.monotonic()
                 self.say(
