@@ -138,6 +138,8 @@ def _wrong_logs(found: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
             wrong.append(f"{name}, with a full buffer: {lost} lost, and it counted {row['counted']}")
         if row["what"] != FULL and row["sink"] in ACKNOWLEDGE and lost:
             wrong.append(f"{name}: {lost} of {row['lines']} are lost")
+        if row["sink"] in ACKNOWLEDGE and row.get("stuck"):
+            wrong.append(f"{name}: {row['stuck']} did not arrive before the host was restarted")
         if not row["arrived"]:
             wrong.append(f"{name}: nothing arrived")
     return wrong

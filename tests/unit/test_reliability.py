@@ -74,6 +74,11 @@ FULL = {**LINES, "what": "full", "arrived": 40, "counted": 60, "twice": 0}
         pytest.param(
             {**LINES, "sink": "syslog_tls", "arrived": 0}, ["rsyslog to syslog_tls: nothing arrived"], id="none"
         ),
+        pytest.param(
+            {**LINES, "stuck": 7},
+            ["rsyslog to relp_tls: 7 did not arrive before the host was restarted"],
+            id="stuck-until-a-restart",
+        ),
         pytest.param(FULL, [], id="dropped-and-counted"),
         pytest.param(
             {**FULL, "counted": 59},

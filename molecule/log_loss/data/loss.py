@@ -187,6 +187,9 @@ class Run:
             box.sh(f"ip link set eth0 up; ip route add {route}")
         self.say("network back")
         self.all_written()
+        # By themselves: what is stuck would be freed by the restart.
+        before = self.arrived(self.places(), self.written)
+        stuck = {place: self.written - row[0] for place, row in before.items()}
 
         self.batch("hosts restart", self.lines - self.written)
         self.all_written()
@@ -195,11 +198,12 @@ class Run:
             box.restart()
             self.say(f"{box.name} restarted in {time.monotonic() - begun:.0f} s")
         found = self.arrived(self.places(), self.lines)
-        return [
-            self.row(shipper, sink, "faults", self.lines, found[f"{self.mark}-{name} {place}"])
-            for name, (shipper, sinks) in SENDERS.items()
-            for sink, place in sinks.items()
-        ]
+        rows = []
+        for name, (shipper, sinks) in SENDERS.items():
+            for sink, place in sinks.items():
+                key = f"{self.mark}-{name} {place}"
+                rows.append({**self.row(shipper, sink, "faults", self.lines, found[key]), "stuck": stuck[key]})
+        return rows
 
     @staticmethod
     def row(shipper: str, sink: str, what: str, lines: int, found: tuple[int, int]) -> dict[str, t.Any]:
