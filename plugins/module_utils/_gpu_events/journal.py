@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import os
 
-from .._journal import SOCKET as SOCKET
-from .._journal import Journal as Journal
-from .._journal import Place as Place
-from .._journal import argv as argv
-from .._journal import datagram as datagram
-from .._journal import entry as entry
-from .._journal import place as place
-from .._journal import text as text
+from .._journal import SOCKET, Journal, Place, argv, datagram, entry, place, text
 from .fold import Line
+
+# What its users need of the journal in general comes with it.
+__all__ = ["SOCKET", "Journal", "Place", "argv", "datagram", "entry", "place", "text", "line", "matches"]
 
 MATCH = "MLOPS_GPU_EVENTS_MATCH"
 KERNEL = "_TRANSPORT=kernel"

@@ -108,7 +108,7 @@ def _repeat(counted: tuple[int, t.Any, _Items], steps: list[Step], *, greedy: bo
     def split(at: int, inside: int, outside: int) -> None:
         steps[at] = ("split", inside, outside) if greedy else ("split", outside, inside)
 
-    for _ in range(least):
+    for _copy in range(least):
         _sequence(body, steps)
     if str(most) == "MAXREPEAT":
         at = len(steps)
@@ -118,7 +118,7 @@ def _repeat(counted: tuple[int, t.Any, _Items], steps: list[Step], *, greedy: bo
         split(at, at + 2, len(steps) + 1)
         return
     ats = []
-    for _ in range(most - least):
+    for _copy in range(most - least):
         ats.append(len(steps))
         steps.append(())
         _sequence(body, steps)
