@@ -4,8 +4,8 @@
 # Private to the mlops.hosts collection: it can change in any release.
 """What rsyslog counts (impstats, one JSON object a line), for Prometheus. Pure.
 
-A queue with a file is two, ``NAME queue`` in memory and ``NAME queue[DA]`` on disk: a line that the second has no room
-for was taken by the first. Seen with 8.2302, 8.2504 and 8.2610.
+A queue with a file is two, ``NAME`` in memory and ``NAME[DA]`` on disk: a line that the second has no room for was
+taken by the first. An action has the name of the queue before it, and another origin. Seen with 8.2302.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import json
 import re
 import typing as t
 
-_QUEUE = re.compile(r"mlops_sink_(?P<sink>[A-Za-z0-9_-]+) queue(?P<disk>\[DA\])?\Z")
-_ACTION = re.compile(r"mlops_sink_(?P<sink>[A-Za-z0-9_-]+)\Z")
+_SINK = re.compile(r"mlops_sink_(?P<sink>[A-Za-z0-9_-]+)(\[DA\])?\Z")
 _HELP = {
     "mlops_log_shipper_read_lines_total": ("counter", "Entries read from the journal."),
     "mlops_log_shipper_buffered_lines": ("gauge", "Lines that wait for a sink in the shipper."),
@@ -29,7 +28,7 @@ class Counters:
     """The last values of each object that rsyslog tells of."""
 
     def __init__(self) -> None:
-        self._last: dict[str, t.Mapping[str, t.Any]] = {}
+        self._last: dict[tuple[str, str], t.Mapping[str, t.Any]] = {}
 
     def take(self, line: str) -> None:
         """What is no object with a name is left out."""
@@ -38,7 +37,7 @@ class Counters:
         except ValueError:
             return
         if isinstance(found, dict) and isinstance(found.get("name"), str):
-            self._last[found["name"]] = found
+            self._last[found["name"], str(found.get("origin"))] = found
 
     def page(self) -> str:
         """The text format of Prometheus, with a line feed at its end."""
@@ -49,17 +48,18 @@ class Counters:
                 label = f'{{sink="{sink}"}}' if sink else ""
                 rows[metric][label] = rows[metric].get(label, 0) + value
 
-        for name, values in sorted(self._last.items()):
-            if values.get("origin") == "imjournal":
+        for (name, origin), values in sorted(self._last.items()):
+            sink = _SINK.match(name)
+            if origin == "imjournal":
                 add("mlops_log_shipper_read_lines_total", "", values.get("read", values.get("submitted")))
-            elif queue := _QUEUE.match(name):
-                add("mlops_log_shipper_buffered_lines", queue["sink"], values.get("size"))
+            elif sink and origin == "core.queue":
+                add("mlops_log_shipper_buffered_lines", sink["sink"], values.get("size"))
                 for reason in ("discarded.full", "discarded.nf"):
-                    add("mlops_log_shipper_dropped_lines_total", queue["sink"], values.get(reason))
-            elif action := _ACTION.match(name):
-                add("mlops_log_shipper_failed_lines_total", action["sink"], values.get("failed"))
+                    add("mlops_log_shipper_dropped_lines_total", sink["sink"], values.get(reason))
+            elif sink and origin == "core.action":
+                add("mlops_log_shipper_failed_lines_total", sink["sink"], values.get("failed"))
                 seconds = values.get("suspended.duration")
-                add("mlops_log_shipper_sink_suspended_seconds_total", action["sink"], seconds)
+                add("mlops_log_shipper_sink_suspended_seconds_total", sink["sink"], seconds)
         return "".join(
             f"# HELP {metric} {_HELP[metric][1]}\n# TYPE {metric} {_HELP[metric][0]}\n"
             + "".join(f"{metric}{label} {value:g}\n" for label, value in sorted(values.items()))
