@@ -12,6 +12,7 @@ lines may arrive twice. A place that was lost itself is taken from a copy.
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from .plan import FIELDS, Plan, Sink
 
 # Of the window of RELP, and of a batch that was taken out of the memory and not yet on its way.
 ON_THEIR_WAY = 2200
-# An end of the search, where lines of a sink are rare: some minutes of a host that logs as much as journald can.
-MOST_ENTRIES = 2_000_000
+# An end of the search, where lines of a sink are rare: systemd gives a start 90 s.
+SEARCH_S = 45
 
 
 class Reader(t.Protocol):
@@ -54,7 +55,7 @@ class Journalctl:
             raise HostError(f"the journal could not be read: {done.last_words}")
 
 
-def before_start(plan: Plan, spool: Path, reader: Reader) -> list[str]:
+def before_start(plan: Plan, spool: Path, reader: Reader, clock: t.Callable[[], float] = time.monotonic) -> list[str]:
     """Sets the place where it has to be, and returns sentences on what was found."""
     state, copy, running = Path(plan.state), spool / "journal.copy", spool / "running"
     said = []
@@ -65,8 +66,10 @@ def before_start(plan: Plan, spool: Path, reader: Reader) -> list[str]:
     if cursor is not None:
         said += _gone(cursor, reader)
         if running.exists():
-            back, lines = _set_back(cursor, plan.sinks, reader)
+            back, lines, whole = _set_back(cursor, plan.sinks, reader, clock)
             said.append(f"It did not end by itself; {lines} lines that may have been in memory are read again.")
+            if not whole:
+                said.append(f"The search for such lines ended after {SEARCH_S} s: older ones may be lost.")
             _write(state, back)
     running.touch()
     return said
@@ -113,18 +116,23 @@ def _gone(cursor: str, reader: Reader) -> list[str]:
     return [f"{gone} entries of the journal were removed before they were read."] if gone > 0 else []
 
 
-def _set_back(cursor: str, sinks: t.Sequence[Sink], reader: Reader) -> tuple[str, int]:
-    """The cursor before what may have been in memory, and how many entries after it are for a sink."""
+def _set_back(
+    cursor: str, sinks: t.Sequence[Sink], reader: Reader, clock: t.Callable[[], float]
+) -> tuple[str, int, bool]:
+    """The cursor before what may have been in memory, how many entries after it are for a sink, and whether it was
+    reached in time."""
     left = {sink.name: sink.memory + ON_THEIR_WAY for sink in sinks if sink.flows}
-    lines = 0
+    lines, end = 0, clock() + SEARCH_S
     with reader(cursor, reverse=True) as entries:
-        for count, one in enumerate(entries):
+        for one in entries:
             # The entry at the place is not read again.
             cursor = one["__CURSOR"]
             taken = [sink.name for sink in sinks if any(flow.takes(one) for flow in sink.flows)]
             lines += bool(taken)
             for name in taken:
                 left[name] -= 1
-            if all(number <= 0 for number in left.values()) or count >= MOST_ENTRIES:
+            if all(number <= 0 for number in left.values()):
                 break
-    return cursor, lines
+            if clock() >= end:
+                return cursor, lines, False
+    return cursor, lines, True

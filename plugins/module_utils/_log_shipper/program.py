@@ -13,6 +13,7 @@ mlops-log-shipper metrics  what rsyslog prints of itself, from standard input to
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import os
 import sys
@@ -46,17 +47,24 @@ def main(argv: t.Sequence[str] | None = None) -> int:
         if arguments.verb == "ready":
             return _said(_problems(found, arguments.timeout_s))
         if arguments.verb == "place":
-            # What the unit prints may go nowhere.
-            for sentence in place.before_start(found, Path(paths.SPOOL), place.Journalctl):
-                Journal().write({"MESSAGE": sentence, "PRIORITY": "4", "SYSLOG_IDENTIFIER": ready.IDENTIFIER})
+            _note(place.before_start(found, Path(paths.SPOOL), place.Journalctl), "4")
             return 0
         clean = os.environ.get("SERVICE_RESULT") == "success" and ready.drained(found, paths.DRAIN_S, PlainRunner())
         place.after_stop(found, Path(paths.SPOOL), clean=clean)
-    except HostError as exc:
-        return _said([str(exc)])
-    except OSError as exc:
-        return _said([f"{exc.filename}: {exc.strerror}"])
+    except (HostError, OSError) as exc:
+        problem = str(exc) if isinstance(exc, HostError) else f"{exc.filename}: {exc.strerror}"
+        if arguments.verb in ("place", "stopped"):
+            _note([f"mlops-log-shipper {arguments.verb}: {problem}"], "3")
+        return _said([problem])
     return 0
+
+
+def _note(sentences: t.Iterable[str], priority: str) -> None:
+    """To the log of the unit that runs this, which may have no other output."""
+    for sentence in sentences:
+        # Without a journal there is nothing to ship, and nobody to tell.
+        with contextlib.suppress(OSError):
+            Journal().write({"MESSAGE": sentence, "PRIORITY": priority, "SYSLOG_IDENTIFIER": ready.IDENTIFIER})
 
 
 def _count(target: Path) -> int:

@@ -73,11 +73,8 @@ def peer_problems(plan: Plan, timeout_s: float) -> list[str]:
             context.load_verify_locations(row["ca"]) if row["ca"] else context.load_default_certs()
             if row["cert"] is not None:
                 context.load_cert_chain(row["cert"], row["key"], password="")
-            with (
-                socket.create_connection((row["host"], row["port"]), timeout_s) as plain,
-                context.wrap_socket(plain, server_hostname=row["host"]),
-            ):
-                pass
+            with socket.create_connection((row["host"], row["port"]), timeout_s) as plain:
+                context.wrap_socket(plain, server_hostname=row["host"]).close()
         except ssl.SSLCertVerificationError as exc:
             found.append(
                 f"{row['ca'] or 'The system'} does not vouch for the certificate of {row['host']}:{row['port']}: "

@@ -95,11 +95,18 @@ def test_a_journal_that_begins_later_is_read_from_its_beginning(plan, spool):
     assert started(plan, spool, FakeJournal(49_000, 60_000))[1] == 49_000
 
 
-def test_the_search_has_an_end(plan, spool, monkeypatch):
-    monkeypatch.setattr(place, "MOST_ENTRIES", 500)
+def test_the_search_ends_in_time_and_says_so(plan, spool):
+    """systemd would end a start that takes longer, and begin it again for ever."""
     (spool / "journal.state").write_text(cursor(50_000))
     (spool / "running").touch()
-    assert started(plan, spool, FakeJournal(1, 60_000))[1] == 50_000 - 500
+    # A tenth of a second an entry.
+    times = iter(range(100_000))
+    said = place.before_start(plan, spool, FakeJournal(1, 60_000), clock=lambda: next(times) / 10)
+    assert place.place((spool / "journal.state").read_text()).number == 50_000 - place.SEARCH_S * 10 + 1
+    assert said == [
+        "It did not end by itself; 45 lines that may have been in memory are read again.",
+        "The search for such lines ended after 45 s: older ones may be lost.",
+    ]
 
 
 @pytest.mark.parametrize("lost", [None, "", "no cursor\n"])

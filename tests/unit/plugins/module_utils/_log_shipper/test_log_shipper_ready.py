@@ -195,3 +195,14 @@ def test_files_that_cannot_be_made_are_named(tmp_path):
 def test_a_plan_that_is_not_there_is_a_sentence(tmp_path, capsys):
     assert program.main(["--plan", str(tmp_path / "plan.json"), "ready"]) == 1
     assert capsys.readouterr().err == f"{tmp_path}/plan.json: No such file or directory\n"
+
+
+@pytest.mark.parametrize("verb", ["place", "stopped"])
+def test_what_keeps_the_unit_from_its_place_is_in_its_log(tmp_path, monkeypatch, verb):
+    """The unit's own output goes nowhere, where the shipper would repeat there what it logs."""
+    written = []
+    monkeypatch.setattr(program.Journal, "write", lambda _self, fields: written.append(fields))
+    assert program.main(["--plan", str(tmp_path / "plan.json"), verb]) == 1
+    assert [(one["MESSAGE"], one["PRIORITY"]) for one in written] == [
+        (f"mlops-log-shipper {verb}: {tmp_path}/plan.json: No such file or directory", "3")
+    ]
