@@ -52,7 +52,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
         clean = os.environ.get("SERVICE_RESULT") == "success" and ready.drained(found, paths.DRAIN_S, PlainRunner())
         place.after_stop(found, Path(paths.SPOOL), clean=clean)
     except (HostError, OSError) as exc:
-        problem = str(exc) if isinstance(exc, HostError) else f"{exc.filename}: {exc.strerror}"
+        problem = str(exc) if isinstance(exc, HostError) else f"{exc.filename or paths.SPOOL}: {exc.strerror}"
         if arguments.verb in ("place", "stopped"):
             _note([f"mlops-log-shipper {arguments.verb}: {problem}"], "3")
         return _said([problem])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
 import socket
 import ssl
@@ -24,7 +25,8 @@ LINE = {"source": "models", "transport": "journal", "unit": "mlops-model-test.se
 NONE = {"ca": None, "cert": None, "key": None, "host": "", "port": 0}
 
 
-def planned(**more):
+def written(**more):
+    """A plan as the role writes it."""
     given = {
         "unit": "mlops-log-shipper.service",
         "receipts": "/nowhere",
@@ -37,7 +39,11 @@ def planned(**more):
         "sinks": [],
         **more,
     }
-    return plan.read(json.dumps(given), "plan.json")
+    return json.dumps(given)
+
+
+def planned(**more):
+    return plan.read(written(**more), "plan.json")
 
 
 class Host:
@@ -206,3 +212,16 @@ def test_what_keeps_the_unit_from_its_place_is_in_its_log(tmp_path, monkeypatch,
     assert [(one["MESSAGE"], one["PRIORITY"]) for one in written] == [
         (f"mlops-log-shipper {verb}: {tmp_path}/plan.json: No such file or directory", "3")
     ]
+
+
+def test_a_full_disk_is_said_with_its_place(monkeypatch, tmp_path, capsys):
+    """Seen on a full file system: the error of a write has no name of a file."""
+    (tmp_path / "plan.json").write_text(written())
+
+    def full(*_arguments, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(program.place, "before_start", full)
+    monkeypatch.setattr(program.Journal, "write", lambda _self, _fields: None)
+    assert program.main(["--plan", str(tmp_path / "plan.json"), "place"]) == 1
+    assert capsys.readouterr().err == "/var/spool/mlops-log-shipper: No space left on device\n"
