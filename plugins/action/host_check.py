@@ -16,12 +16,14 @@ from . import role_component
 from .role_component import PLATFORM, Answer, Asked, Role, differing, refuses, split
 
 GPUS = Question("mlops.hosts.gpu_info", {})
+# The newest of a week, over reboots.
+EVENTS = Question("mlops.hosts.gpu_events_info", {"boot": "all", "since": "-7d", "max_events": 5, "timeout_s": 20})
 
 
 class ActionModule(role_component.ActionModule):
     """Controller side of M(mlops.hosts.host_check)."""
 
-    _VALID_ARGS = frozenset({"roles", "gpus", "details"})
+    _VALID_ARGS = frozenset({"roles", "gpus", "gpu_events", "details"})
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super(role_component.component.ActionModule, self).run(tmp, task_vars)
@@ -30,20 +32,30 @@ class ActionModule(role_component.ActionModule):
             {
                 "roles": {"type": "list", "elements": "str", "required": True},
                 "gpus": {"type": "bool", "default": False},
+                "gpu_events": {"type": "bool", "default": False},
                 "details": {"type": "bool", "default": False},
             }
         )
         names = [name for name in variables.plain(args.pop("roles")) if _selected(name, task_vars)]
+        more = {key: question for key, question in (("gpus", GPUS), ("gpu_events", EVENTS)) if args.pop(key)}
         dry_run = args["details"] or self._dry_run(task_vars)
         with self._reading(dry_run):
-            return self._with_facts(self._result(names, task_vars, dry_run=dry_run, **args))
+            return self._with_facts(self._result(names, task_vars, dry_run=dry_run, more=more, **args))
 
     def _result(
-        self, names: t.Sequence[str], task_vars: dict[str, t.Any], *, dry_run: bool, gpus: bool, details: bool
+        self,
+        names: t.Sequence[str],
+        task_vars: dict[str, t.Any],
+        *,
+        dry_run: bool,
+        more: t.Mapping[str, Question],
+        details: bool,
     ) -> Answer:
+        """``more``: what is asked besides, by its key in the result."""
         roles, refused = self._roles(names, task_vars)
         questions = {name: [(asked.module, asked.args) for asked in role.questions] for name, role in roles.items()}
-        first = self._in_one({**questions, **({"": [(GPUS.module, GPUS.args)]} if gpus else {})}, task_vars)
+        asked = {"": [(question.module, question.args) for question in more.values()]}
+        first = self._in_one({**questions, **asked}, task_vars)
         self._fill_in_platform(roles, first, task_vars)
         built, comparisons = self._built(roles, first, task_vars)
         second = self._in_one(comparisons, task_vars)
@@ -54,8 +66,8 @@ class ActionModule(role_component.ActionModule):
         }
         result: Answer = {"changed": False, "compared": list(names), **_order(names, roles, right)}
         warnings = [text for name in right for text in (*roles[name].warnings, *built[name].notices)]
-        if gpus:
-            result["gpus"] = self._gpus(first[""][0], task_vars)
+        for (key, question), answer in zip(more.items(), first[""]):
+            result[key] = self._told(question, answer, task_vars)
         if details:
             result["roles"] = {
                 name: right[name] if name in right else refused.get(name) or self._in_full(name, task_vars)
@@ -119,9 +131,9 @@ class ActionModule(role_component.ActionModule):
         except AnsibleError as exc:
             return _failed(exc)
 
-    def _gpus(self, answer: Answer | None, task_vars: dict[str, t.Any]) -> Answer:
+    def _told(self, question: Question, answer: Answer | None, task_vars: dict[str, t.Any]) -> Answer:
         try:
-            return answer or self._ask(GPUS, task_vars)
+            return answer or self._ask(question, task_vars)
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as exc:

@@ -14,8 +14,10 @@ description:
     JUnit XML and as one HTML page. Hosts that cannot be reached are in it too.
   - It is idle in every play that does not have the variable C(mlops_hosts_audit) set to V(true).
   - Where the files go and what counts as a finding are variables of the play, C(audit_dir) and C(audit_fail_on).
+    With C(audit_textfile_dir) node_exporter of the controller gets metrics. With C(audit_dashboard_url) the page
+    has a link to the dashboard of each host.
   - Sets the exit code of C(ansible-playbook). V(0) when C(audit_fail_on) finds nothing, V(16) when it finds something,
-    V(2) when a host could not be audited, V(1) when C(audit_dir) or C(audit_fail_on) cannot be used.
+    V(2) when a host could not be audited, V(1) when one of these variables cannot be used.
 version_added: 0.1.0
 author:
   - The mlops.hosts founders (@mlops-hosts)
@@ -37,10 +39,10 @@ from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
-from ..plugin_utils._audit import document, junit, page, verdict
+from ..plugin_utils._audit import document, junit, metrics, page, verdict
 from ..plugin_utils._audit.collect import Collector, Event
 from ..plugin_utils._audit.gate import DEFAULT, Gate, GateError
-from ..plugin_utils._audit.output import Output, OutputError
+from ..plugin_utils._audit.output import Output, OutputError, Textfile
 
 MARK = "mlops_hosts_audit"
 # What the playbook says when it has given up a role on a host.
@@ -76,7 +78,7 @@ class CallbackModule(CallbackBase):
         if self._listening and self._audit is None:
             try:
                 self._audit = Audit(self._playbook, **_settings(play))
-            except (AnsibleError, GateError, OutputError) as exc:
+            except (AnsibleError, GateError, OutputError, page.LinkError) as exc:
                 self._display.error(f"The audit was not started: {exc}", wrap_text=False)
                 raise SystemExit(verdict.REFUSED) from exc
         if self._listening and self._audit is not None:
@@ -140,8 +142,15 @@ class CallbackModule(CallbackBase):
         except GateError as exc:
             matched, problem = False, str(exc)
         paths = audit.output.write(
-            {"drift.json": document.text(report), "junit.xml": junit.render(report), "audit.html": page.render(report)}
+            {
+                "drift.json": document.text(report),
+                "junit.xml": junit.render(report),
+                "audit.html": page.render(report, audit.dashboard_url),
+            }
         )
+        if audit.textfile:
+            audit.textfile.write(metrics.render(report, audit.textfile.read()))
+            paths.append(audit.textfile.path)
         self._display.display("".join(f"\n{path}" for path in paths).strip())
         found = verdict.diagnose(report, matched=matched, expression=str(audit.gate.expression))
         if problem:
@@ -153,11 +162,20 @@ class CallbackModule(CallbackBase):
 class Audit:
     """One audit, from its settings to its report."""
 
-    def __init__(self, playbook: str, audit_dir: t.Any, audit_fail_on: t.Any) -> None:
+    def __init__(
+        self,
+        playbook: str,
+        audit_dir: t.Any,
+        audit_fail_on: t.Any,
+        audit_textfile_dir: t.Any,
+        audit_dashboard_url: t.Any,
+    ) -> None:
         self.playbook = playbook
         self.started = _now()
         self.gate = Gate(audit_fail_on)
+        self.dashboard_url = page.dashboard_url(str(audit_dashboard_url or ""))
         self.output = Output(str(audit_dir))
+        self.textfile = Textfile(str(audit_textfile_dir), metrics.NAME) if audit_textfile_dir else None
         self.collector = Collector()
         self.targets: set[str] = set()
         self.defect: str | None = None
@@ -182,7 +200,12 @@ def _targets(play: t.Any) -> set[str]:
     return {host.get_name() for host in inventory.get_hosts(play.hosts, ignore_limits=True, ignore_restrictions=True)}
 
 
-_DEFAULTS = {"audit_dir": os.path.join(os.curdir, "audit"), "audit_fail_on": DEFAULT}
+_DEFAULTS = {
+    "audit_dir": os.path.join(os.curdir, "audit"),
+    "audit_fail_on": DEFAULT,
+    "audit_textfile_dir": "",
+    "audit_dashboard_url": "",
+}
 
 
 def _event(result: t.Any) -> Event:

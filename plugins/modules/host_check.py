@@ -28,6 +28,11 @@ options:
     description: Return what M(mlops.hosts.gpu_info) returns as well.
     type: bool
     default: false
+  gpu_events:
+    description:
+      - Return what M(mlops.hosts.gpu_events_info) returns of the last seven days as well, with the newest five events.
+    type: bool
+    default: false
   details:
     description:
       - Return the result of each role, as its registered variable has it in check mode.
@@ -90,4 +95,8 @@ gpus:
   description: What M(mlops.hosts.gpu_info) returns, or C(failed) and C(msg).
   type: dict
   returned: when O(gpus) is true
+gpu_events:
+  description: What M(mlops.hosts.gpu_events_info) returns, or C(failed) and C(msg).
+  type: dict
+  returned: when O(gpu_events) is true
 """

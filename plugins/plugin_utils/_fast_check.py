@@ -92,6 +92,7 @@ _MODULES = {
     "mlops.hosts.container_runtime_info": _Module("_container_runtime", "INFO", "info"),
     "mlops.hosts.driver_info": _Module("_driver", "INFO"),
     "mlops.hosts.gateway_info": _Module("_gateway", "INFO"),
+    "mlops.hosts.gpu_events_info": _Module("_gpu_events", "INFO"),
     "mlops.hosts.gpu_info": _Module("_gpu", "INFO"),
     "mlops.hosts.gpu_settings": _Module("_gpu_settings", "SETTINGS", "settings"),
     "mlops.hosts.mig_layout": _Module("_gpu_settings", "MIG", "mig"),

@@ -82,11 +82,12 @@ class Component:
 
 @dataclasses.dataclass
 class Host:
-    """What is known of a host. ``gpu_facts`` is what gpu_info returned."""
+    """What is known of a host. ``gpu_facts`` is what gpu_info returned, ``gpu_events`` what gpu_events_info did."""
 
     name: str
     components: dict[str, Component] = dataclasses.field(default_factory=dict)
     gpu_facts: t.Mapping[str, t.Any] | None = None
+    gpu_events: t.Mapping[str, t.Any] | None = None
     failure: str | None = None
     unreachable: str | None = None
     last_failure: Event | None = None
@@ -156,6 +157,10 @@ class Collector:
             self.host(event.host).failure = f"the GPUs could not be read: {_reason(_with(event, GPUS, gpus))}"
         elif gpus:
             self.host(event.host).gpu_facts = gpus
+        events = event.result.get("gpu_events")
+        # A host without a log that can be read can be right all the same.
+        if events and not events.get("failed"):
+            self.host(event.host).gpu_events = events
         for role, result in (event.result.get("roles") or {}).items():
             told = dataclasses.replace(_with(event, ROLE_COMPONENT, result), role=f"mlops.hosts.{role}")
             if result.get("failed"):

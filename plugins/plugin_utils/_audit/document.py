@@ -98,6 +98,7 @@ def _host(host: Host) -> dict[str, t.Any]:
         "gpus": facts.get("gpus") or [],
         "gpu_count": facts.get("count"),
         "gpu_expected": facts.get("expected_from_pci"),
+        "gpu_events": (host.gpu_events or {}).get("events") or [],
         "driver": facts.get("driver") or {"version": None, "cuda_version": None},
     }
 

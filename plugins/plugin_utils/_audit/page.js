@@ -252,10 +252,13 @@
     return node("li", {}, `${gpu.which.length} × ${gpu.name || "GPU"}${memory}, driver ${gpu.driver || "none"} `, state(gpu.health), gpu.reasons.length ? " " + gpu.reasons.join(" ") : null);
   }
 
+  const dashboard = (host) => data.dashboard.replaceAll("{host}", encodeURIComponent(host.name));
+
   function detail(host) {
     if (!open.has(host.name)) return null;
     const at = place.get(host);
     const parts = [];
+    if (data.dashboard) parts.push(node("p", {}, node("a", {href: dashboard(host), rel: "noreferrer"}, "Dashboard")));
     if (host.reason) parts.push(node("p", {class: "reason"}, host.reason));
     for (const [name, found] of Object.entries(host.cells)) {
       if (found.reason && found.state !== "failed") parts.push(node("p", {}, `${name}: ${found.reason}`));
@@ -287,6 +290,26 @@
   hosts.table.classList.add("matrix");
 
   if (data.gpus.length) gpuTable("gpus", "GPUs", data.gpus);
+
+  if (data.events.length) {
+    const SEVERITIES = ["critical", "error", "warning", "info"];
+    const nameOf = (event) => data.hosts[event.host].name;
+    const codeOf = (event) => (event.code === null ? event.source : `${event.source} ${event.code}`);
+    new Table(section("gpu-events", "GPU events"), {
+      rows: data.events, limit: 25, label: "The newest GPU events of each host, of seven days", empty: "",
+      passes: (event) => inState(data.hosts[event.host]),
+      search: remembered((event) => [nameOf(event), codeOf(event), event.mnemonic, event.severity, event.action, event.gpu_uuid, event.text].join(" ")),
+      columns: [
+        {name: "Host", class: "name", key: nameOf, cell: (event) => hostLink(data.hosts[event.host])},
+        {name: "Time", class: "cell", label: "at", key: (event) => event.last || "", cell: (event) => (event.last || "").replace("T", " ").slice(0, 19)},
+        {name: "Severity", class: "cell", key: (event) => String(SEVERITIES.indexOf(event.severity)), cell: (event) => state({critical: "failed", error: "failed", warning: "degraded"}[event.severity] || "unknown", event.severity)},
+        {name: "Event", class: "cell", key: codeOf, cell: (event) => node("span", {title: event.mnemonic}, codeOf(event) + (event.count > 1 ? ` × ${event.count}` : ""))},
+        {name: "GPU", class: "cell", key: (event) => event.pci_address || "", cell: (event) => node("span", {title: event.gpu_uuid}, event.pci_address || "unknown")},
+        {name: "Action", class: "cell", key: (event) => event.action || "", cell: (event) => (event.action || "").replace(/_/g, " ")},
+        {name: "Line", class: "reason", key: (event) => event.text || "", cell: (event) => event.text},
+      ],
+    });
+  }
 
   // Many hosts: each as one square, so that the fleet fits on a screen.
   if (data.hosts.length > 24) {

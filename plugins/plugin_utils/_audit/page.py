@@ -24,17 +24,46 @@ from .document import STATES, Document, gpu_problem
 
 _HERE = pathlib.Path(__file__).parent
 _SLOT = re.compile(r"@@([a-z_]+)@@")
+# Where the name of a host goes in the address of a dashboard.
+HOST = "{host}"
 # What could end a script element, or its line.
 _UNSAFE = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _DIFFERENCE_KEYS = ("component", "kind", "item", "attribute", "want", "have")
+_EVENT_KEYS = (
+    "source",
+    "code",
+    "mnemonic",
+    "severity",
+    "action",
+    "hardware_fault",
+    "pci_address",
+    "gpu_uuid",
+    "count",
+    "last",
+    "text",
+)
 # Without scripts nobody can look for a host, so the page does not grow for all of them.
 _MOST_PLAIN_ROWS = 200
 
 
-def render(document: Document) -> str:
-    """The page's text."""
+class LinkError(Exception):
+    """The address of the dashboards cannot be used; the text is for a person."""
+
+
+def dashboard_url(given: str) -> str:
+    """The address of the dashboard of a host, as it is; empty where there is none. Raises LinkError."""
+    if given and (not given.startswith(("https://", "http://")) or HOST not in given):
+        raise LinkError(
+            f"audit_dashboard_url must begin with https:// or http:// and have {HOST} where the name of a host goes, "
+            f"and is {given!r}"
+        )
+    return given
+
+
+def render(document: Document, dashboard: str = "") -> str:
+    """The page's text. ``dashboard``: see dashboard_url()."""
     style, script = _read("page.css"), _read("page.js")
-    shown = payload(document)
+    shown = {**payload(document), "dashboard": dashboard}
     slots = {
         "csp": (
             "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
@@ -99,6 +128,15 @@ def payload(document: Document) -> dict[str, t.Any]:
         "hosts": [_host(host) for host in hosts],
         "differences": sorted(groups.values(), key=lambda group: -len(group["hosts"])),
         "gpus": sorted(gpus.values(), key=lambda gpu: gpu["health"] == "ok"),
+        "events": sorted(
+            (
+                {"host": places[host["name"]], **{key: event.get(key) for key in _EVENT_KEYS}}
+                for host in hosts
+                for event in host["gpu_events"]
+            ),
+            key=lambda event: str(event["last"]),
+            reverse=True,
+        ),
     }
 
 
@@ -197,6 +235,20 @@ def _plain(shown: t.Mapping[str, t.Any]) -> str:
                 )
                 for gpu in shown["gpus"]
                 if gpu["health"] != "ok"
+            ],
+        ),
+        _table(
+            "GPU events of the last seven days",
+            ("Host", "Time", "Severity", "Event", "Action"),
+            [
+                (
+                    hosts[event["host"]]["name"],
+                    str(event["last"]),
+                    str(event["severity"]),
+                    str(event["text"]),
+                    str(event["action"]),
+                )
+                for event in shown["events"]
             ],
         ),
     ]

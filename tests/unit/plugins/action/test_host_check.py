@@ -237,6 +237,16 @@ def test_a_connection_that_breaks_is_no_failure_of_a_role(host):
         broken.check({"log_shipper": room(component("x"))}, details=True)
 
 
+def test_gpu_events_are_asked_along(host):
+    events = {"changed": False, "events": [{"code": 79}]}
+    gpus = {"changed": False, "gpus": [], "count": 0}
+    told = host(answers={"mlops.hosts.gpu_info": gpus, "mlops.hosts.gpu_events_info": events, "a": right("a")})
+    found = told.check({"log_shipper": room(component("a"))}, gpus=True, gpu_events=True)
+    assert (found["gpus"], found["gpu_events"]) == (gpus, events)
+    # Of what is not asked nothing is said.
+    assert "gpu_events" not in told.check({"log_shipper": room(component("a"))}, gpus=True)
+
+
 def test_gpus_are_asked_along(host):
     gpus = {"changed": False, "gpus": [], "count": 0}
     told = host(answers={"mlops.hosts.gpu_info": gpus, "a": right("a")})

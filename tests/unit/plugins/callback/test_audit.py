@@ -157,6 +157,9 @@ def test_settings_are_templates(run):
     [
         ({"audit_fail_on": "hosts[?"}, "audit_fail_on is not a JMESPath expression"),
         ({"audit_dir": "/proc/audit"}, "audit_dir /proc/audit cannot be written"),
+        ({"audit_textfile_dir": "/nowhere"}, "audit_textfile_dir must be a directory of this machine"),
+        ({"audit_textfile_dir": "/proc"}, "audit_textfile_dir /proc cannot be written"),
+        ({"audit_dashboard_url": "grafana"}, "audit_dashboard_url must begin with https:// or http://"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_the_audit(run, variables, said):
@@ -164,6 +167,16 @@ def test_what_cannot_be_used_is_refused_before_the_audit(run, variables, said):
         run.play(**variables)
     assert ended.value.code == 1
     assert run.said[0].startswith(f"ERROR The audit was not started: {said}")
+
+
+def test_node_exporter_of_the_controller_can_read_what_was_found(run, tmp_path):
+    run.play(audit_textfile_dir=str(tmp_path), audit_dashboard_url="https://grafana.example.org/d/{host}")
+    run.ok(component="web", changed=True, drift=DRIFT)
+    assert run.end() == 16
+    (written,) = tmp_path.glob("*.prom*")
+    assert (written.name, written.stat().st_mode & 0o777) == ("mlops_audit.prom", 0o644)
+    assert 'mlops_audit_differences{audited_host="a"} 1\n' in written.read_text()
+    assert "https://grafana.example.org/d/{host}" in (run.folder / "audit.html").read_text()
 
 
 def test_a_role_that_was_given_up(run):

@@ -12,6 +12,7 @@ from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.collect import 
     ARTIFACT,
     COMPONENT,
     GPUS,
+    HOST_CHECK,
     Collector,
     Event,
 )
@@ -26,6 +27,23 @@ def row(**more):
 
 def gpu(index, **more):
     return {"index": index, "name": "H100", "memory_total_mib": 81559, "health": "ok", "health_reasons": [], **more}
+
+
+def event(**more):
+    return {
+        "source": "xid",
+        "code": 79,
+        "mnemonic": "GPU_HAS_FALLEN_OFF_THE_BUS",
+        "severity": "critical",
+        "action": "reboot_host",
+        "hardware_fault": True,
+        "pci_address": "0000:1a:00.0",
+        "gpu_uuid": "GPU-1",
+        "count": 1,
+        "last": "2026-11-25T02:00:00.000000Z",
+        "text": "NVRM: Xid (PCI:0000:1a:00): 79",
+        **more,
+    }
 
 
 class Fleet:
@@ -58,6 +76,9 @@ class Fleet:
             "driver": {"version": "580.1", "cuda_version": "13.0"},
         }
         self.collector.ok(Event(host, GPUS, None, None, facts))
+
+    def events(self, host, *events):
+        self.collector.ok(Event(host, HOST_CHECK, None, None, {"gpu_events": {"events": list(events)}, "roles": {}}))
 
     @property
     def document(self):

@@ -9,12 +9,13 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.plugin_utils._audit import document, page, verdict
 from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.gate import DEFAULT, Gate, GateError
 from ansible_collections.mlops.hosts.plugins.plugin_utils._audit.output import Output, OutputError
-from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import RUN, gpu, row
+from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import RUN, event, gpu, row
 
 
 def test_the_document_is_a_contract(fleet):
     fleet.component("ml1", row())
     fleet.gpus("ml1", gpu(0))
+    fleet.events("ml1", event())
     assert fleet.document == {
         "version": 1,
         "started": "2026-11-25T02:40:13Z",
@@ -54,6 +55,7 @@ def test_the_document_is_a_contract(fleet):
                 "gpus": [gpu(0)],
                 "gpu_count": 1,
                 "gpu_expected": 1,
+                "gpu_events": [event()],
                 "driver": {"version": "580.1", "cuda_version": "13.0"},
             }
         ],

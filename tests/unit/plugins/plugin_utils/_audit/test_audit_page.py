@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.plugin_utils._audit import junit, page
-from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import gpu, row
+from ansible_collections.mlops.hosts.tests.unit.plugins.plugin_utils._audit.support import event, gpu, row
 
 EVIL = "</script><img src=x onerror=alert(1)>&amp;\u2028'\"@@script@@"
 
@@ -45,10 +45,38 @@ def evil(fleet):
     fleet.component(EVIL, evil_row, name=EVIL)
     fleet.collector.unreachable("x" + EVIL, EVIL)
     fleet.gpus(EVIL, gpu(0, name=EVIL, health="failed", health_reasons=[EVIL]))
+    fleet.events(EVIL, event(text=EVIL, mnemonic=EVIL, action=EVIL, last=EVIL))
     return fleet
 
 
 class TestPage:
+    def test_the_newest_event_comes_first(self, fleet):
+        fleet.events("a", event(code=13, last="2026-11-24T02:00:00.000000Z"), event(code=31))
+        fleet.events("b", event(code=79, last="2026-11-26T02:00:00.000000Z", text="fell off the bus"))
+        text = page.render(fleet.document)
+        shown = data(text)
+        assert [(shown["hosts"][one["host"]]["name"], one["code"]) for one in shown["events"]] == [
+            ("b", 79),
+            ("a", 31),
+            ("a", 13),
+        ]
+        # Without scripts, too.
+        assert "fell off the bus" in re.search(r"<noscript>(.*?)</noscript>", text, re.DOTALL)[1]
+
+    def test_a_host_has_a_link_to_its_dashboard_where_there_is_one(self, fleet):
+        fleet.component("a")
+        url = "https://grafana.example.org/d/mlops-host?var-host={host}"
+        assert page.dashboard_url(url) == url
+        assert data(page.render(fleet.document, url))["dashboard"] == url
+        assert data(page.render(fleet.document))["dashboard"] == page.dashboard_url("") == ""
+
+    @pytest.mark.parametrize(
+        "url", ["javascript:alert('{host}')", "https://grafana.example.org/", "{host}", "/d/{host}"]
+    )
+    def test_what_is_no_address_of_a_dashboard_is_refused(self, url):
+        with pytest.raises(page.LinkError, match="audit_dashboard_url must begin with https"):
+            page.dashboard_url(url)
+
     def test_needs_nothing_else(self, fleet):
         fleet.component("a", row())
         text = page.render(fleet.document)
