@@ -105,9 +105,10 @@ class Fleet:
 
     @property
     def cpu_growth(self) -> float:
-        """Controller CPU per host, most over least, from 5 hosts on; 1 where there are not two such sizes."""
-        taken = [self.per_host(size).cpu for size in self.by_size if size >= 5] or [1.0]
-        return max(taken) / min(taken)
+        """Controller CPU per host on more hosts by that on fewer, the most of it, from 5 hosts on; 1 without two such
+        sizes. That many hosts share what is loaded once a run is no growth."""
+        taken = [self.per_host(size).cpu for size in sorted(self.by_size) if size >= 5]
+        return max((more / fewer for place, fewer in enumerate(taken) for more in taken[place + 1 :]), default=1.0)
 
     def differs_ratio(self, role: str) -> Cost:
         """The site where this role differs, by the role alone and the site where nothing does, beyond empty plays."""

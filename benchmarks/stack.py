@@ -28,7 +28,7 @@ from tools.demo.pki import make_pki
 
 GROUP = "bench-fleet"
 PREPARED, CONVERGED = "mlops-hosts-bench-prepared", "mlops-hosts-bench"
-FORKS = 10
+FORKS = 50
 BOOTS = 5
 DRIVER = "580.95.05"
 # In the order of site.yml.

@@ -11,10 +11,11 @@ import importlib
 import pathlib
 import typing as t
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..plugin_utils._roles import variables
+from ..plugin_utils._roles import templates, variables
 from ..plugin_utils._roles.built import Built, Check, Data, Decision, Question
 from ..plugin_utils._roles.platform import ROLES, load_all, platform
 from . import cdi_info, component
@@ -36,6 +37,8 @@ ROOMS: dict[str, t.Any] = {
 for _name in ROOMS:
     variables.specification(_name)
     load_all(_name)
+    if hasattr(ROOMS[_name], "PROGRAM"):
+        ROOMS[_name].PROGRAM.sources()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,6 +276,14 @@ class ActionModule(component.ActionModule):
         # The interpreter that was discovered is one.
         self._facts.update(result.get("ansible_facts", {}))
         return result
+
+    def _template(self, name: str, more: dict[str, t.Any], task_vars: dict[str, t.Any]) -> str:
+        if templates.find(str(self._of_role), name) is None:
+            return super()._template(name, more, task_vars)
+        managed = self._templar.template(task_vars.get("ansible_managed", "Ansible managed"))
+        return templates.render(
+            str(self._of_role), name, more, managed=variables.plain(managed), kept=C.DEFAULT_LOCAL_TMP
+        )
 
     def _find_needle(self, dirname: str, needle: str) -> str:
         path = ROLES / str(self._of_role) / dirname / needle

@@ -9,6 +9,7 @@ reading the collection.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ._sources import ROOT, reached
@@ -40,9 +41,9 @@ class Program:
     def library(self) -> str:
         return f"{_LIBRARIES}/{self.name}"
 
-    def sources(self) -> dict[str, str]:
+    def sources(self) -> t.Mapping[str, str]:
         """The texts of its modules, by their paths below module_utils."""
-        return {path.relative_to(ROOT).as_posix(): path.read_text() for path in reached([self.entry]).values()}
+        return _sources(self.entry)
 
     def resources(self, *, python: str, more: t.Mapping[str, str] | None = None) -> dict[str, t.Any]:
         """``directories`` and ``files`` of a component; ``more`` are texts of other files that it reads, by path.
@@ -63,3 +64,8 @@ class Program:
                 {"path": self.path, "content": program, "mode": "0755", "on_change": "none"},
             ],
         }
+
+
+@functools.cache
+def _sources(entry: str) -> t.Mapping[str, str]:
+    return {path.relative_to(ROOT).as_posix(): path.read_text() for path in reached([entry]).values()}

@@ -9,7 +9,7 @@ import os
 import shlex
 import subprocess
 
-import jinja2
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import templates
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import validate
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines import ENGINES
@@ -66,10 +66,7 @@ def problems(instances):
 def rendered(component):
     """The file of the only unit, as its template makes it."""
     (item,) = (item for item in component["files"] if item["path"].endswith((".container", ".service")))
-    environment = jinja2.Environment(trim_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters["comment"] = "# {}".format
-    template = environment.from_string((ROLE / "templates" / item["template"]).read_text())
-    return template.render(ansible_managed="managed", **item["template_vars"])
+    return templates.render("model_server", item["template"], item["template_vars"])
 
 
 def unit_of(component):

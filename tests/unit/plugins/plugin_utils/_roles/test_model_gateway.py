@@ -7,12 +7,12 @@ import datetime
 import hashlib
 import json
 
-import jinja2
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._gateway import paths
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import templates
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_gateway import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.options import convert
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, platform
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import platform
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -71,10 +71,7 @@ def file(found, path):
 
 def configuration(found):
     item = file(found, paths.HAPROXY_CFG)
-    loader = jinja2.FileSystemLoader(ROLES / "model_gateway/templates")
-    environment = jinja2.Environment(loader=loader, trim_blocks=True, keep_trailing_newline=True)
-    environment.filters["comment"] = lambda text: f"# {text}"
-    return environment.get_template(item["template"]).render(ansible_managed="managed", **item["template_vars"])
+    return templates.render("model_gateway", item["template"], item["template_vars"])
 
 
 def section(text, name):

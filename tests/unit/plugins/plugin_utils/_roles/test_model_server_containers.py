@@ -489,6 +489,10 @@ def test_deployments_of_engines_are_choices_of_the_option():
     assert {name for engine in ENGINES.values() for name in engine.deployments} == {*choices}
 
 
+def _without_head(quadlet):
+    return quadlet[quadlet.index("[Unit]") :].rstrip()
+
+
 def test_a_quadlet_gives_podman_what_docker_is_given():
     """The generator takes quotes away and adds some, which differ between versions."""
     recordings = sorted((DATA / "podman").glob("*/mlops-model-chat.service"))
@@ -497,7 +501,9 @@ def test_a_quadlet_gives_podman_what_docker_is_given():
     docker = run_words(made(item, engine="docker"))
     for recording in recordings:
         quadlet = recording.with_name("mlops-model-chat.container").read_text()
-        assert quadlet == rendered(made(item)), "record it again: tests/unit/data/podman/README"
+        assert _without_head(quadlet) == _without_head(rendered(made(item))), (
+            "record it again: tests/unit/data/podman/README"
+        )
         (line,) = [line for line in recording.read_text().splitlines() if line.startswith("ExecStart=")]
         given = by_systemd(line.partition("=")[2])
         assert given[given.index(IMAGE) :] == docker[docker.index(IMAGE) :]

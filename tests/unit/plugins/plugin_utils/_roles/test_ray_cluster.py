@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 
-import jinja2
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._ray import node, paths
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import templates
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.options import convert
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import ROLES, Platform
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.ray_cluster import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.ray_cluster.cluster import PORTS
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
@@ -71,10 +71,7 @@ def file(found, path):
 
 def unit(found):
     item = file(found, room.UNIT_FILE)
-    loader = jinja2.FileSystemLoader(ROLES / "ray_cluster/templates")
-    templates = jinja2.Environment(loader=loader, trim_blocks=True, keep_trailing_newline=True)
-    templates.filters["comment"] = lambda text: f"# {text}"
-    return templates.get_template(item["template"]).render(ansible_managed="managed", **item["template_vars"])
+    return templates.render("ray_cluster", item["template"], item["template_vars"])
 
 
 def command(found):
