@@ -35,12 +35,12 @@ vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a
 	$(PY) tools/vllm_wheels.py
 	$(PY) tools/scenario.py model_server_vllm
 
-compat: setup  ## scenario component with the other ansible-core versions that this machine's Pythons can run
-	$(PY) tools/release/compat.py $(v)
+compat: setup  ## the engine, and what users do, with the other ansible-core versions that this machine's Pythons can run
+	$(PY) tools/release/compat.py $(v) $(if $(s),--scenario=$(s))
 
 # Sanity and compat keep one processor busy each. In a fresh clone, the images are made meanwhile.
 test: setup  ## all of it, ring by ring
-	@$(PY) tools/each.py 'make check' 'make sanity & make compat v=2.18 & $(PY) -m tools.hosts images' 'make molecule' 'make faults'
+	@$(PY) tools/each.py 'make check' 'make sanity & make compat v=2.18 s=component & $(PY) -m tools.hosts images' 'make molecule' 'make faults'
 
 demo: setup  ## a small fleet on this machine
 	$(PY) -m tools.demo up

@@ -1,59 +1,66 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run scenario component with ansible-core versions other than the pinned one, deprecation warnings on.
-
-compat.py            all versions that a Python of this machine can run
-compat.py 2.18 ...   these
-"""
+"""Run the scenarios of the engine, and of what users do with the whole site, with ansible-core versions other than the
+pinned one, deprecation warnings on."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
-LOG = BUILD / "log" / "molecule-component.log"
 # Versions of ansible-core, and the Pythons that their controllers may have.
 CORES = {
     "2.18": ("3.11", "3.12", "3.13"),
     "2.20": ("3.12", "3.13", "3.14"),
     "2.21": ("3.12", "3.13", "3.14"),
 }
-# What tools/scenario.py and tools.hosts need besides.
-NEEDED = ("molecule", "docker")
+SCENARIOS = ("component", "as_users_do")
+# What tools/scenario.py, tools.hosts and the scenarios' tools need besides.
+NEEDED = ("molecule", "docker", "cryptography", "gguf", "jmespath")
 
 
 def main(argv: list[str]) -> int:
-    unknown = [core for core in argv if core not in CORES]
-    if unknown:
-        print(f"compat: {', '.join(unknown)} is not tested; versions are {', '.join(CORES)}", file=sys.stderr)
-        return 2
-    outcomes = {core: _outcome(core) for core in argv or CORES}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cores", nargs="*", metavar="VERSION", help=f"one of {', '.join(CORES)}; all by default")
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="all of them by default")
+    options = parser.parse_args(argv)
+    if unknown := [core for core in options.cores if core not in CORES]:
+        parser.error(f"{', '.join(unknown)} is not tested; versions are {', '.join(CORES)}")
+    outcomes = {core: _outcome(core, options.scenario or SCENARIOS) for core in options.cores or CORES}
     for core, outcome in outcomes.items():
         print(f"compat: ansible-core {core}: {outcome}", flush=True)
-    return 1 if "failed" in outcomes.values() else 0
+    return 1 if any(outcome.startswith("failed") for outcome in outcomes.values()) else 0
 
 
-def _outcome(core: str) -> str:
+def _outcome(core: str, scenarios: Sequence[str]) -> str:
     python = next((found for version in CORES[core] if (found := _python(version))), None)
     if python is None:
         return f"not run, for this machine has no Python {' or '.join(CORES[core])}"
     inside = _environment(core, python)
+    failed = [name for name in scenarios if not _passes(inside, name)]
+    return f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(scenarios)}"
+
+
+def _passes(python: Path, scenario: str) -> bool:
     done = subprocess.run(
-        [inside, ROOT / "tools/scenario.py", "component"],
+        [python, ROOT / "tools/scenario.py", scenario],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_DEPRECATION_WARNINGS": "true"},
         check=False,
     )
-    warnings = sorted(set(re.findall(r"^\[DEPRECATION WARNING\].*", LOG.read_text(errors="replace"), re.MULTILINE)))
+    log = (BUILD / "log" / f"molecule-{scenario}.log").read_text(errors="replace")
+    warnings = sorted(set(re.findall(r"^\[DEPRECATION WARNING\].*", log, re.MULTILINE)))
     print("".join(f"{line}\n" for line in warnings), end="", flush=True)
-    return "failed" if done.returncode or warnings else "passed"
+    return not (done.returncode or warnings)
 
 
 def _python(version: str) -> str | None:
