@@ -53,8 +53,7 @@ def apply(plan: Plan, journal: Journal, store: Store, env: RunEnvironment, reach
     reach("journal")
     _remember(plan, journal, store)
     reach("hold")
-    for name, held in plan.holds:
-        packages.set_hold(name, held=held, manager=t.cast(Manager, journal.manager), run=run)
+    packages.set_holds(plan.holds, manager=t.cast(Manager, journal.manager), run=run)
     reach("users")
     for user in plan.users:
         _change_user(user, run)

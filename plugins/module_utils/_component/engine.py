@@ -43,7 +43,7 @@ from . import (
 from . import journal as journals
 from .desired import Component
 from .journal import Journal
-from .packages import Move, Work, set_hold
+from .packages import Move, Work, set_holds
 from .plan import Plan
 from .ready import RunEnvironment
 from .result import adopts, compare, returned, waiting
@@ -464,9 +464,9 @@ class _Call:
         """A held package cannot change, nor make way or go along; the holds come back with the rest of the plan."""
         journal.packages_changed = list(planned.packages_changed)
         journal.save(self.store)
-        for name in _opened(planned, self.store):
-            if journal.packages_before[name]["held"]:
-                set_hold(name, held=False, manager=t.cast(t.Any, journal.manager), run=self.env.run)
+        held = [name for name in _opened(planned, self.store) if journal.packages_before[name]["held"]]
+        manager = t.cast(t.Any, journal.manager)
+        set_holds([(name, False) for name in held], manager=manager, run=self.env.run)
 
     def _adopt(self, planned: Plan) -> None:
         """Nothing differs, but what is there may not be ours yet."""

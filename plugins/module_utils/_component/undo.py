@@ -88,11 +88,12 @@ def packages_to_restore(
     remove: list[str] = []
     install: dict[str, DesiredPackage] = {}
     first: list[str] = []
+    holds: list[tuple[str, bool]] = []
     for name, before in journal.packages_before.items():
         if now[name].version == before["version"] and now[name].whole:
             continue
         if now[name].held:
-            packages.set_hold(name, held=False, manager=manager, run=run)
+            holds.append((name, False))
         if before["version"] is None:
             remove.append(name)
         else:
@@ -100,6 +101,7 @@ def packages_to_restore(
             install[exact] = DesiredPackage(name, True, before["version"], False, NOTHING)
             if before.get("before_packages"):
                 first.append(exact)
+    packages.set_holds(holds, manager=manager, run=run)
     # The lists of the earlier repositories are not on the host while those of the new ones are.
     package_index.ensure(list(install.values()), manager, run)
     rest = tuple(exact for exact in install if exact not in first)
@@ -119,10 +121,14 @@ def resume_units(journal: Journal, old: Ledger, env: RunEnvironment) -> None:
     run = env.run
     applied = [run(*command, timeout_s=APPLY_TIMEOUT_S) for command in journal.commands]
     if journal.packages_before:
-        now = packages.observe(sorted(journal.packages_before), t.cast(Manager, journal.manager), run)
-        for name, before in journal.packages_before.items():
-            if now[name].held != before["held"] and now[name].version is not None:
-                packages.set_hold(name, held=before["held"], manager=t.cast(Manager, journal.manager), run=run)
+        manager = t.cast(Manager, journal.manager)
+        now = packages.observe(sorted(journal.packages_before), manager, run)
+        holds = [
+            (name, before["held"])
+            for name, before in journal.packages_before.items()
+            if now[name].held != before["held"] and now[name].version is not None
+        ]
+        packages.set_holds(holds, manager=manager, run=run)
     if any(units.is_unit_file(entry["path"]) for entry in journal.paths):
         units.daemon_reload(run)
     seen = units.observe(sorted(journal.units_before), run)

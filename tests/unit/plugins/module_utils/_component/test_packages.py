@@ -274,33 +274,47 @@ def test_no_process_without_names():
         ("dnf5", False, ("dnf5", "-q", "--disablerepo=*", "versionlock", "delete", "tool")),
     ],
 )
-def test_set_hold_uses_the_managers_own_means(manager, held, argv):
+def test_holds_are_set_by_the_managers_own_means(manager, held, argv):
     run = Silent()
-    packages.set_hold("tool", held=held, manager=manager, run=run)
+    packages.set_holds([("tool", held)], manager=manager, run=run)
     assert run.calls == [argv]
+
+
+def test_all_holds_of_a_kind_are_one_call():
+    run = Silent()
+    packages.set_holds([("a", True), ("b", False), ("c", True)], manager="apt", run=run)
+    assert run.calls == [("apt-mark", "unhold", "b"), ("apt-mark", "hold", "a", "c")]
+    packages.set_holds([], manager="apt", run=run)
+    assert len(run.calls) == 2
 
 
 @pytest.mark.parametrize(("manager", "name"), [("dnf", "versionlock.list"), ("dnf5", "versionlock.toml")])
 def test_a_lock_that_is_there_afterwards_is_enough(locks, manager, name):
     recorded_locks(locks, name)
-    packages.set_hold("mlops-epoch", held=True, manager=manager, run=Silent())
+    packages.set_holds([("mlops-epoch", True)], manager=manager, run=Silent())
 
 
 @pytest.mark.parametrize(("manager", "record"), [("dnf", "rpm/lock-unknown"), ("dnf5", "rpm/lock-unknown-dnf5")])
 def test_a_lock_that_dnf_only_claims_to_have_set_is_an_error(manager, record):
     with pytest.raises(HostError, match=f"{manager} reported success, but said: No package found for.*mlops-nothere"):
-        packages.set_hold("mlops-nothere", held=True, manager=manager, run=Replay(record))
+        packages.set_holds([("mlops-nothere", True)], manager=manager, run=Replay(record))
+
+
+def test_of_several_locks_the_one_that_was_not_set_is_named(locks):
+    recorded_locks(locks, "versionlock.list")
+    with pytest.raises(HostError, match="package mlops-nothere could not be locked: dnf reported success"):
+        packages.set_holds([("mlops-epoch", True), ("mlops-nothere", True)], manager="dnf", run=Silent())
 
 
 def test_a_lock_that_stays_is_an_error(locks):
     recorded_locks(locks, "versionlock.list")
     with pytest.raises(HostError, match="mlops-epoch could not be unlocked"):
-        packages.set_hold("mlops-epoch", held=False, manager="dnf", run=Silent())
+        packages.set_holds([("mlops-epoch", False)], manager="dnf", run=Silent())
 
 
 def test_a_missing_versionlock_plugin_is_named():
     with pytest.raises(HostError, match="add python3-dnf-plugin-versionlock to the packages"):
-        packages.set_hold("mlops-standin", held=True, manager="dnf", run=Replay("rpm/lock-no-plugin"))
+        packages.set_holds([("mlops-standin", True)], manager="dnf", run=Replay("rpm/lock-no-plugin"))
 
 
 class Simulated:
