@@ -18,6 +18,8 @@ import typing as t
 
 # Namespaces of which all names are known. Others are of programs whose metrics depend on the machine or on settings.
 COMPLETE = ("mlops_", "haproxy_", "llamacpp:", "sglang:", "vllm:")
+# Recorded by users, and read by our rules: one with another name does nothing.
+_LIMITS = "mlops:site_limit:"
 # Series of one metric, by its type. Of an untyped one, the source says the name and no more.
 _SUFFIXES = {
     "histogram": ("_bucket", "_sum", "_count"),
@@ -85,14 +87,15 @@ def unknown_metrics(files: Rules, *, namespaces: tuple[str, ...] = COMPLETE) -> 
     """What rules read that no known program has, as ``mlops_gpu_helth (rule GpuFailed; there is mlops_gpu_health)``.
 
     ``files`` are rule files of Prometheus as YAML has them. Only names that begin with one of ``namespaces`` are
-    checked; ``("",)`` checks all. What a rule of the same files records is known.
+    checked; ``("",)`` checks all. What a rule of the same files records is known; limits have to be ours.
     """
     rules = [rule for file in files for group in file.get("groups") or () for rule in group.get("rules") or ()]
-    have = known() | {str(rule["record"]) for rule in rules if "record" in rule}
+    recorded = {str(rule["record"]) for rule in rules if "record" in rule}
+    have = known() | {name for name in recorded if not name.startswith(_LIMITS)}
     found = []
     for rule in rules:
-        for name in sorted(used(str(rule.get("expr", ""))) - have):
-            if name.startswith(namespaces):
+        for name in sorted((used(str(rule.get("expr", ""))) | {str(rule.get("record", ""))}) - have - {""}):
+            if name.startswith((*namespaces, _LIMITS)):
                 near = difflib.get_close_matches(name, have, n=1, cutoff=0.8)
                 there_is = f"; there is {near[0]}" if near else ""
                 found.append(f"{name} (rule {rule.get('alert') or rule.get('record')}{there_is})")
