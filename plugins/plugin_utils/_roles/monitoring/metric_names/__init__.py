@@ -42,7 +42,7 @@ _KEYWORDS = frozenset(
 )
 _BEFORE_LABELS = frozenset(["by", "without", "on", "ignoring", "group_left", "group_right"])
 _CLOSED_BY = {"(": ")", "{": "}", "[": "]"}
-Rules = t.Sequence[t.Mapping[str, t.Any]]
+Rules = t.Mapping[str, t.Any]
 
 
 @functools.cache
@@ -83,17 +83,17 @@ def used(expression: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def unknown_metrics(files: Rules, *, namespaces: tuple[str, ...] = COMPLETE) -> list[str]:
+def unknown_metrics(rules: Rules, *, namespaces: tuple[str, ...] = COMPLETE) -> list[str]:
     """What rules read that no known program has, as ``mlops_gpu_helth (rule GpuFailed; there is mlops_gpu_health)``.
 
-    ``files`` are rule files of Prometheus as YAML has them. Only names that begin with one of ``namespaces`` are
-    checked; ``("",)`` checks all. What a rule of the same files records is known; limits have to be ours.
+    ``rules`` are a rule file of Prometheus as YAML has it. Only names that begin with one of ``namespaces`` are
+    checked; ``("",)`` checks all. What a rule of the same file records is known; limits have to be ours.
     """
-    rules = [rule for file in files for group in file.get("groups") or () for rule in group.get("rules") or ()]
-    recorded = {str(rule["record"]) for rule in rules if "record" in rule}
+    all_rules = [rule for group in rules.get("groups") or () for rule in group.get("rules") or ()]
+    recorded = {str(rule["record"]) for rule in all_rules if "record" in rule}
     have = known() | {name for name in recorded if not name.startswith(_LIMITS)}
     found = []
-    for rule in rules:
+    for rule in all_rules:
         for name in sorted((used(str(rule.get("expr", ""))) | {str(rule.get("record", ""))}) - have - {""}):
             if name.startswith((*namespaces, _LIMITS)):
                 near = difflib.get_close_matches(name, have, n=1, cutoff=0.8)

@@ -49,16 +49,16 @@ def rule_file(*expressions, **records):
 
 
 @pytest.mark.parametrize(
-    ("files", "says"),
+    ("rules", "says"),
     [
-        pytest.param([rule_file("mlops_gpu_health == 1")], [], id="known"),
+        pytest.param(rule_file("mlops_gpu_health == 1"), [], id="known"),
         pytest.param(
-            [rule_file("mlops_gpu_helth == 1")],
+            rule_file("mlops_gpu_helth == 1"),
             ["mlops_gpu_helth (rule Rule0; there is mlops_gpu_health)"],
             id="misspelt",
         ),
         pytest.param(
-            [rule_file("vllm:gpu_cache_usage_perc > 0.9", "llamacpp:kv_cache_usage_ratio > 0.9")],
+            rule_file("vllm:gpu_cache_usage_perc > 0.9", "llamacpp:kv_cache_usage_ratio > 0.9"),
             [
                 "vllm:gpu_cache_usage_perc (rule Rule0; there is vllm:kv_cache_usage_perc)",
                 "llamacpp:kv_cache_usage_ratio (rule Rule1)",
@@ -66,33 +66,33 @@ def rule_file(*expressions, **records):
             id="names that programs had before",
         ),
         pytest.param(
-            [rule_file("vllm:e2e_request_latency_seconds_bucket", "vllm:e2e_request_latency_seconds")],
+            rule_file("vllm:e2e_request_latency_seconds_bucket", "vllm:e2e_request_latency_seconds"),
             [
                 "vllm:e2e_request_latency_seconds (rule Rule1; there is vllm:e2e_request_latency_seconds_sum)",
             ],
             id="a histogram has no series of its own name",
         ),
-        pytest.param([rule_file("our_own_metric > node_hwmon_temp_celsius")], [], id="others' namespaces"),
-        pytest.param([rule_file("mlops_ours", mlops_ours="up")], [], id="recorded in the same file"),
-        pytest.param([rule_file("mlops_ours"), rule_file(mlops_ours="up")], [], id="recorded in another file"),
+        pytest.param(rule_file("our_own_metric > node_hwmon_temp_celsius"), [], id="others' namespaces"),
+        pytest.param(rule_file("mlops_ours", mlops_ours="up"), [], id="recorded in the same file"),
         pytest.param(
-            [rule_file(**{"mlops:site_limit:first_token_second": "vector(2)"})],
+            rule_file(**{"mlops:site_limit:first_token_second": "vector(2)"}),
             [
                 "mlops:site_limit:first_token_second (rule mlops:site_limit:first_token_second; "
                 "there is mlops:site_limit:first_token_seconds)"
             ],
             id="a limit that no rule reads",
         ),
-        pytest.param([rule_file(**{"mlops:site_limit:first_token_seconds": "vector(2)"})], [], id="a limit"),
-        pytest.param([{}, {"groups": None}, {"groups": [{"rules": None}, {"rules": [{}]}]}], [], id="empty"),
+        pytest.param(rule_file(**{"mlops:site_limit:first_token_seconds": "vector(2)"}), [], id="a limit"),
+        pytest.param({}, [], id="empty"),
+        pytest.param({"groups": [{"rules": None}, {"rules": [{}]}]}, [], id="groups without rules"),
     ],
 )
-def test_what_no_known_program_has(files, says):
-    assert metric_names.unknown_metrics(files) == says
+def test_what_no_known_program_has(rules, says):
+    assert metric_names.unknown_metrics(rules) == says
 
 
 def test_all_namespaces_on_request():
-    assert metric_names.unknown_metrics([rule_file("our_own_metric")], namespaces=("",)) == [
+    assert metric_names.unknown_metrics(rule_file("our_own_metric"), namespaces=("",)) == [
         "our_own_metric (rule Rule0)"
     ]
 
