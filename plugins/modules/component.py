@@ -393,8 +393,9 @@ options:
           - V(mount) is a mount point.
           - V(empty) is not there, or a directory without entries.
           - V(name) is a name of a host that this host resolves.
+          - V(disk) is a path on a file system of O(requires[].min_bytes) or more, used or not. It need not be there.
         type: str
-        choices: [port, path, mount, empty, name]
+        choices: [port, path, mount, empty, name, disk]
         required: true
       msg:
         description:
@@ -448,6 +449,10 @@ options:
       name:
         description: Name of a host, for V(name).
         type: str
+      min_bytes:
+        description: Size of the file system, for V(disk).
+        type: int
+        version_added: 0.1.0
   ready:
     description:
       - What must hold after a change, before it is final. At most one of C(tcp), C(http), C(command) and C(inference)

@@ -99,11 +99,13 @@ class FakeReader:
         mounts: t.Collection[str] = (),
         names: t.Sequence[str] = (),
         hosts: t.Collection[str] = (),
+        disk_bytes: int = 1 << 40,
     ) -> None:
         self.paths = {row["path"]: _preflight.Path(**row) for row in paths}
         unknown = {"address": "0.0.0.0", "pid": None, "process": None, "unit": None}
         self.known = [_preflight.Listener(**{**unknown, **row}) for row in listeners]
         self.mounts, self.entries, self.hosts = mounts, names, hosts
+        self.size = disk_bytes
 
     def path(self, path: str) -> _preflight.Path:
         return self.paths.get(path, _preflight.Path(path, "absent"))
@@ -119,6 +121,9 @@ class FakeReader:
 
     def resolves(self, name: str) -> bool:
         return name in self.hosts
+
+    def disk_bytes(self, path: str) -> int:
+        return self.size
 
 
 def requirements_of(component: t.Mapping[str, t.Any]) -> tuple[desired.Requirement, ...]:

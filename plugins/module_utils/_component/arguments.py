@@ -96,7 +96,7 @@ SPEC = {
         drop_ins=_text(choices=["remove", "keep"], default="remove"),
     ),
     "requires": _dicts(
-        kind=_text(choices=["port", "path", "mount", "empty", "name"], required=True),
+        kind=_text(choices=["port", "path", "mount", "empty", "name", "disk"], required=True),
         msg=_text(required=True),
         msg_for={"type": "dict", "default": {}},
         otherwise=_text(choices=["fail", "wait"], default="fail"),
@@ -109,6 +109,7 @@ SPEC = {
         max_mode=_text(),
         executable={"type": "bool", "default": False},
         name=_text(),
+        min_bytes={"type": "int"},
     ),
     "ready": _dicts(
         unit=_text(),

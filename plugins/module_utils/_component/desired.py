@@ -19,7 +19,10 @@ STATE_DIR = "/var/lib/mlops.hosts"
 
 # Options of a requirement that not all kinds have.
 _PORT, _PATH = ("port", "address", "units"), ("path", "type", "max_mode", "executable")
-_OF_KIND = {"port": _PORT, "path": _PATH, "mount": ("path",), "empty": ("path",), "name": ("name",)}
+_OF_KIND = {
+    **{"port": _PORT, "path": _PATH, "mount": ("path",), "empty": ("path",), "name": ("name",)},
+    "disk": ("path", "min_bytes"),
+}
 _REASONS = ("absent", "type", "max_mode", "executable")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 # One by a tag can be another image tomorrow.
@@ -129,9 +132,9 @@ class Repository:
 @dataclasses.dataclass(frozen=True)
 class Requirement:
     """A condition on the host, see the module's ``requires``. ``port`` is None except for that kind, which has no
-    ``path``; ``name`` is empty except for that kind."""
+    ``path``; ``name`` is empty except for that kind. ``min_bytes`` is that of a disk."""
 
-    kind: t.Literal["port", "path", "mount", "empty", "name"]
+    kind: t.Literal["port", "path", "mount", "empty", "name", "disk"]
     msg: str
     msg_for: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     otherwise: t.Literal["fail", "wait"] = "fail"
@@ -144,6 +147,7 @@ class Requirement:
     max_mode: int | None = None
     executable: bool = False
     name: str = ""
+    min_bytes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,7 +297,9 @@ def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
     needed = kind if kind in ("port", "name") else "path"
     if item[needed] is None:
         raise HostError(f"a requirement of kind {kind} needs a {needed}")
-    for name in (*_PORT, *_PATH, "name"):
+    if kind == "disk" and not item["min_bytes"]:
+        raise HostError("a requirement of kind disk needs min_bytes")
+    for name in (*_PORT, *_PATH, "name", "min_bytes"):
         if item[name] and name not in _OF_KIND[kind]:
             raise HostError(f"a requirement of kind {kind} has no {name}")
     unknown = sorted(set(item["msg_for"]) - set(_REASONS if kind == "path" else ()))
@@ -315,6 +321,7 @@ def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
         max_mode=None if item["max_mode"] is None else _mode(item, "max_mode"),
         executable=item["executable"],
         name=item["name"] or "",
+        min_bytes=item["min_bytes"],
     )
 
 

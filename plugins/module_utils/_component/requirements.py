@@ -16,6 +16,7 @@ from .._errors import HostError
 from .desired import Requirement
 
 _SHOWN_NAMES = 3
+_GIB = 1024**3
 _PLACEHOLDER = re.compile(r"\{(what|found)\}")
 
 
@@ -31,6 +32,8 @@ class Reader(t.Protocol):
     def names(self, directory: str) -> t.Sequence[str]: ...
 
     def resolves(self, name: str) -> bool: ...
+
+    def disk_bytes(self, path: str) -> int: ...
 
 
 class HostReader:
@@ -55,6 +58,13 @@ class HostReader:
             return bool(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError):
             return False
+
+    def disk_bytes(self, path: str) -> int:
+        """Of the file system that has the path, or will have it."""
+        while not os.path.exists(path):
+            path = os.path.dirname(path)
+        found = os.statvfs(path)
+        return found.f_blocks * found.f_frsize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +144,10 @@ def _failures(item: Requirement, reader: Reader, stopped: t.Collection[str]) -> 
     elif item.kind == "mount":
         if not reader.is_mount(item.path):
             yield Failure(item.msg, item.path, "not a mount point", may_come=True)
+    elif item.min_bytes is not None:
+        have = reader.disk_bytes(item.path)
+        if have < item.min_bytes:
+            yield Failure(item.msg, item.path, f"{have / _GIB:.1f} GiB")
     else:
         yield from _empty(item, reader)
 
