@@ -71,6 +71,7 @@ _LISTED = [
     *("dnf5?", "dnf-plugins-core", "python3-(apt|debian|dnf|libdnf5|venv|yaml)", "rpm", "createrepo-c"),
     *("dpkg-dev", "apt-utils", "gnupg", "reprepro", "unattended-upgrades", "needrestart"),
     *("rsyslog.*", "syslog-ng-(core|mod-http)", "logrotate", "openssl", "apache2-utils", "haproxy", "llama.cpp"),
+    *("prometheus", "prometheus-(alertmanager|node-exporter)"),
     *("acl", "curl", "wget", "rsync", "socat", "strace", "jq", "zip", "zstd", "libfaketime", "attr"),
 ]
 # A host with kernels and a boot loader of its own, for tools/vm/: the two newest kernels that the mirror has. Its

@@ -1,0 +1,316 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Turns the options of the role ``monitoring`` into component data. Pure.
+
+Keys of model servers go into secret files that Prometheus reads, and nowhere else; credentials of receivers stay in the
+files that they are in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+
+from ....module_utils._monitoring import paths
+from ....module_utils._monitoring.plan import Alertmanager, NodeExporter, Plan, Prometheus
+from ..._packed_program import Program
+from ..built import Built, Data
+from ..log_shipper.yaml_text import yaml_text
+from ..platform import Platform
+from . import receivers, rules, targets, validate
+
+PROGRAM = Program(
+    name="monitoring",
+    path=paths.PROGRAM,
+    entry="_monitoring.program",
+    about="Has Prometheus and Alertmanager read their files, and says whether what is on disk is what runs.",
+)
+HEAD = "# Written by the role mlops.hosts.monitoring, which writes it again.\n"
+# What is read of the variables of each host, and whose option it is.
+FLEET = {
+    **dict.fromkeys(("state", "node_exporter", "node_exporter_address", "node_exporter_port"), "monitoring"),
+    **dict.fromkeys(("prometheus", "prometheus_address", "prometheus_port"), "monitoring"),
+    **dict.fromkeys(("alertmanager", "alertmanager_address", "alertmanager_port"), "monitoring"),
+    "instances": "model_server",
+    **dict.fromkeys(("metrics_address", "metrics_port"), "model_gateway"),
+}
+# The audit writes of other hosts, whose names count, and not that of the controller that has the file.
+_OF_AUDIT = [
+    {
+        "source_labels": ["__name__", "exported_host"],
+        "regex": "mlops_audit_[a-z_]+;(.+)",
+        "target_label": target,
+        "replacement": replacement,
+    }
+    for target, replacement in (("host", "$1"), ("exported_host", ""))
+]
+
+
+def fleet(options: Data) -> tuple[t.Sequence[str], str]:
+    """Hosts of the inventory whose options are read, too, and the variable that has their address."""
+    scrapes = options["state"] == "present" and options["prometheus"]
+    names = [*options["targets"], *options["gateways"]] if scrapes else []
+    return list(dict.fromkeys(names)), options["address_variable"]
+
+
+def facts(options: Data) -> tuple[str, ...]:
+    return ("distribution", "distribution_release", "os_family") if options["state"] == "present" else ()
+
+
+def build(options: Data, platform: Platform) -> Built:
+    if options["state"] == "unmanaged":
+        return Built()
+    if options["state"] == "absent":
+        # Samples and silences, which no component owns; an earlier run may have ended before it removed them.
+        rest = {"leftovers": list(paths.STATES.values())}
+        return Built(component={"name": "monitoring", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
+    problems = list(validate.problems(options, platform))
+    files: list[rules.RuleFile] = []
+    found = targets.Found()
+    if options["prometheus"]:
+        given, bad = rules.of_user(options["rules"])
+        files = [*(rules.of_role() if options["default_rules"] else ()), *given]
+        found = targets.find(options)
+        problems += [*bad, *rules.same(files), *found.problems]
+    if problems:
+        return Built(tuple(problems))
+    return Built(
+        notices=(*found.notices, *_unheard(options, files, found)),
+        component={
+            "name": "monitoring",
+            "state": "present",
+            "settle_s": 2,
+            **_component(options, platform.known, files, found),
+        },
+        published={"targets": {job.name: [target.address for target in job.targets] for job in found.jobs}},
+    )
+
+
+def _unheard(options: Data, files: t.Sequence[rules.RuleFile], found: targets.Found) -> t.Iterator[str]:
+    if options["prometheus"] and not found.alertmanagers:
+        yield (
+            "Prometheus fires alerts that nobody is told of: no host of monitoring_targets that it reaches has "
+            "monitoring_alertmanager: true."
+        )
+    if not options["alertmanager"]:
+        return
+    used = {severity for file in files for severity in file.severities}
+    heard = {severity for one in options["receivers"] for severity in receivers.severities(one)}
+    if missing := sorted(used - heard):
+        shown = ", ".join(severity or "none" for severity in missing)
+        yield f"No receiver of monitoring_receivers takes alerts of severity {shown}, so that nobody is told of them."
+
+
+def _component(
+    options: Data,
+    known: Data,
+    files: t.Sequence[rules.RuleFile],
+    found: targets.Found,
+) -> dict[str, t.Any]:
+    parts = validate.parts(options)
+    program = PROGRAM.resources(python=options["python"])
+    packages = dict.fromkeys(name for part in parts for name in known["parts"][part]["packages"])
+    written = [
+        *(_prometheus(options, known, files, found) if options["prometheus"] else ()),
+        *(_alertmanager(options) if options["alertmanager"] else ()),
+    ]
+    folders = [paths.RULES, paths.TARGETS, paths.KEYS] if options["prometheus"] else []
+    return {
+        "packages": [{"name": name} for name in packages],
+        "users": [{"name": paths.USERS[part]} for part in parts],
+        "directories": [
+            {"path": "/etc/mlops.hosts"},
+            {"path": paths.CONFIG, "purge": True, "on_change": "none"},
+            *({"path": path, "on_change": "none"} for path in folders),
+            *program["directories"],
+            *_textfiles(options),
+        ],
+        "files": [
+            *program["files"],
+            {"path": paths.PLAN, "content": _plan(options, files, found.jobs).text(), "on_change": "none"},
+            *written,
+            *(_unit_file(part, options) for part in parts),
+        ],
+        "units": [
+            # Those of the packages listen on all addresses, and would do so with the next boot. One that runs holds a
+            # port, which is refused: it is in use.
+            *({"name": known["parts"][part]["unit"], "state": "unmanaged", "enabled": False} for part in parts),
+            *({"name": paths.UNITS[part]} for part in parts),
+        ],
+        "requires": validate.requires(options, found.jobs),
+        # Targets are read again without a reload, so it is asked after every change.
+        "ready": [{"command": [paths.PROGRAM, "check"], "timeout_s": 60}],
+    }
+
+
+def _textfiles(options: Data) -> list[dict[str, t.Any]]:
+    """The directory that roles and others write to, with the one above it where that is this collection's, too."""
+    if not options["node_exporter"]:
+        return []
+    folder = options["textfile_dir"]
+    above = folder.rpartition("/")[0]
+    return [{"path": path, "on_change": "none"} for path in ([above] if above.count("/") > 2 else []) + [folder]]
+
+
+def _prometheus(
+    options: Data,
+    known: Data,
+    files: t.Sequence[rules.RuleFile],
+    found: targets.Found,
+) -> list[dict[str, t.Any]]:
+    """Its files. Those that it names are in it by their whole names: a pattern that fits none is no error to it."""
+    user = paths.USERS["prometheus"]
+    of_unit: Data = {"units": [paths.UNITS["prometheus"]], "on_change": "reload"}
+    named: list[dict[str, t.Any]] = [
+        *(
+            {"path": _key_path(key), "content": key, "group": user, "mode": "0640", "secret": True, **of_unit}
+            for key in dict.fromkeys(job.key for job in found.jobs)
+            if key
+        ),
+        # Prometheus sees that they change.
+        *({"path": _target_path(job), "content": _listed(job), "on_change": "none"} for job in found.jobs),
+        *(
+            {
+                "path": _rule_path(file),
+                "content": file.text,
+                "validate": ["promtool", "check", "rules", "--lint-fatal", "{staged}"],
+                **of_unit,
+            }
+            for file in files
+        ),
+    ]
+    return [
+        *named,
+        {
+            "path": paths.PROMETHEUS_YML,
+            "content": HEAD + yaml_text(configuration(options, known, files, found)),
+            "group": user,
+            "mode": "0640",
+            "validate": ["promtool", "check", "config", "{staged}"],
+            "validate_with": [item["path"] for item in named],
+            **of_unit,
+        },
+    ]
+
+
+def configuration(
+    options: Data,
+    known: Data,
+    files: t.Sequence[rules.RuleFile],
+    found: targets.Found,
+) -> dict[str, t.Any]:
+    interval = f"{options['scrape_interval_s']}s"
+    labels = {str(name): str(value) for name, value in options["external_labels"].items()}
+    to = {"alertmanagers": [{"static_configs": [{"targets": list(found.alertmanagers)}]}]}
+    return {
+        "global": {
+            "scrape_interval": interval,
+            "evaluation_interval": interval,
+            **({"external_labels": labels} if labels else {}),
+        },
+        **({"alerting": to} if found.alertmanagers else {}),
+        "rule_files": [_rule_path(file) for file in files],
+        "scrape_configs": [_scrape(job, known) for job in found.jobs],
+    }
+
+
+def _scrape(job: targets.Job, known: Data) -> dict[str, t.Any]:
+    given: dict[str, t.Any] = {"job_name": job.name, "file_sd_configs": [{"files": [_target_path(job)]}]}
+    if job.path != "/metrics":
+        given["metrics_path"] = job.path
+    if job.scheme != "http":
+        given["scheme"] = job.scheme
+    if job.key is not None:
+        given["authorization"] = {"credentials_file": _key_path(job.key)}
+    if job.ca_file is not None:
+        given["tls_config"] = {"ca_file": job.ca_file}
+    if known["programs"]["fallback_scrape_protocol"]:
+        # From 3.0 on, an answer without a Content-Type that it knows is no metrics.
+        given["fallback_scrape_protocol"] = known["programs"]["fallback_scrape_protocol"]
+    if job.label != job.name:
+        given["relabel_configs"] = [{"target_label": "job", "replacement": job.label}]
+    if job.label == "node":
+        given["metric_relabel_configs"] = _OF_AUDIT
+    return given
+
+
+def _alertmanager(options: Data) -> t.Iterator[dict[str, t.Any]]:
+    yield {
+        "path": paths.ALERTMANAGER_YML,
+        "content": HEAD + yaml_text(receivers.configuration(options["receivers"], options["notify"])),
+        "group": paths.USERS["alertmanager"],
+        "mode": "0640",
+        "validate": ["amtool", "check-config", "{staged}"],
+        "units": [paths.UNITS["alertmanager"]],
+        "on_change": "reload",
+    }
+
+
+def _unit_file(part: str, options: Data) -> dict[str, t.Any]:
+    unit = paths.UNITS[part]
+    return {
+        "path": f"/etc/systemd/system/{unit}",
+        "template": f"{unit}.j2",
+        "template_vars": {
+            "__monitoring": {
+                "user": paths.USERS[part],
+                "program": paths.PROGRAM,
+                "listen": targets.joined(options[f"{part}_address"], options[f"{part}_port"]),
+                "privileged": options[f"{part}_port"] < 1024,
+                "url": options.get(f"{part}_url") or "",
+                "config": {"prometheus": paths.PROMETHEUS_YML, "alertmanager": paths.ALERTMANAGER_YML}.get(part),
+                "state": paths.STATES.get(part),
+                "textfile_dir": options["textfile_dir"],
+                "flags": options["node_exporter_options"],
+                "days": options["retention_days"],
+                "gib": options["retention_gib"],
+                "credentials": receivers.credentials(options["receivers"]) if part == "alertmanager" else {},
+            }
+        },
+        "units": [unit],
+    }
+
+
+def _plan(options: Data, files: t.Sequence[rules.RuleFile], jobs: t.Sequence[targets.Job]) -> Plan:
+    urls = {
+        part: f"http://{targets.joined(targets.home(options[f'{part}_address']), options[f'{part}_port'])}"
+        for part in validate.parts(options)
+    }
+    return Plan(
+        NodeExporter(urls["node_exporter"], options["textfile_dir"], paths.USERS["node_exporter"])
+        if options["node_exporter"]
+        else None,
+        Prometheus(
+            urls["prometheus"],
+            paths.PROMETHEUS_YML,
+            {_rule_path(file): file.groups for file in files},
+            {job.name: [target.address for target in job.targets] for job in jobs},
+        )
+        if options["prometheus"]
+        else None,
+        Alertmanager(urls["alertmanager"], paths.ALERTMANAGER_YML) if options["alertmanager"] else None,
+    )
+
+
+def _listed(job: targets.Job) -> str:
+    """For file_sd. A target of no host of the inventory has no label ``host``."""
+    data = [
+        {"targets": [target.address], "labels": {**({"host": target.host} if target.host else {}), **target.labels}}
+        for target in job.targets
+    ]
+    return json.dumps(data, indent=1, sort_keys=True) + "\n"
+
+
+def _key_path(key: str) -> str:
+    return f"{paths.KEYS}/{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _target_path(job: targets.Job) -> str:
+    return f"{paths.TARGETS}/{job.name}.json"
+
+
+def _rule_path(file: rules.RuleFile) -> str:
+    return f"{paths.RULES}/{file.name}.yml"
