@@ -29,7 +29,8 @@ def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, fetc
     parser = argparse.ArgumentParser(description="Tell whether the monitoring of this host runs what is on disk.")
     parser.add_argument("--plan", default=paths.PLAN, help="what the role wrote (default: %(default)s)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("check", help="1 when a part does not run what is on disk")
+    asked = verbs.add_parser("check", help="1 when a part does not run what is on disk")
+    asked.add_argument("--timeout-s", type=float, default=0, help="how long a part may start (default: %(default)s)")
     told = verbs.add_parser("reload", help="from a unit: have a part read its files, or say why it does not")
     told.add_argument("part", choices=sorted(reload.CHECKS))
     arguments = parser.parse_args(argv)
@@ -45,7 +46,7 @@ def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, fetc
                 arguments.part, found, run=run or PlainRunner(), fetch=ask, hang_up=lambda: os.kill(pid, signal.SIGHUP)
             )
             return 0
-        problems = running.problems(found, ask)
+        problems = running.problems(found, ask, arguments.timeout_s)
         if not problems:
             for note in running.notes(found, ask):
                 sys.stdout.write(f"{note}\n")

@@ -11,8 +11,10 @@ Alertmanager, by its own metrics (``..._config_last_reload_successful`` and its 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import time
 import typing as t
 from pathlib import Path
 
@@ -22,11 +24,38 @@ from . import exposition, paths, readable
 from .plan import NodeExporter, Plan, Prometheus
 
 _TIMEOUT_S = 10.0
+_POLL_S = 0.3
+# Seconds between two evaluations of a group.
+_AWAITED_S = 20.0
 
 
-def problems(plan: Plan, fetch: Fetch) -> list[str]:
-    """Sentences, none where all parts run what is on disk."""
-    found: list[str] = []
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """``may_end``: it can be gone a moment later, as that of a part that starts."""
+
+    sentence: str
+    may_end: bool = False
+
+
+def problems(
+    plan: Plan,
+    fetch: Fetch,
+    timeout_s: float,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> list[str]:
+    """Sentences, none where all parts run what is on disk. For what may end it waits, and not for the rest."""
+    until = clock() + timeout_s
+    while True:
+        found = _problems(plan, fetch)
+        lasting = [one.sentence for one in found if not one.may_end]
+        if lasting or not found or clock() >= until:
+            return lasting or [one.sentence for one in found]
+        sleep(_POLL_S)
+
+
+def _problems(plan: Plan, fetch: Fetch) -> list[Problem]:
+    found: list[Problem] = []
     if plan.node_exporter:
         found += _node_exporter(plan.node_exporter, fetch)
     if plan.prometheus:
@@ -61,9 +90,9 @@ def get(url: str, fetch: Fetch) -> str:
     return body
 
 
-def _node_exporter(plan: NodeExporter, fetch: Fetch) -> t.Iterator[str]:
+def _node_exporter(plan: NodeExporter, fetch: Fetch) -> t.Iterator[Problem]:
     if folder := readable.obstacle(plan.textfile_dir, plan.user):
-        yield (
+        yield Problem(
             f"User {plan.user} must be able to read {plan.textfile_dir}, and {folder} keeps it out; set mode 0755 there"
         )
     try:
@@ -72,7 +101,7 @@ def _node_exporter(plan: NodeExporter, fetch: Fetch) -> t.Iterator[str]:
         yield _silent("node_exporter", exc)
         return
     if exposition.value(text, "node_textfile_scrape_error") is None:
-        yield (
+        yield Problem(
             f"{plan.url} must be the node_exporter of {paths.UNITS['node_exporter']}, and has no metric "
             "node_textfile_scrape_error: does monitoring_node_exporter_options turn its textfile collector off?"
         )
@@ -84,7 +113,7 @@ def unread(folder: str, text: str) -> list[str]:
     return sorted(str(path) for path in Path(folder).glob("*.prom") if str(path) not in shown)
 
 
-def _prometheus(plan: Prometheus, fetch: Fetch) -> t.Iterator[str]:
+def _prometheus(plan: Prometheus, fetch: Fetch) -> t.Iterator[Problem]:
     said = list(_loaded("prometheus", plan.url, [plan.config, *plan.rules], fetch))
     if said:
         yield from said
@@ -93,16 +122,24 @@ def _prometheus(plan: Prometheus, fetch: Fetch) -> t.Iterator[str]:
     for file, names in plan.rules.items():
         for name in names:
             if (file, name) not in groups:
-                yield f"Prometheus must have rule group {name} of {file}, and has not loaded it"
+                yield Problem(f"Prometheus must have rule group {name} of {file}, and has not loaded it", may_end=True)
                 continue
-            for rule in groups[file, name]["rules"]:
-                if rule.get("lastError"):
-                    yield f"Rule {rule['name']} of {file} cannot be evaluated: {rule['lastError']}"
+            yield from _rules(file, groups[file, name])
     there = {(target["scrapePool"], _address(target)) for target in _targets(plan, fetch)}
     for job, addresses in plan.targets.items():
         missing = [address for address in addresses if (job, address) not in there]
         if missing:
-            yield f"Prometheus must scrape {', '.join(missing)} as job {job}, and does not know them"
+            sentence = f"Prometheus must scrape {', '.join(missing)} as job {job}, and does not know them"
+            yield Problem(sentence, may_end=True)
+
+
+def _rules(file: str, group: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
+    """What is wrong in an expression shows only when it is evaluated, which of most groups can be waited for."""
+    for rule in group["rules"]:
+        if rule.get("lastError"):
+            yield Problem(f"Rule {rule['name']} of {file} cannot be evaluated: {rule['lastError']}")
+        elif rule.get("health") == "unknown" and float(group.get("interval") or 0) <= _AWAITED_S:
+            yield Problem(f"Rule {rule['name']} of {file} has not been evaluated yet", may_end=True)
 
 
 def _targets(plan: Prometheus, fetch: Fetch) -> list[dict[str, t.Any]]:
@@ -121,7 +158,7 @@ def _data(url: str, fetch: Fetch) -> dict[str, t.Any]:
         raise HostError(f"{url} must answer as Prometheus does, and said: {body.strip()[:200]}") from exc
 
 
-def _loaded(part: str, url: str, files: t.Sequence[str], fetch: Fetch) -> t.Iterator[str]:
+def _loaded(part: str, url: str, files: t.Sequence[str], fetch: Fetch) -> t.Iterator[Problem]:
     """Whether it is ready, and the files that it runs are those on disk."""
     try:
         get(f"{url}/-/ready", fetch)
@@ -131,15 +168,15 @@ def _loaded(part: str, url: str, files: t.Sequence[str], fetch: Fetch) -> t.Iter
         return
     unit = paths.UNITS[part]
     if not good:
-        yield f"{part} refuses the files on disk and runs earlier ones: journalctl -u {unit} says why"
+        yield Problem(f"{part} refuses the files on disk and runs earlier ones: journalctl -u {unit} says why")
         return
     try:
         newer = [path for path in files if os.stat(path).st_mtime > at]
     except OSError as exc:
-        yield f"{exc.filename} must be there for {part} to read: {exc.strerror}"
+        yield Problem(f"{exc.filename} must be there for {part} to read: {exc.strerror}")
         return
     if newer:
-        yield f"{', '.join(newer)} came after what {part} runs: systemctl reload {unit}"
+        yield Problem(f"{', '.join(newer)} came after what {part} runs: systemctl reload {unit}")
 
 
 def reloaded(part: str, url: str, fetch: Fetch) -> tuple[float, bool]:
@@ -152,6 +189,6 @@ def reloaded(part: str, url: str, fetch: Fetch) -> tuple[float, bool]:
     return at, good == 1
 
 
-def _silent(part: str, exc: HostError) -> str:
+def _silent(part: str, exc: HostError) -> Problem:
     hint = f": journalctl -u {paths.UNITS[part]} says why" if isinstance(exc, Unreachable) else ""
-    return f"{part} does not answer: {exc}{hint}"
+    return Problem(f"{part} does not answer: {exc}{hint}", may_end=True)

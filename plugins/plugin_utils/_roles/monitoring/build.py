@@ -28,6 +28,8 @@ PROGRAM = Program(
     entry="_monitoring.program",
     about="Has Prometheus and Alertmanager read their files, and says whether what is on disk is what runs.",
 )
+# What Prometheus may take to read the samples of its last hours, and then to find targets and to evaluate rules.
+_START_S, _WAIT_S = 300, 25
 HEAD = "# Written by the role mlops.hosts.monitoring, which writes it again.\n"
 # What is read of the variables of each host, and whose option it is.
 FLEET = {
@@ -141,8 +143,15 @@ def _component(
             *({"name": paths.UNITS[part]} for part in parts),
         ],
         "requires": validate.requires(options, found.jobs),
-        # Targets are read again without a reload, so it is asked after every change.
-        "ready": [{"command": [paths.PROGRAM, "check"], "timeout_s": 60}],
+        "ready": [
+            *(
+                {"unit": paths.UNITS[part], "http": f"{_url(part, options)}/-/ready", "timeout_s": _START_S}
+                for part in parts
+                if part != "node_exporter"
+            ),
+            # Targets are read again without a reload, so it is asked after every change. It waits by itself.
+            {"command": [paths.PROGRAM, "check", "--timeout-s", str(_WAIT_S)], "timeout_s": 1},
+        ],
     }
 
 
@@ -267,7 +276,12 @@ def _unit_file(part: str, options: Data) -> dict[str, t.Any]:
                 "flags": options["node_exporter_options"],
                 "days": options["retention_days"],
                 "gib": options["retention_gib"],
-                "credentials": receivers.credentials(options["receivers"]) if part == "alertmanager" else {},
+                "credentials": {
+                    f"{receivers.CREDENTIALS}/{name}": path
+                    for name, path in receivers.credentials(options["receivers"]).items()
+                }
+                if part == "alertmanager"
+                else {},
             }
         },
         "units": [unit],
@@ -275,10 +289,7 @@ def _unit_file(part: str, options: Data) -> dict[str, t.Any]:
 
 
 def _plan(options: Data, files: t.Sequence[rules.RuleFile], jobs: t.Sequence[targets.Job]) -> Plan:
-    urls = {
-        part: f"http://{targets.joined(targets.home(options[f'{part}_address']), options[f'{part}_port'])}"
-        for part in validate.parts(options)
-    }
+    urls = {part: _url(part, options) for part in validate.parts(options)}
     return Plan(
         NodeExporter(urls["node_exporter"], options["textfile_dir"], paths.USERS["node_exporter"])
         if options["node_exporter"]
@@ -293,6 +304,11 @@ def _plan(options: Data, files: t.Sequence[rules.RuleFile], jobs: t.Sequence[tar
         else None,
         Alertmanager(urls["alertmanager"], paths.ALERTMANAGER_YML) if options["alertmanager"] else None,
     )
+
+
+def _url(part: str, options: Data) -> str:
+    """Where the host itself reaches it."""
+    return f"http://{targets.joined(targets.home(options[f'{part}_address']), options[f'{part}_port'])}"
 
 
 def _listed(job: targets.Job) -> str:

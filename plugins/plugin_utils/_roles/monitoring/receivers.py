@@ -4,7 +4,8 @@
 # Private to the mlops.hosts collection: it can change in any release.
 """Who is told of alerts: receivers, routes and inhibition of Alertmanager. Pure.
 
-Secrets are in files of the host, which systemd hands to Alertmanager: its configuration has their paths.
+Secrets are in files of the host. The unit copies them to where Alertmanager alone reads them (LoadCredential= finds
+none where systemd 257 runs in a container), and its configuration has the paths of the copies.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..built import Data
 SEVERITIES = ("page", "ticket", "info")
 NOTIFY: Data = {"group_wait_s": 30, "group_interval_s": 300, "repeat_s": 14400}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-_CREDENTIALS = "/run/credentials/mlops-alertmanager.service"
+CREDENTIALS = "/run/mlops-alertmanager"
 # Options that a type of receiver needs, of those that not all have.
 _NEEDS: t.Mapping[str, tuple[str, ...]] = {
     "webhook": (),
@@ -41,7 +42,7 @@ def severities(receiver: Data) -> tuple[str, ...]:
 
 
 def credentials(receivers: t.Sequence[Data]) -> dict[str, str]:
-    """Files of the host that hold secrets, by the names under which Alertmanager has them."""
+    """Files of the host that hold secrets, by the names of their copies."""
     return {
         f"{receiver['name']}.{name}": str(receiver[name])
         for receiver in receivers
@@ -151,7 +152,7 @@ def configuration(receivers: t.Sequence[Data], notify: Data) -> dict[str, t.Any]
 
 def _told_by(receiver: Data) -> dict[str, t.Any]:
     kind, resolved = receiver["type"], {"send_resolved": receiver.get("send_resolved") is not False}
-    secret = f"{_CREDENTIALS}/{receiver['name']}.credential_file"
+    secret = f"{CREDENTIALS}/{receiver['name']}.credential_file"
     if kind == "slack":
         return {"slack_configs": [{"api_url_file": secret, "channel": receiver["channel"], **resolved}]}
     if kind == "pagerduty":
@@ -164,7 +165,7 @@ def _told_by(receiver: Data) -> dict[str, t.Any]:
         tls = {"require_tls": receiver.get("require_tls") is not False}
         return {"email_configs": [{**given, **login, **tls, **resolved}]}
     address = (
-        {"url": receiver["url"]} if receiver.get("url") else {"url_file": f"{_CREDENTIALS}/{receiver['name']}.url_file"}
+        {"url": receiver["url"]} if receiver.get("url") else {"url_file": f"{CREDENTIALS}/{receiver['name']}.url_file"}
     )
     client: dict[str, t.Any] = {}
     if receiver.get("username"):
