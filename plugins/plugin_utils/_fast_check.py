@@ -97,6 +97,7 @@ _MODULES = {
     "mlops.hosts.gpu_settings": _Module("_gpu_settings", "SETTINGS", "settings"),
     "mlops.hosts.mig_layout": _Module("_gpu_settings", "MIG", "mig"),
     "mlops.hosts.model_artifact": _Module("_model"),
+    "mlops.hosts.monitoring_info": _Module("_monitoring", "INFO"),
     "mlops.hosts.platform_facts": _Module("_platform", ""),
     "mlops.hosts.python_environment": _Module("_python_environment"),
 }

@@ -20,8 +20,10 @@ from pathlib import Path
 from .._errors import HostError
 from .._http import Fetch
 from .._http_plain import PlainFetch
-from .._runner import PlainRunner, Runner
+from .._runner import PlainRunner, Runner, must
 from . import paths, plan, reload, running
+
+_RELOAD_S = 60.0
 
 
 def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, fetch: Fetch | None = None) -> int:
@@ -30,11 +32,12 @@ def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, fetc
     parser.add_argument("--plan", default=paths.PLAN, help="what the role wrote (default: %(default)s)")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     asked = verbs.add_parser("check", help="1 when a part does not run what is on disk")
+    asked.add_argument("--repair", action="store_true", help="reload what runs files that are not those on disk")
     asked.add_argument("--timeout-s", type=float, default=0, help="how long a part may start (default: %(default)s)")
     told = verbs.add_parser("reload", help="from a unit: have a part read its files, or say why it does not")
     told.add_argument("part", choices=sorted(reload.CHECKS))
     arguments = parser.parse_args(argv)
-    ask = fetch or PlainFetch()
+    ask, start = fetch or PlainFetch(), run or PlainRunner()
     try:
         found = plan.read(Path(arguments.plan).read_text(), arguments.plan)
         if arguments.verb == "reload":
@@ -42,10 +45,12 @@ def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, fetc
             pid = int(os.environ.get("MAINPID", 0))
             if not pid:
                 raise HostError(f"reload needs MAINPID: run systemctl reload {paths.UNITS[arguments.part]}")
-            reload.reload(
-                arguments.part, found, run=run or PlainRunner(), fetch=ask, hang_up=lambda: os.kill(pid, signal.SIGHUP)
-            )
+            reload.reload(arguments.part, found, run=start, fetch=ask, hang_up=lambda: os.kill(pid, signal.SIGHUP))
             return 0
+        if arguments.repair:
+            for unit in [one.stale for one in running.found(found, ask) if one.stale]:
+                done = start("systemctl", "reload", unit, timeout_s=_RELOAD_S)
+                must(done, f"{unit} runs files that are not those on disk")
         problems = running.problems(found, ask, arguments.timeout_s)
         if not problems:
             for note in running.notes(found, ask):

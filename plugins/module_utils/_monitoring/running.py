@@ -31,10 +31,12 @@ _AWAITED_S = 20.0
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """``may_end``: it can be gone a moment later, as that of a part that starts."""
+    """``may_end``: it can be gone a moment later, as that of a part that starts. ``stale``: the unit that runs files
+    that are not those on disk."""
 
     sentence: str
     may_end: bool = False
+    stale: str = ""
 
 
 def problems(
@@ -47,38 +49,39 @@ def problems(
     """Sentences, none where all parts run what is on disk. For what may end it waits, and not for the rest."""
     until = clock() + timeout_s
     while True:
-        found = _problems(plan, fetch)
-        lasting = [one.sentence for one in found if not one.may_end]
-        if lasting or not found or clock() >= until:
-            return lasting or [one.sentence for one in found]
+        now = found(plan, fetch)
+        lasting = [one.sentence for one in now if not one.may_end]
+        if lasting or not now or clock() >= until:
+            return lasting or [one.sentence for one in now]
         sleep(_POLL_S)
 
 
-def _problems(plan: Plan, fetch: Fetch) -> list[Problem]:
-    found: list[Problem] = []
+def found(plan: Plan, fetch: Fetch) -> list[Problem]:
+    """All that is wrong now."""
+    problems: list[Problem] = []
     if plan.node_exporter:
-        found += _node_exporter(plan.node_exporter, fetch)
+        problems += _node_exporter(plan.node_exporter, fetch)
     if plan.prometheus:
-        found += _prometheus(plan.prometheus, fetch)
+        problems += _prometheus(plan.prometheus, fetch)
     if plan.alertmanager:
-        found += _loaded("alertmanager", plan.alertmanager.url, [plan.alertmanager.config], fetch)
-    return found
+        problems += _loaded("alertmanager", plan.alertmanager.url, [plan.alertmanager.config], fetch)
+    return problems
 
 
 def notes(plan: Plan, fetch: Fetch) -> list[str]:
     """What is wrong elsewhere: targets that are down, and text files of others that node_exporter cannot read."""
-    found = []
+    notes = []
     if plan.node_exporter:
         text = get(f"{plan.node_exporter.url}/metrics", fetch)
-        found += [
+        notes += [
             f"{name} is not read by node_exporter: journalctl -u {paths.UNITS['node_exporter']} says why"
             for name in unread(plan.node_exporter.textfile_dir, text)
         ]
     if plan.prometheus:
         for target in _targets(plan.prometheus, fetch):
             if target["health"] == "down":
-                found.append(f"target {target['scrapeUrl']} is down: {target['lastError']}")
-    return found
+                notes.append(f"target {target['scrapeUrl']} is down: {target['lastError']}")
+    return notes
 
 
 def get(url: str, fetch: Fetch) -> str:
@@ -168,7 +171,8 @@ def _loaded(part: str, url: str, files: t.Sequence[str], fetch: Fetch) -> t.Iter
         return
     unit = paths.UNITS[part]
     if not good:
-        yield Problem(f"{part} refuses the files on disk and runs earlier ones: journalctl -u {unit} says why")
+        sentence = f"{part} has refused the files on disk and runs earlier ones: journalctl -u {unit} says why"
+        yield Problem(sentence, stale=unit)
         return
     try:
         newer = [path for path in files if os.stat(path).st_mtime > at]
@@ -176,7 +180,7 @@ def _loaded(part: str, url: str, files: t.Sequence[str], fetch: Fetch) -> t.Iter
         yield Problem(f"{exc.filename} must be there for {part} to read: {exc.strerror}")
         return
     if newer:
-        yield Problem(f"{', '.join(newer)} came after what {part} runs: systemctl reload {unit}")
+        yield Problem(f"{', '.join(newer)} came after what {part} runs: systemctl reload {unit}", stale=unit)
 
 
 def reloaded(part: str, url: str, fetch: Fetch) -> tuple[float, bool]:

@@ -17,7 +17,7 @@ import typing as t
 from ....module_utils._monitoring import paths
 from ....module_utils._monitoring.plan import Alertmanager, NodeExporter, Plan, Prometheus
 from ..._packed_program import Program
-from ..built import Built, Data
+from ..built import Built, Check, Data, Question
 from ..log_shipper.yaml_text import yaml_text
 from ..platform import Platform
 from . import receivers, rules, targets, validate
@@ -30,6 +30,7 @@ PROGRAM = Program(
 )
 # What Prometheus may take to read the samples of its last hours, and then to find targets and to evaluate rules.
 _START_S, _WAIT_S = 300, 25
+_INFO = "mlops.hosts.monitoring_info"
 HEAD = "# Written by the role mlops.hosts.monitoring, which writes it again.\n"
 # What is read of the variables of each host, and whose option it is.
 FLEET = {
@@ -67,7 +68,7 @@ def build(options: Data, platform: Platform) -> Built:
         return Built()
     if options["state"] == "absent":
         # Samples and silences, which no component owns; an earlier run may have ended before it removed them.
-        rest = {"leftovers": list(paths.STATES.values())}
+        rest = {"tasks": "remove", "leftovers": list(paths.STATES.values())}
         return Built(component={"name": "monitoring", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
     problems = list(validate.problems(options, platform))
     files: list[rules.RuleFile] = []
@@ -87,8 +88,16 @@ def build(options: Data, platform: Platform) -> Built:
             "settle_s": 2,
             **_component(options, platform.known, files, found),
         },
+        checks=(Check(Question(_INFO, {}), _differing),) if options["prometheus"] or options["alertmanager"] else (),
+        rest=lambda changed, dry_run: None if dry_run or changed else {"tasks": "reload"},
         published={"targets": {job.name: [target.address for target in job.targets] for job in found.jobs}},
     )
+
+
+def _differing(answer: Data) -> list[Data]:
+    """Files on disk that are not those that run."""
+    row = {"kind": "monitoring", "attribute": "runs", "want": "what is on disk", "have": "earlier files"}
+    return [{**row, "item": unit} for unit in answer["stale"]]
 
 
 def _unheard(options: Data, files: t.Sequence[rules.RuleFile], found: targets.Found) -> t.Iterator[str]:
@@ -150,7 +159,7 @@ def _component(
                 if part != "node_exporter"
             ),
             # Targets are read again without a reload, so it is asked after every change. It waits by itself.
-            {"command": [paths.PROGRAM, "check", "--timeout-s", str(_WAIT_S)], "timeout_s": 1},
+            {"command": [paths.PROGRAM, "check", "--repair", "--timeout-s", str(_WAIT_S)], "timeout_s": 1},
         ],
     }
 

@@ -34,7 +34,7 @@ _HAS = {
 }
 _OF_SOME = sorted({name for names in _HAS.values() for name in names})
 # An alert that a host is gone says all that those of its GPUs and models could.
-HOST_GONE = "HostGone"
+HOST_GONE = "HostSilent"
 
 
 def severities(receiver: Data) -> tuple[str, ...]:
