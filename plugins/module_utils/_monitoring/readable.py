@@ -9,10 +9,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import typing as t
 from pathlib import Path
 
 
-def obstacle(directory: str, user: str) -> str | None:
+def obstacle(directory: str, user: str, stat: t.Callable[[Path], os.stat_result] = os.stat) -> str | None:
     """The first directory on the way that the user cannot enter, or the last one that it cannot list; None where it
     can. A directory that is not there is one, and a user that is not there has no rights but those of all."""
     try:
@@ -23,7 +24,7 @@ def obstacle(directory: str, user: str) -> str | None:
     there = Path(directory)
     for folder in [*reversed(there.parents), there]:
         try:
-            found = os.stat(folder)
+            found = stat(folder)
         except OSError:
             return str(folder)
         shift = 6 if found.st_uid == ids[0] else 3 if found.st_gid in ids[1] else 0

@@ -89,7 +89,7 @@ def build(options: Data, platform: Platform) -> Built:
             **_component(options, platform.known, files, found),
         },
         checks=(Check(Question(_INFO, {}), _differing),) if options["prometheus"] or options["alertmanager"] else (),
-        rest=lambda changed, dry_run: None if dry_run or changed else {"tasks": "reload"},
+        rest=lambda changed, _dry_run: None if changed else {"tasks": "reload"},
         published={"targets": {job.name: [target.address for target in job.targets] for job in found.jobs}},
     )
 

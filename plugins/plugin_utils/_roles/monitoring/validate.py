@@ -106,13 +106,14 @@ def requires(options: Data, jobs: t.Sequence[Job]) -> list[Data]:
     """Conditions of the module ``component``. What our units listen on is their own."""
     found: list[Data] = []
     for part in parts(options):
+        port = options[f"{part}_port"]
         found.append(
             {
                 "kind": "port",
                 "address": options[f"{part}_address"],
-                "port": options[f"{part}_port"],
+                "port": port,
                 "units": [paths.UNITS[part]],
-                "msg": f"{_PARTS[part]} cannot listen on port {{what}}, which is held by {{found}}; stop and disable "
+                "msg": f"{_PARTS[part]} cannot listen on port {port}, which is held by {{found}}; stop and disable "
                 f"that, or set monitoring_{part}_port.",
             }
         )

@@ -137,6 +137,17 @@ def test_names_are_resolved_as_programs_do():
     assert not requirements.HostReader().resolves("." * 300)
 
 
+def test_a_disk():
+    desired = Requirement("disk", "{what} is on {found}.", path="/srv/x", min_bytes=2 << 30)
+    assert said(desired, FakeReader(disk_bytes=2 << 30)) is None
+    assert said(desired, FakeReader(disk_bytes=3 << 29)) == "/srv/x is on 1.5 GiB."
+
+
+def test_a_disk_is_that_of_a_path_that_will_be_there(tmp_path):
+    reader = requirements.HostReader()
+    assert reader.disk_bytes(f"{tmp_path}/not/there") == reader.disk_bytes(str(tmp_path)) > 0
+
+
 def test_a_mount():
     assert said(path("mount"), FakeReader(mounts=("/srv/x",))) is None
     assert said(path("mount"), FakeReader()) == "It is not a mount point."
