@@ -315,6 +315,8 @@ def test_options_become_a_requirement():
         ({"kind": "path", "path": "/x", "units": ["a.service"]}, "of kind path has no units"),
         ({"kind": "path", "path": "/x", "max_mode": "9"}, "max_mode '9' of /x must be three or four octal digits"),
         ({"kind": "path", "path": "x"}, "path 'x' must be absolute"),
+        ({"kind": "disk", "path": "/x"}, "of kind disk needs min_bytes"),
+        ({"kind": "path", "path": "/x", "min_bytes": 1}, "of kind path has no min_bytes"),
         (
             {"kind": "path", "path": "/x", "otherwise": "wait"},
             "must have ends_with with otherwise: wait, and only then",

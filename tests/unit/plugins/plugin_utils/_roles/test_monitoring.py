@@ -380,8 +380,8 @@ class TestHost:
                         {"port": 9100, "pid": 7, "process": "node", "unit": "prometheus-node-exporter.service"}
                     ]
                 },
-                "node_exporter cannot listen on port 9100, which is held by node (pid 7, prometheus-node-exporter.service"
-                "); stop and disable that, or set monitoring_node_exporter_port.",
+                "node_exporter cannot listen on port 9100, which is held by node (pid 7, "
+                "prometheus-node-exporter.service); stop and disable that, or set monitoring_node_exporter_port.",
             ),
             (
                 {"disk_bytes": 15 << 30},
