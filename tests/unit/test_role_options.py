@@ -74,7 +74,8 @@ class Place:
 def sample(option: dict[str, t.Any]) -> t.Any:
     """A value that is right."""
     if option["type"] == "list":
-        return [sample({"type": option["elements"], "options": option.get("options", {})})]
+        chosen = {"choices": option["choices"]} if "choices" in option else {}
+        return [sample({"type": option["elements"], "options": option.get("options", {}), **chosen})]
     if option["type"] == "dict":
         return {name: sample(o) for name, o in option.get("options", {}).items() if o.get("required")}
     if "choices" in option:

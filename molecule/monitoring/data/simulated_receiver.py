@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """simulated_receiver.py FILE PORT: keep what Alertmanager sends to a webhook, one alert a line.
 
-Each line has status, labels and annotations of the alert, and the header Authorization that came with it.
+Each line has status, labels and annotations of the alert, and the header Authorization that came with it. To GET it is
+a llama-server with metrics behind the key sk-simulated.
 """
 
 import http.server
@@ -22,8 +23,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 
+    def do_GET(self):
+        known = self.path == "/metrics" and self.headers.get("Authorization") == "Bearer sk-simulated"
+        self.send_response(200 if known else 401)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        self.wfile.write(b"llamacpp:requests_processing 1\n" if known else b"")
+
     def log_message(self, *_words):
         pass
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler).serve_forever()
+http.server.ThreadingHTTPServer(("", int(sys.argv[2])), Handler).serve_forever()
