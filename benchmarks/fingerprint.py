@@ -26,6 +26,8 @@ runs on the controller (`plugins/action`, `plugins/plugin_utils`), and what a ho
 _YAML = ("playbooks/**/*.yml", "roles/*/[!m]*/**/*.yml", "roles/*/meta/*.yml", "roles/*/templates/**/*")
 _PYTHON = ("plugins/action/**/*.py", "plugins/plugin_utils/**/*.py")
 _ASKED_WITH = "plugins/module_utils/**/fast_check.py"
+# An inventory is read before there are hosts.
+_LEFT_OUT = {"__pycache__", "_terraform"}
 
 
 def fingerprint(root: Path = ROOT) -> str:
@@ -43,7 +45,7 @@ def covered(root: Path = ROOT) -> set[Path]:
         if path not in found:
             found.add(path)
             left += _imported(path)
-    return {path for path in found if "__pycache__" not in path.parts}
+    return {path for path in found if not _LEFT_OUT & {*path.parts}}
 
 
 def _imported(path: Path) -> Iterator[Path]:

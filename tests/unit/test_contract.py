@@ -295,7 +295,19 @@ WORDS = {
     r"(?<!mlops-)stand-?ins?": "fake, simulated",
     r"(?<!mlops-)(?:[a-z]+_)*standin(?:_[a-z]+)*": "fake, simulated",
 }
-WRITTEN_IN = ("plugins", "roles", "playbooks", "molecule", "tools", "benchmarks", "findings", "tests", "docs", "meta")
+WRITTEN_IN = (
+    "plugins",
+    "roles",
+    "playbooks",
+    "molecule",
+    "tools",
+    "benchmarks",
+    "findings",
+    "tests",
+    "docs",
+    "meta",
+    "examples",
+)
 # Recorded output keeps its words, and so do a log of real runs and this list.
 AS_IT_IS = ("tests/unit/data/", "docs/reliability.md", "tests/unit/test_contract.py")
 
