@@ -19,8 +19,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import datetime
-import hashlib
 import json
 import os
 import re
@@ -40,12 +38,15 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)
 
+from tools import runs
 from tools.ansible_listener import Listener
 from tools.each import DETAILS
 from tools.hosts.docker_engine import Problem, engine
 from tools.hosts.group import Group
 
 BUILD = ROOT / ".build"
+# What a host is asked about itself when it is converged.
+WHAT_RUNS = ROOT / "tools" / "hosts" / "what_runs.py"
 STEP_LIMIT_S = 2700
 TAIL_LINES = 120
 # What `make test` leaves out, so that it ends in time on a slow machine of two processors; `--all` runs them, too.
@@ -65,8 +66,6 @@ BY_NAME_ONLY = (
     "gpu_driver_rhel",
     "gpu_driver_ubuntu",
 )
-# When each last passed, and with which plugins and roles. It is committed, for those who do not run them.
-LAST_PASSED = ROOT / "molecule" / "last_passed.json"
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
 LONG = (
     "gpu_driver_el",
@@ -122,6 +121,7 @@ class Outcome:
     failure: str | None
     took: tuple[tuple[str, float], ...]  # its steps, and the seconds of each
     tail: str  # of the log, when it failed
+    hosts: tuple[runs.Record, ...] = ()  # what each ran
 
 
 class Failure(Exception):
@@ -137,6 +137,7 @@ class Scenario:
         self.keep = keep
         self.state = BUILD / "molecule" / self.name
         self.log = BUILD / "log" / f"molecule-{self.name}.log"
+        self.hosts: tuple[runs.Record, ...] = ()
 
     def run(self) -> Outcome:
         """All steps, in order, until one fails; the hosts go in any case."""
@@ -157,7 +158,7 @@ class Scenario:
         finally:
             if not self.keep:
                 self._clear()
-        return Outcome(self.name, time.monotonic() - begun, failure, tuple(took), tail)
+        return Outcome(self.name, time.monotonic() - begun, failure, tuple(took), tail, self.hosts)
 
     def _test(self, took: list[tuple[str, float]]) -> None:
         """Molecule's test sequence until a step fails; what each took is added as it ends."""
@@ -180,6 +181,8 @@ class Scenario:
                         limit.cancel()
                         limit = _limit(process)
                         started, output = time.monotonic(), ""
+                        if step.name == "verify":
+                            self.hosts = self._what_runs()
                     output += line
                 code = process.wait()
             except BaseException:
@@ -196,6 +199,14 @@ class Scenario:
         self._ended(step, output, started, took)
         if left := [later.name for later in steps if not later.optional]:
             raise Failure(f"Molecule did not run {', '.join(left)}")
+
+    def _what_runs(self) -> tuple[runs.Record, ...]:
+        """Of each host, when it is converged and before it is verified."""
+        try:
+            answers = Group(engine(), self.name).ask(WHAT_RUNS.read_text())
+            return tuple(runs.host(host.name, host.suite, json.loads(text)) for host, text in answers)
+        except (Problem, DockerException, ValueError) as problem:
+            raise Failure(f"a host did not say what it runs: {problem}") from problem
 
     def _ended(self, step: Step | None, output: str, started: float, took: list[tuple[str, float]]) -> None:
         if step is None or not (self.folder / step.playbook if step.playbook else self.folder).exists():
@@ -291,8 +302,8 @@ def main(argv: list[str]) -> int:
     known.update({outcome.name: round(outcome.seconds) for outcome in outcomes if outcome.failure is None})
     TOOK.write_text(json.dumps(known, indent=1, sort_keys=True))
     for outcome in outcomes:
-        if outcome.failure is None and outcome.name in BY_NAME_ONLY:
-            _record(outcome.name)
+        if outcome.failure is None:
+            runs.note(runs.ring_of_scenario(outcome.name), outcome.hosts)
     print(_slowest(outcomes))
     _tell(outcomes, [] if options.name or options.all else [_by_name_only()])
     print(f"scenarios: {len(outcomes) - failed} passed, {failed} failed", flush=True)
@@ -322,26 +333,12 @@ def _slowest(outcomes: list[Outcome]) -> str:
     return "slowest steps: " + ", ".join(f"{name} {step} {seconds:.0f} s" for seconds, name, step in slowest)
 
 
-def _sources() -> str:
-    """Of the plugins and roles as they are."""
-    found = hashlib.sha256()
-    for path in sorted(path for folder in ("plugins", "roles") for path in (ROOT / folder).rglob("*")):
-        if path.suffix in (".py", ".yml", ".j2", ".txt", ".json") and path.is_file():
-            found.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
-    return found.hexdigest()[:12]
-
-
-def _record(name: str) -> None:
-    passed = {**_read(LAST_PASSED), name: {"date": f"{datetime.date.today()}", "sources": _sources()}}
-    LAST_PASSED.write_text(json.dumps(passed, indent=1, sort_keys=True) + "\n")
-
-
 def _by_name_only() -> str:
     """The scenarios that are left out of a run of all, and when each last passed."""
-    passed, sources = _read(LAST_PASSED), _sources()
+    passed, sources = runs.known(), runs.sources()
     told = []
     for name in BY_NAME_ONLY:
-        last = passed.get(name)
+        last = passed.get(f"molecule/{name}")
         changed = "" if last is None or last["sources"] == sources else ", before later changes of plugins or roles"
         told.append(
             f"{name} ("

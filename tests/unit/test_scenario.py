@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
+import json
 import pathlib
 import sys
+import types
 
 import pytest
 import yaml
@@ -75,24 +78,39 @@ def test_each_scenario_has_a_line_in_the_table_of_all_rings(scenario, monkeypatc
     ]
 
 
+class Hosts:
+    """A group of hosts that is simulated: each answers with a text."""
+
+    def __init__(self, *answers):
+        self.answers = answers
+
+    def __call__(self, engine, name):
+        return self
+
+    def ask(self, program):
+        assert "os-release" in program
+        return [(types.SimpleNamespace(name="one", suite="trixie"), answer) for answer in self.answers]
+
+
+def test_hosts_are_asked_what_they_run(scenario, monkeypatch, tmp_path):
+    answer = {"distribution": {"id": "debian", "name": "", "version": "13"}, "ledger": [], "environments": False}
+    monkeypatch.setattr(scenario, "engine", lambda: None)
+    monkeypatch.setattr(scenario, "Group", Hosts(json.dumps({**answer, "packages": [["haproxy", "3.0", ""]]})))
+    (found,) = scenario.Scenario(tmp_path, keep=False)._what_runs()
+    assert (found["runs"], found["components"]) == ("Debian 13", {"HAProxy": {"version": "3.0", "simulated": False}})
+    monkeypatch.setattr(scenario, "Group", Hosts("OCI runtime exec failed"))
+    with pytest.raises(scenario.Failure, match="a host did not say what it runs"):
+        scenario.Scenario(tmp_path, keep=False)._what_runs()
+
+
 def test_when_a_scenario_that_runs_by_name_only_last_passed_is_told(scenario, monkeypatch, tmp_path):
-    monkeypatch.setattr(scenario, "LAST_PASSED", tmp_path / "last_passed.json")
+    monkeypatch.setattr(scenario.runs, "NOTES", tmp_path / "notes")
+    monkeypatch.setattr(scenario.runs, "RECORDS", tmp_path / "runs.json")
     monkeypatch.setattr(scenario, "BY_NAME_ONLY", ("driver", "vllm"))
-    monkeypatch.setattr(scenario, "_sources", lambda: "before")
-    scenario._record("vllm")
-    today = scenario.datetime.date.today()
+    monkeypatch.setattr(scenario.runs, "sources", lambda: "before")
+    scenario.runs.note("molecule/vllm")
+    today = datetime.date.today()
     never = "by name only: driver (no run that passed is known), "
     assert scenario._by_name_only() == f"{never}vllm (passed on {today})"
-    monkeypatch.setattr(scenario, "_sources", lambda: "after")
+    monkeypatch.setattr(scenario.runs, "sources", lambda: "after")
     assert scenario._by_name_only() == f"{never}vllm (passed on {today}, before later changes of plugins or roles)"
-
-
-def test_sources_are_those_of_plugins_and_roles(scenario, monkeypatch, tmp_path):
-    monkeypatch.setattr(scenario, "ROOT", tmp_path)
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "tests").mkdir()
-    before = scenario._sources()
-    (tmp_path / "tests/new.py").touch()
-    assert scenario._sources() == before
-    (tmp_path / "plugins/new.py").touch()
-    assert scenario._sources() != before

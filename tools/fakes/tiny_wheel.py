@@ -38,6 +38,7 @@ def wheel(
         "Metadata-Version: 2.1",
         f"Name: {name}",
         f"Version: {version}",
+        "Summary: fake for tests",
         *(f"Requires-Dist: {r}" for r in requires),
     ]
     files = {

@@ -107,6 +107,10 @@ class Group:
             raise Problem(f"the group {self.name} has no host {name}") from None
         container.commit(repository=image)
 
+    def ask(self, program: str) -> list[tuple[Host, str]]:
+        """What a program in Python prints on each host that runs."""
+        return [(_spec(one), _run(one, "/usr/bin/python3", "-c", program)) for one in self._containers()]
+
     def inventory(self) -> dict[str, t.Any]:
         """An Ansible inventory of the hosts that run."""
         hosts: dict[str, t.Any] = {}
