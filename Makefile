@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule faults vm vllm compat test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults vm vllm compat matrix test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -15,21 +15,25 @@ setup:  ## make .venv from requirements.lock, again when the lock has changed
 check: setup  ## format, lint, types, changelog, unit and contract tests
 	@$(PY) tools/each.py "ruff format --check . & ruff check . & mypy & yamllint --strict . & $(PY) tools/lint.py --offline & \
 	  antsibull-changelog lint & pytest --numprocesses=2"
+	@$(PY) tools/runs.py check
 
 unit: setup  ## unit and contract tests only
 	pytest
 
 sanity: setup  ## ansible-test sanity, and the built artifact as Galaxy and a user take it
 	$(PY) tools/release/sanity.py
+	@$(PY) tools/runs.py sanity
 
 molecule: setup  ## scenarios on real hosts, or s=NAME; all=1 runs those that are left out of make test, too; keep=1 leaves the hosts there
 	$(PY) tools/scenario.py $(if $(keep),--keep) $(if $(all),--all) $(s)
 
 faults: setup  ## stop changes at every step on real hosts, and look at what becomes of them; k=EXPRESSION for some tests
 	pytest --config-file=tests/faults/pytest.ini --numprocesses=6 $(if $(k),-k '$(k)') tests/faults
+	@$(if $(k),:,$(PY) tools/runs.py faults)
 
 vm: setup  ## drivers on a virtual host under QEMU: kernels, modules, boot loader, reboot; k=EXPRESSION for some tests
 	pytest --config-file=tests/vm/pytest.ini $(if $(k),-k '$(k)') tests/vm
+	@$(if $(k),:,$(PY) tools/runs.py vm)
 
 vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a quarter of an hour
 	$(PY) tools/vllm_wheels.py
@@ -38,12 +42,16 @@ vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a
 compat: setup  ## the engine, and what users do, with the other ansible-core versions that this machine's Pythons can run
 	$(PY) tools/release/compat.py $(v) $(if $(s),--scenario=$(s))
 
+matrix: setup  ## take what was run in this checkout into tests/runs.json, and write the tables that are made of it
+	$(PY) tools/support_matrix.py --take
+
 # Sanity and compat keep one processor busy each. In a fresh clone, the images are made meanwhile.
 test: setup  ## all of it, ring by ring
 	@$(PY) tools/each.py 'make check' 'make sanity & make compat v=2.18 s=component & $(PY) -m tools.hosts images' 'make molecule' 'make faults'
 
 demo: setup  ## a small fleet on this machine
 	$(PY) -m tools.demo up
+	@$(PY) tools/runs.py demo
 
 demo-down: setup  ## remove the demo's hosts
 	$(PY) -m tools.demo down

@@ -113,11 +113,15 @@ def ring_of_scenario(name: str) -> str:
 
 def known() -> dict[str, Record]:
     """By name: what is committed, and what was run here after it."""
-    found: dict[str, Record] = json.loads(RECORDS.read_text()) if RECORDS.exists() else {}
+    found = recorded()
     for name, record in notes().items():
-        if name not in found or found[name]["date"] <= record["date"]:
+        if name not in found or (found[name]["date"] or "") <= record["date"]:
             found[name] = record
     return dict(sorted(found.items()))
+
+
+def recorded() -> dict[str, Record]:
+    return dict(json.loads(RECORDS.read_text())) if RECORDS.exists() else {}
 
 
 def notes() -> dict[str, Record]:
