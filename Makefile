@@ -42,8 +42,9 @@ vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a
 compat: setup  ## the engine, and what users do, with the other ansible-core versions that this machine's Pythons can run
 	$(PY) tools/release/compat.py $(v) $(if $(s),--scenario=$(s))
 
-matrix: setup  ## take what was run in this checkout into tests/runs.json, and write the tables that are made of it
+matrix: setup  ## take what was run in this checkout into tests/runs.json, and write the tables that are made of it, and the SBOM
 	$(PY) tools/support_matrix.py --take
+	$(PY) -m tools.sbom
 
 # Sanity and compat keep one processor busy each. In a fresh clone, the images are made meanwhile.
 test: setup  ## all of it, ring by ring
