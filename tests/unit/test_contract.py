@@ -545,7 +545,7 @@ def test_output_of_a_connection_is_read_between_marks_only():
 
 def shipped(root: pathlib.Path) -> t.Iterator[pathlib.Path]:
     """What people read in an installed collection."""
-    for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md", "roles/*/README.md"):
+    for pattern in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md", "roles/*/README.md"):
         yield from sorted(root.glob(pattern))
 
 
