@@ -40,16 +40,6 @@ FLEET = {
     "instances": "model_server",
     **dict.fromkeys(("metrics_address", "metrics_port"), "model_gateway"),
 }
-# The audit writes of other hosts, whose names count, and not that of the controller that has the file.
-_OF_AUDIT = [
-    {
-        "source_labels": ["__name__", "exported_host"],
-        "regex": "mlops_audit_[a-z_]+;(.+)",
-        "target_label": target,
-        "replacement": replacement,
-    }
-    for target, replacement in (("host", "$1"), ("exported_host", ""))
-]
 
 
 def fleet(options: Data) -> tuple[t.Sequence[str], str]:
@@ -250,8 +240,6 @@ def _scrape(job: targets.Job, known: Data) -> dict[str, t.Any]:
         given["fallback_scrape_protocol"] = known["programs"]["fallback_scrape_protocol"]
     if job.label != job.name:
         given["relabel_configs"] = [{"target_label": "job", "replacement": job.label}]
-    if job.label == "node":
-        given["metric_relabel_configs"] = _OF_AUDIT
     return given
 
 

@@ -142,13 +142,6 @@ def test_each_release_gets_the_keys_that_it_knows(release, protocol):
     assert {job.get("fallback_scrape_protocol") for job in jobs} == {protocol}
 
 
-def test_what_the_audit_says_of_other_hosts_keeps_their_names():
-    jobs = read(server(), paths.PROMETHEUS_YML)["scrape_configs"]
-    rules_of = {job["job_name"]: job.get("metric_relabel_configs") for job in jobs}
-    assert [row["target_label"] for row in rules_of["node"]] == ["host", "exported_host"]
-    assert rules_of["prometheus"] is None
-
-
 class TestTargets:
     def test_hosts_and_their_servers(self):
         hosts = {
@@ -456,8 +449,8 @@ TWICE = "groups: [{name: a, rules: [{record: r, expr: up}, {record: r, expr: dow
         ({"rules": [{"name": "a", "content": "groups: []"}]}, "monitoring_rules[a] has no rule; give it one"),
         (
             {"rules": [{"name": "a", "content": UNKNOWN}]},
-            "monitoring_rules[a] has rules over mlops_no_such_metric, which no known version of what is scraped has; "
-            "correct the name.",
+            "monitoring_rules[a] has rules over mlops_no_such_metric (rule A), which no known version of what is scraped "
+            "has; correct the name.",
         ),
         ({"rules": [{"name": "a", "content": TWICE}]}, "Rule r is there twice with the same labels, in a; remove one"),
         (
