@@ -40,7 +40,7 @@ def tests(folder: Path = TESTS) -> dict[str, list[tuple[Data, Data]]]:
     found: dict[str, list[tuple[Data, Data]]] = {}
     for path in sorted(folder.glob("*.yml")):
         for test in yaml.safe_load(path.read_text())["tests"]:
-            for expected in test["alert_rule_test"]:
+            for expected in test.get("alert_rule_test", ()):
                 found.setdefault(expected["alertname"], []).append((expected, test))
     return found
 

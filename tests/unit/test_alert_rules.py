@@ -75,7 +75,7 @@ def test_tests_read_the_rules_that_they_are_of(path):
     tests = yaml.safe_load(path.read_text())
     read = {(path.parent / name).resolve() for name in tests["rule_files"]}
     assert read - set(alerts.RULES.glob("*.yml")) == set()
-    for expected in (expected for test in tests["tests"] for expected in test["alert_rule_test"]):
+    for expected in (expected for test in tests["tests"] for expected in test.get("alert_rule_test", ())):
         assert alerts.RULES / f"{ALERTS[expected['alertname']][0]}.yml" in read
 
 
