@@ -10,9 +10,9 @@ import dataclasses
 import typing as t
 
 from ...module_utils._cdi.containers import Container
+from ...module_utils._cdi.diagnose import KINDS, diagnose, refresh_command
 from ...module_utils._gpu.report import Report
 from ...module_utils._gpu.types import Driver, Gpu, MigDevice, Vendor
-from .diagnose import KINDS, diagnose, refresh_command
 from .spec import Spec, SpecError, parse
 
 

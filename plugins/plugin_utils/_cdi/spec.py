@@ -6,52 +6,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import typing as t
 
 import yaml
 
-_LIBRARY = re.compile(r"lib(?:cuda|nvidia-ml)\.so\.(\d+(?:\.\d+)+)$")
+from ...module_utils._cdi.spec import Spec, SpecError, of
+
 _TAG = "tag:yaml.org,2002:"
-
-
-class SpecError(ValueError):
-    """Why a text is no CDI specification: a clause without the path."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """``kind`` is such as nvidia.com/gpu. ``drivers`` are the versions in the names of the driver's libraries,
-    ``paths`` all that the specification takes from the host."""
-
-    path: str
-    kind: str
-    devices: tuple[str, ...]
-    drivers: tuple[str, ...]
-    paths: tuple[str, ...]
+__all__ = ["Spec", "SpecError", "parse"]
 
 
 def parse(path: str, text: str) -> Spec:
     """SpecError for a text that engines pass over, or that has another shape than CDI's."""
-    said = _load(text)
-    if not isinstance(said, dict):
-        raise SpecError("it is empty" if said is None else "it is not a mapping")
-    kind = said.get("kind")
-    if not isinstance(kind, str) or "/" not in kind:
-        raise SpecError("it names no kind such as nvidia.com/gpu")
-    devices = _mappings(said, "devices")
-    edits = [edit for item in (said, *devices) for edit in _edits(item)]
-    nodes = [node.get("hostPath") or node.get("path") for edit in edits for node in _mappings(edit, "deviceNodes")]
-    mounts = [mount.get("hostPath") for edit in edits for mount in _mappings(edit, "mounts")]
-    drivers = {match.group(1) for match in map(_LIBRARY.search, map(str, mounts)) if match}
-    return Spec(
-        path=path,
-        kind=kind,
-        devices=_names(devices),
-        drivers=tuple(sorted(drivers)),
-        paths=tuple(dict.fromkeys(str(item) for item in (*nodes, *mounts) if item)),
-    )
+    return of(path, _load(text))
 
 
 # libyaml's, of which Go's is a translation, takes tabs between the parts of JSON; the one in Python does not.
@@ -90,29 +58,3 @@ def _load(text: str) -> t.Any:
         where = f"line {mark.line + 1}: " if mark else ""
         problem = getattr(exc, "problem", None) or " ".join(str(exc).split())
         raise SpecError(f"it is not valid YAML: {where}{problem}") from exc
-
-
-def _names(devices: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[str, ...]:
-    names: list[str] = []
-    for device in devices:
-        name = device.get("name")
-        if not isinstance(name, str) or not name:
-            raise SpecError("one of its devices has no name")
-        if name in names:
-            raise SpecError(f"it offers {name} twice")
-        names.append(name)
-    return tuple(names)
-
-
-def _edits(item: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
-    found = item.get("containerEdits")
-    if found is not None and not isinstance(found, dict):
-        raise SpecError("its containerEdits are not a mapping")
-    return [found] if found else []
-
-
-def _mappings(item: t.Mapping[str, t.Any], key: str) -> list[t.Mapping[str, t.Any]]:
-    found = item.get(key) or []
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise SpecError(f"its {key} are not a list of mappings")
-    return found

@@ -12,10 +12,10 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.mlops.hosts.plugins.module_utils._cdi import containers
+from ansible_collections.mlops.hosts.plugins.module_utils._cdi import containers, diagnose
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.report import Report
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu.types import Driver, Gpu, MigDevice
-from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi import diagnose, spec
+from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi import spec
 from ansible_collections.mlops.hosts.plugins.plugin_utils._cdi.found import Found
 
 LIB = "/usr/lib/x86_64-linux-gnu"

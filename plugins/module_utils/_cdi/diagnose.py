@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...module_utils._cdi.containers import Container
-from ...module_utils._gpu.report import Report
-from ...module_utils._gpu.types import Gpu, Vendor
+from .._gpu.report import Report
+from .._gpu.types import Gpu, Vendor
+from .containers import Container
 from .spec import Spec
 
 Verdict = t.Literal["fresh", "stale", "missing", "conflicting", "not_needed"]
