@@ -17,6 +17,7 @@ import secrets
 import time
 import typing as t
 
+from .. import _text_file
 from .._errors import HostError
 from .._runner import Runner, Running, must
 from . import journal, state, uuids
@@ -253,10 +254,10 @@ class Service:
         self._export()
 
     def _store(self) -> None:
-        state.write(self._state_file, state.as_text(self._state), mode=0o600)
+        _text_file.write(self._state_file, state.as_text(self._state), mode=0o600, durable=True)
 
     def _export(self) -> None:
-        state.write(self._textfile, exposition(self._state.counters, skipped=self._state.skipped))
+        _text_file.write(self._textfile, exposition(self._state.counters, skipped=self._state.skipped), durable=True)
 
     def _say(self, priority: int, message: str, **more: object) -> None:
         self._journal.write({"MESSAGE": message, "PRIORITY": priority, "SYSLOG_IDENTIFIER": IDENTIFIER, **more})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import typing as t
 
 from .._errors import HostError
@@ -70,18 +69,3 @@ def parsed(text: str) -> State:
         )
     except (HostError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise HostError(f"not the state that this program writes: {exc!r}") from exc
-
-
-def write(path: str, text: str, *, mode: int = 0o644) -> None:
-    """In one step, and for good: whoever reads meanwhile has the text before or this one."""
-    staged = f"{path}.new"
-    with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staged, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -11,8 +11,9 @@ import json
 import os
 
 import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils import _text_file
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
-from ansible_collections.mlops.hosts.plugins.module_utils._gpu_events import journal, service, state
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_events import journal, service
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 UUID = "GPU-b6c3b2be-0000-4000-8000-fa0e00000091"
@@ -186,7 +187,7 @@ def kill(monkeypatch, found, at, *, after):
 
         return killed
 
-    monkeypatch.setattr(state, "write", wrap(state.write))
+    monkeypatch.setattr(_text_file, "write", wrap(_text_file.write))
     monkeypatch.setattr(found, "write", wrap(found.write))
 
 
