@@ -17,10 +17,12 @@ import stat
 import typing as t
 
 from . import _text_file
+from ._privileges import user_name
 
 _LISTEN = "0A"
 _SOCKET = re.compile(r"socket:\[(\d+)\]\Z")
 _CONTAINER = re.compile(r"[0-9a-f]{64}")
+_IDS = re.compile(r"^(Uid|Gid|Groups):([\d\s]*)$", re.MULTILINE)
 _UNIT = re.compile(r"/([^/]+\.(?:service|socket|scope))(?=/|$)")
 
 
@@ -63,6 +65,16 @@ def overlap(one: str, other: str) -> bool:
     if left is None or right is None:
         return one == other
     return left == right or left.is_unspecified or right.is_unspecified
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A process, by the name of its program. ``may_list``: whether the modes of a folder let its user list it."""
+
+    pid: int
+    name: str
+    user: str
+    may_list: bool
 
 
 class _Socket(t.NamedTuple):
@@ -111,6 +123,35 @@ def listeners(ports: t.Collection[int], proc: str = "/proc", cids: str = "/run")
         unit = _unit_of_container(cgroup, cids) or unit_of(cgroup)
         result.append(Listener(found.port, found.address, pid, process or None, unit))
     return result
+
+
+def programs(names: t.Collection[str], folder: str, proc: str = "/proc") -> list[Program]:
+    """The processes of programs of these names, by their process ids."""
+    found = []
+    for pid in sorted(int(entry) for entry in os.listdir(proc) if entry.isdigit()):
+        argv = _text_file.read(os.path.join(proc, str(pid), "cmdline")).split("\0")
+        name = os.path.basename(argv[0])
+        if name in names:
+            said = _text_file.read(os.path.join(proc, str(pid), "status"))
+            ids = {key: [int(word) for word in words.split()] for key, words in _IDS.findall(said)}
+            uid, groups = ids.get("Uid", [0])[-1], {*ids.get("Gid", [])[-1:], *ids.get("Groups", [])}
+            found.append(Program(pid, name, user_name(uid), _may_list(folder, uid, groups)))
+    return found
+
+
+def _may_list(folder: str, uid: int, groups: t.Collection[int]) -> bool:
+    """By the modes of the folder and of those above it; lists of access rights are not looked at."""
+    path = os.path.realpath(folder)
+    needed = 5
+    while uid:
+        mode = os.stat(path)
+        shift = 6 if mode.st_uid == uid else 3 if mode.st_gid in groups else 0
+        if mode.st_mode >> shift & needed != needed:
+            return False
+        if path == "/":
+            break
+        path, needed = os.path.dirname(path), 1
+    return True
 
 
 def parse_sockets(table: str) -> list[_Socket]:

@@ -394,8 +394,10 @@ options:
           - V(empty) is not there, or a directory without entries.
           - V(name) is a name of a host that this host resolves.
           - V(disk) is a path on a file system of O(requires[].min_bytes) or more, used or not. It need not be there.
+          - V(textfile) is a directory from which one node_exporter reads files, if one runs. What is called
+            O(requires[].name) in it is not there or a link, since a file would be that of somebody else.
         type: str
-        choices: [port, path, mount, empty, name, disk]
+        choices: [port, path, mount, empty, name, disk, textfile]
         required: true
       msg:
         description:
@@ -408,7 +410,8 @@ options:
       msg_for:
         description:
           - Sentences in the place of O(requires[].msg), by the reason. Of a path, these are C(absent), C(type),
-            C(max_mode) and C(executable). Of a port, it is the unit that holds it.
+            C(max_mode) and C(executable). Of a port, it is the unit that holds it. Of a textfile, these are C(several),
+            when several node_exporters run, C(denied), when its user cannot list the directory, and C(written).
         type: dict
         default: {}
       otherwise:
@@ -447,7 +450,7 @@ options:
         type: bool
         default: false
       name:
-        description: Name of a host, for V(name).
+        description: Name of a host, for V(name); of a file, for V(textfile).
         type: str
       min_bytes:
         description: Size of the file system, for V(disk).

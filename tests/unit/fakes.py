@@ -100,12 +100,15 @@ class FakeReader:
         names: t.Sequence[str] = (),
         hosts: t.Collection[str] = (),
         disk_bytes: int = 1 << 40,
+        programs: t.Iterable[t.Mapping[str, t.Any]] = (),
+        files: t.Collection[str] = (),
     ) -> None:
         self.paths = {row["path"]: _preflight.Path(**row) for row in paths}
         unknown = {"address": "0.0.0.0", "pid": None, "process": None, "unit": None}
         self.known = [_preflight.Listener(**{**unknown, **row}) for row in listeners]
         self.mounts, self.entries, self.hosts = mounts, names, hosts
         self.size = disk_bytes
+        self.running, self.files = [_preflight.Program(**row) for row in programs], files
 
     def path(self, path: str) -> _preflight.Path:
         return self.paths.get(path, _preflight.Path(path, "absent"))
@@ -124,6 +127,12 @@ class FakeReader:
 
     def disk_bytes(self, path: str) -> int:
         return self.size
+
+    def programs(self, names: t.Collection[str], folder: str) -> list[_preflight.Program]:
+        return [one for one in self.running if one.name in names]
+
+    def is_file(self, path: str) -> bool:
+        return path in self.files
 
 
 def requirements_of(component: t.Mapping[str, t.Any]) -> tuple[desired.Requirement, ...]:

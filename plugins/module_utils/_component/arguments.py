@@ -96,7 +96,7 @@ SPEC = {
         drop_ins=_text(choices=["remove", "keep"], default="remove"),
     ),
     "requires": _dicts(
-        kind=_text(choices=["port", "path", "mount", "empty", "name", "disk"], required=True),
+        kind=_text(choices=["port", "path", "mount", "empty", "name", "disk", "textfile"], required=True),
         msg=_text(required=True),
         msg_for={"type": "dict", "default": {}},
         otherwise=_text(choices=["fail", "wait"], default="fail"),

@@ -21,9 +21,9 @@ STATE_DIR = "/var/lib/mlops.hosts"
 _PORT, _PATH = ("port", "address", "units"), ("path", "type", "max_mode", "executable")
 _OF_KIND = {
     **{"port": _PORT, "path": _PATH, "mount": ("path",), "empty": ("path",), "name": ("name",)},
-    "disk": ("path", "min_bytes"),
+    **{"disk": ("path", "min_bytes"), "textfile": ("path", "name")},
 }
-_REASONS = ("absent", "type", "max_mode", "executable")
+_REASONS = {"path": ("absent", "type", "max_mode", "executable"), "textfile": ("several", "denied", "written")}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 # One by a tag can be another image tomorrow.
 _IMAGE = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}\Z")
@@ -132,9 +132,9 @@ class Repository:
 @dataclasses.dataclass(frozen=True)
 class Requirement:
     """A condition on the host, see the module's ``requires``. ``port`` is None except for that kind, which has no
-    ``path``; ``name`` is empty except for that kind. ``min_bytes`` is that of a disk."""
+    ``path``; ``name`` is empty except for that kind and for textfile. ``min_bytes`` is that of a disk."""
 
-    kind: t.Literal["port", "path", "mount", "empty", "name", "disk"]
+    kind: t.Literal["port", "path", "mount", "empty", "name", "disk", "textfile"]
     msg: str
     msg_for: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     otherwise: t.Literal["fail", "wait"] = "fail"
@@ -294,15 +294,14 @@ def _ready(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
     kind = item["kind"]
-    needed = kind if kind in ("port", "name") else "path"
-    if item[needed] is None:
-        raise HostError(f"a requirement of kind {kind} needs a {needed}")
-    if kind == "disk" and not item["min_bytes"]:
-        raise HostError("a requirement of kind disk needs min_bytes")
+    # Of disks and text files all options are needed.
+    for needed in _OF_KIND[kind] if kind in ("disk", "textfile") else (kind if kind in ("port", "name") else "path",):
+        if not item[needed]:
+            raise HostError(f"a requirement of kind {kind} needs a {needed}")
     for name in (*_PORT, *_PATH, "name", "min_bytes"):
         if item[name] and name not in _OF_KIND[kind]:
             raise HostError(f"a requirement of kind {kind} has no {name}")
-    unknown = sorted(set(item["msg_for"]) - set(_REASONS if kind == "path" else ()))
+    unknown = sorted(set(item["msg_for"]) - set(_REASONS.get(kind, ())))
     if unknown and kind != "port":
         raise HostError(f"a requirement of kind {kind} has no msg_for {', '.join(unknown)}")
     if (item["otherwise"] == "wait") != (item["ends_with"] is not None):

@@ -17,6 +17,8 @@ from .desired import Requirement
 
 _SHOWN_NAMES = 3
 _GIB = 1024**3
+# As the project and the distributions call it.
+NODE_EXPORTERS = ("node_exporter", "prometheus-node-exporter", "golang-github-prometheus-node-exporter")
 _PLACEHOLDER = re.compile(r"\{(what|found)\}")
 
 
@@ -34,6 +36,9 @@ class Reader(t.Protocol):
     def resolves(self, name: str) -> bool: ...
 
     def disk_bytes(self, path: str) -> int: ...
+    def programs(self, names: t.Collection[str], folder: str) -> t.Sequence[_preflight.Program]: ...
+
+    def is_file(self, path: str) -> bool: ...
 
 
 class HostReader:
@@ -65,6 +70,12 @@ class HostReader:
             path = os.path.dirname(path)
         found = os.statvfs(path)
         return found.f_blocks * found.f_frsize
+
+    def programs(self, names: t.Collection[str], folder: str) -> t.Sequence[_preflight.Program]:
+        return _preflight.programs(names, folder)
+
+    def is_file(self, path: str) -> bool:
+        return os.path.isfile(path) and not os.path.islink(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,6 +152,8 @@ def _failures(item: Requirement, reader: Reader, stopped: t.Collection[str]) -> 
             yield Failure(item.msg, item.name, "not known")
     elif item.kind == "path":
         yield from _path(item, reader)
+    elif item.kind == "textfile":
+        yield from _textfile(item, reader)
     elif item.kind == "mount":
         if not reader.is_mount(item.path):
             yield Failure(item.msg, item.path, "not a mount point", may_come=True)
@@ -183,6 +196,25 @@ def _path(item: Requirement, reader: Reader) -> t.Iterator[Failure]:
         yield Failure(item.msg_for.get("max_mode", item.msg), item.path, mode)
     elif item.executable and not bits & 0o111:
         yield Failure(item.msg_for.get("executable", item.msg), item.path, mode)
+
+
+def _textfile(item: Requirement, reader: Reader) -> t.Iterator[Failure]:
+    """One node_exporter reads the folder, and the file in it is nobody else's. It may come later."""
+    found = reader.path(item.path)
+    if found.kind != "directory":
+        is_absent = found.kind == "absent"
+        yield Failure(item.msg, item.path, "not there" if is_absent else _kind(found), may_come=is_absent)
+        return
+    exporters = reader.programs(NODE_EXPORTERS, item.path)
+    if len(exporters) > 1:
+        told = " and ".join(f"{one.name} (pid {one.pid})" for one in exporters)
+        yield Failure(item.msg_for.get("several", item.msg), item.path, told)
+    for one in exporters:
+        if not one.may_list:
+            yield Failure(item.msg_for.get("denied", item.msg), item.path, one.user)
+    path = f"{item.path}/{item.name}"
+    if reader.is_file(path):
+        yield Failure(item.msg_for.get("written", item.msg), path, "a file")
 
 
 def _empty(item: Requirement, reader: Reader) -> t.Iterator[Failure]:

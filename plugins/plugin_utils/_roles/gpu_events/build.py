@@ -10,6 +10,7 @@ import math
 
 from ....module_utils._gpu_events.service import STATE_DIR, TEXTFILE
 from ..._packed_program import Program
+from .. import textfile
 from ..built import Built, Data
 from ..platform import Platform
 
@@ -51,15 +52,12 @@ def build(options: Data, _platform: Platform) -> Built:
             "name": "gpu_events",
             "state": "present",
             "settle_s": 2,
-            "requires": [_readable_by_prometheus(folder)] if folder else [],
+            "requires": textfile.requires("gpu_events", folder, LINK),
             "users": [{"name": USER, "groups": ["systemd-journal"]}],
             "directories": program["directories"],
             # A program that runs has its code in memory.
             "files": [*({**file, "on_change": "restart"} for file in program["files"]), unit_file],
-            # The service needs no right to write where the files of others are.
-            "links": [{"path": f"{folder}/{LINK}", "target": f"{STATE_DIR}/{TEXTFILE}", "on_change": "none"}]
-            if folder
-            else [],
+            "links": textfile.links(folder, LINK, f"{STATE_DIR}/{TEXTFILE}"),
             "units": [{"name": UNIT}],
             "ready": [{"unit": UNIT, "timeout_s": 20}],
         },
@@ -67,22 +65,7 @@ def build(options: Data, _platform: Platform) -> Built:
 
 
 def _problems(options: Data) -> list[str]:
-    found = []
-    folder, window_s = options["textfile_dir"], options["storm_window_s"]
-    if folder and (not folder.startswith("/") or folder.endswith("/")):
-        found.append(f"gpu_events_textfile_dir must be an absolute path without a slash at its end, not '{folder}'.")
+    found, window_s = [*textfile.problems("gpu_events", options["textfile_dir"])], options["storm_window_s"]
     if not (math.isfinite(window_s) and 2 <= window_s <= 3600):
         found.append(f"gpu_events_storm_window_s must be from 2 to 3600, not {window_s}.")
     return found
-
-
-def _readable_by_prometheus(folder: str) -> dict[str, str]:
-    return {
-        "kind": "path",
-        "type": "directory",
-        "path": folder,
-        "msg": (
-            "The directory {what} must be there for node_exporter to read, and is {found}: set gpu_events_textfile_dir "
-            "to the directory of its option --collector.textfile.directory, or to an empty text for no counters."
-        ),
-    }

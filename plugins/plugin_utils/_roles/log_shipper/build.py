@@ -13,10 +13,12 @@ import typing as t
 
 from ....module_utils._log_shipper import paths
 from ..._packed_program import Program
+from .. import textfile
 from ..built import Built, Data
 from ..platform import Platform
 from .pipeline import (
     CONFIG_DIR,
+    LINK,
     NAME,
     RECEIPTS,
     SPOOL,
@@ -42,7 +44,6 @@ PROGRAM = Program(
     entry="_log_shipper.program",
     about="Tells whether the log shipper ships, and keeps its place in the journal.",
 )
-LINK = "mlops_log_shipper.prom"
 LOGROTATE = f"/etc/logrotate.d/{NAME}"
 
 
@@ -130,9 +131,7 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -
         ]
         if pipeline.endpoints
         else [],
-        "links": [{"path": f"{pipeline.textfile_dir}/{LINK}", "target": paths.METRICS, "on_change": "none"}]
-        if counts
-        else [],
+        "links": textfile.links(pipeline.textfile_dir, LINK, paths.METRICS) if counts else [],
         "units": [{"name": unit} for unit in units] if pipeline.endpoints else [],
         "ready": [
             # Certificates of others are read only by the validator of the file in its place.

@@ -25,6 +25,7 @@ NAME = "mlops-log-shipper"
 UNIT = f"{NAME}.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 CONFIG_DIR = f"/etc/{NAME}"
+LINK = "mlops_log_shipper.prom"
 # What waits for a sink, and the place in the journal.
 SPOOL = f"/var/spool/{NAME}"
 # The shipper notes here which test lines it has routed to which sink.
@@ -347,22 +348,29 @@ def _receiver(item: Data) -> Receiver:
     )
 
 
-def _endpoint(kind: str, item: Data) -> dict[str, t.Any]:
-    def pem(option: str, suffix: str) -> Pem:
-        path, content = item.get(option), item.get(f"{option}_content")
-        return Pem(
-            path=None if path is None else str(path),
-            content=None if content is None else str(content),
-            home=f"{CONFIG_DIR}/{kind}-{item['name']}.{suffix}.pem",
-        )
+def certificate_path(kind: str, item: Data) -> str | None:
+    """Where the certificate lies that a sink or receiver shows, None where it shows none."""
+    shown = _pem(kind, item, "cert", "cert")
+    return shown.path or (shown.home if shown.content else None)
 
+
+def _pem(kind: str, item: Data, option: str, suffix: str) -> Pem:
+    path, content = item.get(option), item.get(f"{option}_content")
+    return Pem(
+        path=None if path is None else str(path),
+        content=None if content is None else str(content),
+        home=f"{CONFIG_DIR}/{kind}-{item['name']}.{suffix}.pem",
+    )
+
+
+def _endpoint(kind: str, item: Data) -> dict[str, t.Any]:
     return {
         "name": str(item["name"]),
         "type": str(item["type"]),
         "port": int(item["port"]),
-        "ca": pem("ca", "ca"),
-        "cert": pem("cert", "cert"),
-        "key": pem("private_key", "key"),
+        "ca": _pem(kind, item, "ca", "ca"),
+        "cert": _pem(kind, item, "cert", "cert"),
+        "key": _pem(kind, item, "private_key", "key"),
         "peers": _words(item.get("permitted_peers")),
     }
 

@@ -10,8 +10,9 @@ import dataclasses
 import re
 import typing as t
 
+from .. import textfile
 from ..built import Data
-from .pipeline import SINK, SINK_OPTIONS, UNIT, Endpoint, Pipeline, Receiver, Sink, Source, once
+from .pipeline import LINK, SINK, SINK_OPTIONS, UNIT, Endpoint, Pipeline, Receiver, Sink, Source, once
 
 Finding = tuple[t.Iterable[str], str]  # names, and what is said of them when there are any
 
@@ -329,18 +330,7 @@ def requires(pipeline: Pipeline, rivals: t.Iterable[Data], package: str, python:
     }
     return [
         *([interpreter] if pipeline.endpoints else []),
-        *(
-            {
-                "kind": "path",
-                "type": "directory",
-                "path": folder,
-                "msg": "The directory {what} must be there for node_exporter to read, and is {found}: set "
-                "log_shipper_textfile_dir to the directory of its option --collector.textfile.directory, or to an "
-                "empty text for no metrics.",
-            }
-            for folder in (pipeline.textfile_dir,)
-            if folder
-        ),
+        *textfile.requires("log_shipper", pipeline.textfile_dir, LINK),
         *(
             {
                 "kind": "path",
