@@ -64,7 +64,7 @@ def _amd_smi(run: Runner, is_bound: bool, timeout_s: float) -> Answer:
     if not is_bound and _has_no_driver(listing):
         return Answer(why_unlisted=f"amd-smi says: {listing.last_words}")
     listed, static, metric, process = (
-        _by_gpu(_document(done), done)
+        rows(done)
         for done in (
             listing,
             *(run("amd-smi", part, "--json", timeout_s=timeout_s) for part in ("static", "metric", "process")),
@@ -74,21 +74,21 @@ def _amd_smi(run: Runner, is_bound: bool, timeout_s: float) -> Answer:
         parse_amd_smi(index, row, static.get(index, {}), metric.get(index, {}), process.get(index, {}))
         for index, row in sorted(listed.items())
     )
-    drivers = [_section(row, "driver") for row in static.values()]
+    drivers = [section(row, "driver") for row in static.values()]
     version = next((values.version(_first(driver, "version", "driver_version")) for driver in drivers), None)
     return Answer(gpus, Driver(version=version), "amd-smi does not list it")
 
 
 def parse_amd_smi(index: int, listed: Row, static: Row, metric: Row, process: Row) -> Gpu:
     """One GPU from its rows in ``amd-smi list``, ``static``, ``metric`` and ``process``."""
-    asic, bus, vram = _section(static, "asic"), _section(static, "bus"), _section(static, "vram")
-    limit = _section(static, "limit")
+    asic, bus, vram = section(static, "asic"), section(static, "bus"), section(static, "vram")
+    limit = section(static, "limit")
     # ROCm 7.2 and newer give a limit per package power tracking loop; the first is the socket.
-    limit = _section(limit, "ppt0") or limit
-    temperature = _section(metric, "temperature")
+    limit = section(limit, "ppt0") or limit
+    temperature = section(metric, "temperature")
     celsius = [values.measure(temperature.get(sensor)) for sensor in ("edge", "hotspot")]
-    uncorrected = values.measure(_section(metric, "ecc").get("total_uncorrectable_count"))
-    busy = values.measure(_section(metric, "usage").get("gfx_activity"))
+    uncorrected = values.measure(section(metric, "ecc").get("total_uncorrectable_count"))
+    busy = values.measure(section(metric, "usage").get("gfx_activity"))
     return Gpu(
         vendor="amd",
         index=index,
@@ -112,10 +112,10 @@ def _processes(row: Row) -> t.Iterator[Process]:
     entries = row.get("process_list")
     for entry in entries if isinstance(entries, list) else ():
         # A GPU without processes has a sentence in the place of this object.
-        info = _section(entry, "process_info") if isinstance(entry, dict) else {}
+        info = section(entry, "process_info") if isinstance(entry, dict) else {}
         pid = values.measure(info.get("pid"))
         if pid is not None:
-            vram = _section(info, "memory_usage").get("vram_mem", info.get("mem_usage"))
+            vram = section(info, "memory_usage").get("vram_mem", info.get("mem_usage"))
             yield Process(pid=round(pid), name=values.program(_first(info, "name")), memory_mib=values.mib(vram, "B"))
 
 
@@ -129,7 +129,7 @@ def _rocm_smi(run: Runner, is_bound: bool, timeout_s: float) -> Answer:
     if not isinstance(document, dict):
         raise CommandError(f"{_FAILED}: rocm-smi printed no object per card", done)
     gpus = tuple(parse_rocm_smi(int(card[4:]), row) for card, row in document.items() if re.fullmatch(r"card\d+", card))
-    version = values.version(_first(_section(document, "system"), "Driver version"))
+    version = values.version(_first(section(document, "system"), "Driver version"))
     return Answer(gpus, Driver(version=version), "rocm-smi does not list it")
 
 
@@ -166,6 +166,11 @@ def _document(done: Completed) -> t.Any:
     raise CommandError(f"{_FAILED}: {done.argv[0]} printed no whole JSON document: {done.last_words}", done)
 
 
+def rows(done: Completed) -> dict[int, Row]:
+    """What ``amd-smi ... --json`` printed of each GPU, by its index."""
+    return _by_gpu(_document(done), done)
+
+
 def _by_gpu(document: t.Any, done: Completed) -> dict[int, Row]:
     rows: t.Any = document.get("gpu_data") if isinstance(document, dict) else document
     try:
@@ -174,7 +179,7 @@ def _by_gpu(document: t.Any, done: Completed) -> dict[int, Row]:
         raise CommandError(f"{_FAILED}: {done.argv[0]} printed JSON without a row per GPU", done) from exc
 
 
-def _section(row: Row, name: str) -> Row:
+def section(row: Row, name: str) -> Row:
     """A nested object; empty where the tool printed "N/A" in its place."""
     value = row.get(name)
     return value if isinstance(value, dict) else {}

@@ -64,16 +64,15 @@ class Log:
     notes: tuple[str, ...]
 
 
+def parse_root(text: str) -> ET.Element:
+    """The element <nvidia_smi_log>. Raises Incomplete for anything but a whole document."""
+    return _parsed(_document(text))
+
+
 def parse_log(text: str, mig_names: MigNames | None = None) -> Log:
     """Read the XML. Raises Incomplete for anything but a whole document."""
-    document = _ROOT.search(text)
-    if not document:
-        raise Incomplete("there is no whole <nvidia_smi_log> in the output")
-    try:
-        # Process names are the one text that nvidia-smi does not make itself: it prints arbitrary bytes unescaped.
-        root = ET.fromstring(_PROCESS_NAME.sub(_well_formed, document.group()))
-    except ET.ParseError as exc:
-        raise Incomplete(f"the output is not well-formed XML: {exc}") from exc
+    document = _document(text)
+    root = _parsed(document)
     outside = _PROLOG.sub("", text[: document.start()] + "\n" + text[document.end() :])
     return Log(
         # "driver_version" and "cuda_version" are deprecated since 610 and announced to go away with CUDA 14.
@@ -98,6 +97,21 @@ def parse_list(text: str) -> dict[tuple[str, int], tuple[str, str]]:
             profile, index, uuid = mig.groups()
             names[gpu_uuid, int(index)] = (profile, uuid)
     return names
+
+
+def _document(text: str) -> re.Match[str]:
+    document = _ROOT.search(text)
+    if not document:
+        raise Incomplete("there is no whole <nvidia_smi_log> in the output")
+    return document
+
+
+def _parsed(document: re.Match[str]) -> ET.Element:
+    try:
+        # Process names are the one text that nvidia-smi does not make itself: it prints arbitrary bytes unescaped.
+        return ET.fromstring(_PROCESS_NAME.sub(_well_formed, document.group()))
+    except ET.ParseError as exc:
+        raise Incomplete(f"the output is not well-formed XML: {exc}") from exc
 
 
 def _gpu(element: ET.Element, index: int, mig_names: MigNames) -> Gpu:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 import typing as t
 
 from . import faults, mig, smi_query, smi_settings, smi_tables, smi_xml, state
@@ -28,7 +29,35 @@ class Answer(t.NamedTuple):
 
 
 def main(argv: t.Sequence[str]) -> int:
+    """With ``-l SECONDS`` it goes on until somebody ends it, or until an answer is none."""
     state.note_call(["nvidia-smi", *argv])
+    once, seconds = _loop(argv)
+    code = _once(once)
+    while seconds and code in (0, CORRUPT_INFOROM, LOST) and not _gave_up(code):
+        time.sleep(seconds)
+        code = _once(once)
+    return code
+
+
+def _loop(argv: t.Sequence[str]) -> tuple[list[str], float]:
+    """The call without the option, and its value; 0 without it."""
+    for place, word in enumerate(argv):
+        option, has_value, value = word.partition("=")
+        if option in ("-l", "--loop"):
+            after = place + 1 if has_value else place + 2
+            return [*argv[:place], *argv[after:]], float(value if has_value else argv[place + 1])
+    return list(argv), 0
+
+
+def _gave_up(code: int) -> bool:
+    """Drivers before 535 end with the first GPU that is lost, and describe none."""
+    if code != LOST:
+        return False
+    with state.opened() as machine:
+        return machine.major < 535
+
+
+def _once(argv: t.Sequence[str]) -> int:
     struck: Fault | None = None
     try:
         with state.opened() as machine:
