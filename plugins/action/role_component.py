@@ -140,6 +140,10 @@ class ActionModule(component.ActionModule):
         self._refuse(found.problems)
         options = found.options
         self._borrow(name, room, options, task_vars)
+        if hasattr(room, "reads"):
+            options["others"] = {
+                lender: self._theirs(lender, nouns, task_vars) for lender, nouns in room.reads(options).items()
+            }
         if hasattr(room, "fleet"):
             names, address = room.fleet(options)
             options["fleet"] = self._fleet(names, address, room.FLEET, task_vars)
@@ -175,6 +179,18 @@ class ActionModule(component.ActionModule):
                 role, noun, options[noun], lender, task_vars, self._templar.template
             )
             self._refuse(problems)
+
+    def _theirs(self, lender: str, nouns: t.Iterable[str], task_vars: dict[str, t.Any]) -> Data | None:
+        """What another role is to have on this host, None where it is absent."""
+        known = {**variables.defaults(lender), **task_vars}
+        template = self._templar.copy_with_new_env(available_variables=known).template
+        if template(known.get(f"{lender}_state")) == "absent":
+            return None
+        found = {}
+        for noun in nouns:
+            found[noun], problems = variables.borrow(lender, noun, None, lender, task_vars, template)
+            self._refuse(problems)
+        return found
 
     def _fleet(
         self, names: t.Sequence[str], address: str, nouns: t.Mapping[str, str], task_vars: dict[str, t.Any]

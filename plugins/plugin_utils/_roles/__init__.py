@@ -14,6 +14,8 @@ One room a role, with ``build.py``:
     a :class:`built.Built`
 ``borrows(options)``, which a room may leave out
     options that have the form of an option of the same name of another role, with that role; null means its variable
+``reads(options)``, which a room may leave out
+    options of other roles of this host, by role: the option ``others`` has their values, None for a role that is absent
 
 ``options`` are those of the role without its name before them, with the types of its argument specification
 (``options.py``, ``variables.py``); ``platform`` is from ``platform.py``. The action ``role_component`` runs them.
