@@ -296,7 +296,7 @@ def _requirement(item: t.Mapping[str, t.Any]) -> Requirement:
     kind = item["kind"]
     # Of disks and text files all options are needed.
     for needed in _OF_KIND[kind] if kind in ("disk", "textfile") else (kind if kind in ("port", "name") else "path",):
-        if not item[needed]:
+        if item[needed] in (None, ""):
             raise HostError(f"a requirement of kind {kind} needs a {needed}")
     for name in (*_PORT, *_PATH, "name", "min_bytes"):
         if item[name] and name not in _OF_KIND[kind]:

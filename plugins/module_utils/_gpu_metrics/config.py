@@ -10,8 +10,27 @@ import dataclasses
 import json
 
 from .._errors import HostError
+from .._inference.question import Kind
 
 PATH = "/etc/mlops.hosts/gpu_metrics.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """A request to an instance: ``model`` is what it is called in the API, empty for the first one that is listed. An
+    answer that has ``refusal_pattern`` refuses."""
+
+    model_instance: str
+    url: str
+    kind: Kind = "completion"
+    model: str = ""
+    api_key_file: str | None = None
+    interval_s: int = 300
+    timeout_s: int = 60
+    prompt: str = "Hello"
+    max_tokens: int = 16
+    expect: str | None = None
+    refusal_pattern: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +40,7 @@ class Config:
     interval_s: int = 15
     certificates: tuple[str, ...] = ()
     stores: tuple[str, ...] = ()
+    probes: tuple[Probe, ...] = ()
 
 
 def as_text(config: Config) -> str:
@@ -32,6 +52,11 @@ def read(path: str = PATH) -> Config:
     try:
         with open(path, encoding="utf-8") as file:
             said = json.load(file)
-        return Config(int(said["interval_s"]), tuple(said["certificates"]), tuple(said["stores"]))
+        return Config(
+            interval_s=int(said["interval_s"]),
+            certificates=tuple(said["certificates"]),
+            stores=tuple(said["stores"]),
+            probes=tuple(Probe(**probe) for probe in said["probes"]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise HostError(f"{path} must be as the role gpu_metrics writes it, and is not: {exc!r}") from exc

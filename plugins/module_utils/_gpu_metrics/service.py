@@ -23,10 +23,13 @@ from .._errors import HostError
 from .._exposition import Page
 from .._gpu import pci
 from .._gpu.report import Report
+from .._http import Fetch
+from .._http_plain import PlainFetch
 from .._runner import Runner, Running
 from . import gpus, host, tell
 from .config import Config
 from .families import FAMILIES
+from .probes import Prober
 
 STATE_DIR = "/var/lib/mlops-gpu-metrics"
 TEXTFILE = "gpu_metrics.prom"
@@ -110,7 +113,7 @@ class Source(t.Generic[T]):
 
 
 class Service:
-    """``smi`` and ``run`` start programs, ``root`` is where the GPUs on the PCI bus are looked for."""
+    """``run`` and ``stream`` start programs, ``fetch`` asks model servers."""
 
     def __init__(
         self,
@@ -119,6 +122,7 @@ class Service:
         state_dir: str = STATE_DIR,
         run: Runner,
         stream: t.Callable[..., Running] = Running,
+        fetch: Fetch | None = None,
         sysfs_root: str = "/sys",
     ) -> None:
         self._config, self._sysfs = config, sysfs_root
@@ -151,6 +155,12 @@ class Service:
         if config.stores:
             self._sources.append(
                 self._source("store", lambda: host.read_rooms(config.stores), tell.tell_rooms, every_s=every_s)
+            )
+
+        if config.probes:
+            prober = Prober(config.probes, fetch=fetch or PlainFetch(), wait=self._stopping.wait)
+            self._sources.append(
+                self._source("probe", prober.read, tell.tell_probes, every_s=0, patience_s=prober.patience_s)
             )
 
     def _source(

@@ -14,6 +14,7 @@ from .._gpu.health import check_health
 from .._gpu.types import Gpu
 from .gpus import Gpus
 from .host import DriverState, Expiry, Room
+from .probes import Probed
 from .reading import Reading
 
 _MIB, _MHZ = 2**20, 10**6
@@ -108,6 +109,22 @@ def tell_rooms(page: Page, found: t.Iterable[Room]) -> None:
     for room in found:
         page.add("mlops_store_size_bytes", room.size, path=room.path)
         page.add("mlops_store_free_bytes", room.free, path=room.path)
+
+
+def tell_probes(page: Page, found: t.Iterable[Probed]) -> None:
+    for one in found:
+        labels = {"model_instance": one.probe.model_instance, "model": one.probe.model}
+        page.add("mlops_model_probe_success", one.answer is not None, **labels)
+        page.add("mlops_model_probe_timestamp_seconds", one.ended, **labels)
+        page.add("mlops_model_probes_total", one.count, **labels)
+        if one.probe.kind == "completion":
+            page.add("mlops_model_probe_refused_total", one.refused, **labels)
+            page.add("mlops_model_probe_expectation_held", one.held, **labels)
+        if one.answer:
+            page.add("mlops_model_probe_duration_seconds", one.seconds, **labels)
+        if one.answer and one.answer.text is not None:
+            page.add("mlops_model_probe_first_token_seconds", one.answer.ttft_s, **labels)
+            page.add("mlops_model_probe_tokens_per_second", one.answer.tokens_per_s, **labels)
 
 
 def _times(value: float | None, factor: int) -> float | None:

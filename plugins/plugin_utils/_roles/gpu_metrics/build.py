@@ -6,15 +6,21 @@
 
 from __future__ import annotations
 
+import collections
+import re
 import typing as t
+import urllib.parse
 
 from ....module_utils._gateway import paths as gateway
 from ....module_utils._gpu_metrics import config
 from ....module_utils._gpu_metrics.service import STATE_DIR, TEXTFILE
+from ....module_utils._http_plain import LOOPBACK
 from ..._packed_program import Program
 from .. import textfile
 from ..built import Built, Data
 from ..log_shipper.pipeline import certificate_path
+from ..model_server.engines import ENGINES
+from ..model_server.instance import Instance, parse
 from ..platform import Platform
 
 UNIT = "mlops-gpu-metrics.service"
@@ -30,6 +36,7 @@ _READS = {
     "model_store": ("dir", "artifacts"),
     "model_gateway": ("tls",),
     "log_shipper": ("sinks", "receivers"),
+    "model_server": ("instances",),
 }
 
 
@@ -41,7 +48,10 @@ def reads(options: Data) -> t.Mapping[str, t.Sequence[str]]:
     """What other roles have on the host is watched, unless this one is told what to watch."""
     if options["state"] != "present":
         return {}
-    needed = {"model_store": options["stores"] is None}
+    needed = {
+        "model_store": options["stores"] is None,
+        "model_server": bool(options["probes"]),
+    }
     return {lender: nouns for lender, nouns in _READS.items() if needed.get(lender, options["certificates"] is None)}
 
 
@@ -55,16 +65,21 @@ def build(options: Data, _platform: Platform) -> Built:
     if problems := tuple(_problems(options)):
         return Built(problems)
     program = PROGRAM.resources(python=options["python"])
-    folder = options["textfile_dir"]
+    folder, found = options["textfile_dir"], _config(options)
     files = [
         # A program that runs has its code in memory.
         *({**file, "on_change": "restart"} for file in program["files"]),
-        {"path": config.PATH, "content": config.as_text(_config(options))},
+        {"path": config.PATH, "content": config.as_text(found)},
         {
             "path": f"/etc/systemd/system/{UNIT}",
             "template": f"{UNIT}.j2",
             "template_vars": {
-                "__gpu_metrics": {"user": USER, "program": PROGRAM.path, "page": f"{STATE_DIR}/{TEXTFILE}"}
+                "__gpu_metrics": {
+                    "user": USER,
+                    "program": PROGRAM.path,
+                    "page": f"{STATE_DIR}/{TEXTFILE}",
+                    "asked": sorted({_address(probe.url) for probe in found.probes}),
+                }
             },
         },
     ]
@@ -89,7 +104,35 @@ def _config(options: Data) -> config.Config:
         interval_s=options["interval_s"],
         certificates=tuple(dict.fromkeys(_certificates(options))),
         stores=tuple(dict.fromkeys(_stores(options))),
+        probes=tuple(_probe(item, _instances(options)[item["model_instance"]]) for item in options["probes"]),
     )
+
+
+def _instances(options: Data) -> dict[str, Instance]:
+    """Those of the host that are present, by name."""
+    found = map(parse, ((options["others"].get("model_server") or {}).get("instances") or ()))
+    return {instance.name: instance for instance in found if instance.present}
+
+
+def _probe(item: Data, instance: Instance) -> config.Probe:
+    asked = ENGINES[instance.engine].question(instance)
+    return config.Probe(
+        model_instance=instance.name,
+        url=asked["url"],
+        kind=asked.get("kind", "completion"),
+        model=asked.get("model") or "",
+        api_key_file=asked.get("api_key_file"),
+        **{
+            name: item[name]
+            for name in ("interval_s", "timeout_s", "prompt", "max_tokens", "expect", "refusal_pattern")
+        },
+    )
+
+
+def _address(url: str) -> str:
+    """As IPAddressAllow= of systemd takes it."""
+    host = str(urllib.parse.urlsplit(url).hostname)
+    return "localhost" if host in LOOPBACK else host
 
 
 def _stores(options: Data) -> t.Iterable[str]:
@@ -119,7 +162,33 @@ def _problems(options: Data) -> t.Iterator[str]:
     yield from textfile.problems("gpu_metrics", options["textfile_dir"])
     if not 5 <= options["interval_s"] <= 300:
         yield f"gpu_metrics_interval_s must be from 5 to 300, not {options['interval_s']}."
+    known = _instances(options) if options["probes"] else {}
+    for item in options["probes"]:
+        yield from _wrong_probe(item, known)
+    names = [item["model_instance"] for item in options["probes"]]
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    if twice:
+        yield f"gpu_metrics_probes must have an instance once each, and has more of {', '.join(twice)}."
     for name in ("stores", "certificates"):
         wrong = [path for path in options[name] or () if not path.startswith("/")]
         if wrong:
             yield f"gpu_metrics_{name} must be absolute paths, not {', '.join(wrong)}."
+
+
+def _wrong_probe(item: Data, known: t.Mapping[str, Instance]) -> t.Iterator[str]:
+    name = item["model_instance"]
+    if name not in known:
+        there = ", ".join(known) or "none"
+        yield f"gpu_metrics_probes names {name}, which must be one of model_server_instances; on this host are {there}."
+        return
+    if item["interval_s"] < 30:
+        yield f"gpu_metrics_probes[{name}].interval_s must be 30 or more, not {item['interval_s']}."
+    if not 1 <= item["timeout_s"] <= 600:
+        yield f"gpu_metrics_probes[{name}].timeout_s must be from 1 to 600, not {item['timeout_s']}."
+    kind = ENGINES[known[name].engine].question(known[name]).get("kind", "completion")
+    if item["expect"] is not None and kind != "completion":
+        yield f"gpu_metrics_probes[{name}].expect must be left out: its engine answers without text."
+    try:
+        re.compile(item["refusal_pattern"])
+    except re.error as exc:
+        yield f"gpu_metrics_probes[{name}].refusal_pattern must be a regular expression of Python, and is not: {exc}."

@@ -324,3 +324,17 @@ def test_what_a_role_needs_of_other_hosts_is_read_of_their_variables(host):
     }
     with pytest.raises(AnsibleActionFail, match=r"^d is no host of the inventory\.$"):
         host().run(build, variables=own, **{**asked, "fleet": lambda _options: (["d"], "ray_cluster_address")})
+
+
+def test_what_other_roles_have_on_the_host_is_read_of_their_variables_and_specifications(host):
+    seen = {}
+
+    def build(options, _platform):
+        seen.update(options["others"])
+        return Built()
+
+    asked = {"reads": lambda _options: {"model_store": ("dir", "retries"), "model_gateway": ("tls",)}}
+    host(differs=False).run(build, variables={"model_store_dir": "/srv", "model_gateway_state": "absent"}, **asked)
+    assert seen == {"model_store": {"dir": "/srv", "retries": 5}, "model_gateway": None}
+    with pytest.raises(AnsibleActionFail, match="model_gateway_tls must be a dictionary"):
+        host().run(build, variables={"model_gateway_tls": "x"}, **asked)

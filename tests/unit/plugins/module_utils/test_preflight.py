@@ -106,3 +106,52 @@ def test_paths_are_told_with_links_followed(tmp_path):
     assert _preflight.inspect(str(tmp_path)).kind == "directory"
     assert _preflight.inspect("/dev/null").kind == "other"
     assert _preflight.inspect(str(key / "below")) == _preflight.Path(str(key / "below"), "absent")
+
+
+STATUS = "Name:\tx\nUid:\t0\t{0}\t{0}\t{0}\nGid:\t0\t7\t7\t7\nGroups:\t8 9 \n"
+
+
+@pytest.fixture
+def exporter(tmp_path):
+    def write(pid, uid, *argv):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "cmdline").write_text("\0".join([*argv, ""]))
+        (tmp_path / str(pid) / "status").write_text(STATUS.format(uid))
+        return tmp_path
+
+    return write
+
+
+def test_a_program_is_known_by_its_name_however_long(exporter, tmp_path):
+    exporter(20, 0, "/usr/bin/prometheus-node-exporter", "--web.listen-address=:9100")
+    exporter(3, 0, "node_exporter")
+    proc = exporter(4, 0, "grep", "node_exporter")
+    found = _preflight.programs(["node_exporter", "prometheus-node-exporter"], str(tmp_path), str(proc))
+    assert [(one.pid, one.name, one.user, one.may_list) for one in found] == [
+        (3, "node_exporter", "root", True),
+        (20, "prometheus-node-exporter", "root", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("above", "mode", "group", "may_list"),
+    [
+        (0o755, 0o755, None, True),
+        (0o755, 0o750, None, False),
+        (0o755, 0o754, None, False),  # it could list the names, and open none
+        (0o711, 0o755, None, True),
+        (0o700, 0o755, None, False),
+        (0o755, 0o750, 9, True),
+    ],
+)
+def test_whether_a_user_may_list_a_folder(exporter, tmp_path, monkeypatch, above, mode, group, may_list):
+    proc = exporter(3, 4242, "node_exporter")
+    folders = {"/srv": above, "/srv/x": mode, "/": 0o755}
+
+    def stat(path):
+        return os.stat_result((folders[path], 0, 0, 1, 0, group or 0, 0, 0, 0, 0))
+
+    monkeypatch.setattr(_preflight.os.path, "realpath", lambda path: path)
+    monkeypatch.setattr(_preflight.os, "stat", stat)
+    (found,) = _preflight.programs(["node_exporter"], "/srv/x", str(proc))
+    assert found.may_list == may_list

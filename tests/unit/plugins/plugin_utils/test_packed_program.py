@@ -13,10 +13,11 @@ import pytest
 from ansible_collections.mlops.hosts.plugins.plugin_utils._gateway.program import GATEWAY
 from ansible_collections.mlops.hosts.plugins.plugin_utils._packed_program import Program
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_events.build import PROGRAM as GPU_EVENTS
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics.build import PROGRAM as GPU_METRICS
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_settings.build import PROGRAM as GPU_SETTINGS
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.ray_cluster.build import PROGRAM as RAY
 
-PROGRAMS = [GPU_SETTINGS, GPU_EVENTS, GATEWAY, RAY]
+PROGRAMS = [GPU_SETTINGS, GPU_EVENTS, GPU_METRICS, GATEWAY, RAY]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)

@@ -285,6 +285,48 @@ def test_in_check_mode_what_may_come_is_a_warning(host):
         host.ensure(required(host, missing))
 
 
+EXPORTER = {"pid": 12, "name": "prometheus-node-exporter", "user": "prometheus", "may_list": True}
+TEXTFILE = Requirement(
+    "textfile",
+    "It is {found}.",
+    {"several": "There are {found}.", "denied": "{found} cannot list {what}.", "written": "{what} is {found}."},
+    path="/srv/x",
+    name="a.prom",
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        pytest.param({"paths": [there("directory")]}, None, id="nobody-reads-yet"),
+        pytest.param({"paths": [there("directory")], "programs": [EXPORTER]}, None, id="one-reads"),
+        pytest.param({"paths": [there("directory")], "programs": [{**EXPORTER, "name": "x"}]}, None, id="others"),
+        pytest.param({"paths": [there("file")]}, "It is a file.", id="no-directory"),
+        pytest.param({}, "It is not there.", id="not-there"),
+        pytest.param(
+            {"paths": [there("directory")], "programs": [EXPORTER, {**EXPORTER, "pid": 13, "name": "node_exporter"}]},
+            "There are prometheus-node-exporter (pid 12) and node_exporter (pid 13).",
+            id="two-read",
+        ),
+        pytest.param(
+            {"paths": [there("directory")], "programs": [{**EXPORTER, "may_list": False}]},
+            "prometheus cannot list /srv/x.",
+            id="not-readable",
+        ),
+        pytest.param(
+            {"paths": [there("directory")], "files": ["/srv/x/a.prom"]}, "/srv/x/a.prom is a file.", id="another-writes"
+        ),
+    ],
+)
+def test_a_directory_that_node_exporter_reads(host, words):
+    assert said(TEXTFILE, FakeReader(**host)) == words
+
+
+def test_in_check_mode_an_earlier_task_may_bring_the_directory_of_node_exporter():
+    checked = requirements.check([TEXTFILE], FakeReader(), stopped=(), check_mode=True)
+    assert checked == Checked(notices=("It is not there.",))
+
+
 # The options
 
 
@@ -315,7 +357,7 @@ def test_options_become_a_requirement():
         ({"kind": "path", "path": "/x", "units": ["a.service"]}, "of kind path has no units"),
         ({"kind": "path", "path": "/x", "max_mode": "9"}, "max_mode '9' of /x must be three or four octal digits"),
         ({"kind": "path", "path": "x"}, "path 'x' must be absolute"),
-        ({"kind": "disk", "path": "/x"}, "of kind disk needs min_bytes"),
+        ({"kind": "disk", "path": "/x"}, "of kind disk needs a min_bytes"),
         ({"kind": "path", "path": "/x", "min_bytes": 1}, "of kind path has no min_bytes"),
         (
             {"kind": "path", "path": "/x", "otherwise": "wait"},
@@ -323,6 +365,8 @@ def test_options_become_a_requirement():
         ),
         ({"kind": "path", "path": "/x", "ends_with": "x"}, "must have ends_with with otherwise: wait, and only then"),
         ({"kind": "path", "path": "/x", "msg_for": {"mode": "No."}}, "of kind path has no msg_for mode"),
+        ({"kind": "textfile", "path": "/x"}, "of kind textfile needs a name"),
+        ({"kind": "textfile", "path": "/x", "name": "a", "msg_for": {"absent": "No."}}, "has no msg_for absent"),
         ({"kind": "mount", "path": "/x", "msg_for": {"absent": "No."}}, "of kind mount has no msg_for absent"),
     ],
 )

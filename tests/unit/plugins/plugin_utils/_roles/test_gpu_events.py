@@ -38,7 +38,7 @@ def test_what_is_installed():
     ]
     # New code runs once it is there.
     assert {file.get("on_change", "restart") for file in component["files"]} == {"restart"}
-    assert [one["path"] for one in component["requires"]] == [OPTIONS["textfile_dir"]]
+    assert [(one["kind"], one["path"]) for one in component["requires"]] == [("textfile", OPTIONS["textfile_dir"])]
 
 
 def test_without_a_directory_there_is_no_link():

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role builds one service, and watches what the other roles have on the host."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible_collections.mlops.hosts.plugins.module_utils._gpu_metrics import config
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics import build as room
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
+
+OTHERS = {
+    "model_store": {"dir": "/var/lib/mlops-models", "artifacts": []},
+    "model_gateway": {"tls": {}},
+    "log_shipper": {"sinks": [], "receivers": []},
+}
+OPTIONS = {
+    "state": "present",
+    "textfile_dir": "/var/lib/node_exporter/textfile_collector",
+    "interval_s": 15,
+    "stores": None,
+    "certificates": None,
+    "python": "/usr/bin/python3",
+    "probes": [],
+    "others": OTHERS,
+}
+
+
+def built(**more):
+    return room.build({**OPTIONS, **more}, Platform())
+
+
+def configured(**more):
+    (file,) = [file for file in built(**more).component["files"] if file["path"] == config.PATH]
+    return json.loads(file["content"])
+
+
+def test_by_default_nothing_is_done():
+    assert built(state="unmanaged") == Built()
+    assert room.reads({**OPTIONS, "state": "unmanaged"}) == {}
+
+
+def test_what_is_installed():
+    component = built().component
+    assert component["users"] == [{"name": "mlops-gpu-metrics", "groups": []}]
+    assert component["links"] == [
+        {
+            "path": "/var/lib/node_exporter/textfile_collector/mlops_gpu_metrics.prom",
+            "target": "/var/lib/mlops-gpu-metrics/gpu_metrics.prom",
+            "on_change": "none",
+        }
+    ]
+    # New code and another interval count once they are there.
+    assert {file.get("on_change", "restart") for file in component["files"]} == {"restart"}
+    assert [(one["kind"], one["path"]) for one in component["requires"]] == [("textfile", OPTIONS["textfile_dir"])]
+
+
+def test_without_a_directory_there_is_no_link():
+    component = built(textfile_dir="").component
+    assert (component["links"], component["requires"]) == ([], [])
+
+
+def test_what_goes():
+    found = built(state="absent")
+    assert found.component == {"name": "gpu_metrics", "state": "absent"}
+    assert found.rest(False, False) == {"leftovers": ["/var/lib/mlops-gpu-metrics"]}
+
+
+def test_where_other_roles_have_nothing_nothing_is_watched():
+    nothing = {"interval_s": 15, "certificates": [], "stores": [], "probes": []}
+    assert configured() == configured(others=dict.fromkeys(OTHERS)) == nothing
+
+
+def test_what_other_roles_have_is_watched():
+    others = {
+        "model_store": {"dir": "/srv/models", "artifacts": [{"name": "chat"}]},
+        "model_gateway": {"tls": {"pem": "-----BEGIN"}},
+        "log_shipper": {
+            "sinks": [
+                {"name": "central", "state": "present", "cert": "/etc/central.pem", "cert_content": None},
+                {"name": "lake", "state": "present", "cert": None, "cert_content": "-----BEGIN"},
+                {"name": "old", "state": "absent", "cert": "/etc/old.pem", "cert_content": None},
+                {"name": "plain", "state": "present", "cert": None, "cert_content": None},
+            ],
+            "receivers": [{"name": "fleet", "state": "present", "cert": "/etc/central.pem", "cert_content": None}],
+        },
+    }
+    assert configured(others=others) == {
+        "interval_s": 15,
+        "certificates": [
+            "/etc/mlops.hosts/model_gateway/tls.pem",
+            "/etc/central.pem",
+            "/etc/mlops-log-shipper/sink-lake.cert.pem",
+        ],
+        "stores": ["/srv/models"],
+        "probes": [],
+    }
+
+
+def test_what_the_host_is_told_to_watch_counts_instead():
+    assert room.reads({**OPTIONS, "stores": [], "certificates": ["/a.pem"]}) == {}
+    assert room.reads({**OPTIONS, "stores": []}).keys() == {"model_gateway", "log_shipper"}
+    found = configured(stores=["/srv", "/srv"], certificates=["/a.pem"], others={})
+    assert (found["stores"], found["certificates"]) == (["/srv"], ["/a.pem"])
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"textfile_dir": "metrics"}, "gpu_metrics_textfile_dir must be an absolute path"),
+        ({"interval_s": 4}, "gpu_metrics_interval_s must be from 5 to 300, not 4."),
+        ({"interval_s": 301}, "gpu_metrics_interval_s must be from 5 to 300, not 301."),
+        ({"stores": ["srv"]}, "gpu_metrics_stores must be absolute paths, not srv."),
+        ({"certificates": ["/a", "b", "c"]}, "gpu_metrics_certificates must be absolute paths, not b, c."),
+    ],
+)
+def test_what_is_refused(more, says):
+    (problem,) = built(**more).problems
+    assert says in problem
+
+
+PROBE = {
+    "model_instance": "chat",
+    "interval_s": 60,
+    "timeout_s": 30,
+    "prompt": "Where?",
+    "max_tokens": 8,
+    "expect": "Paris",
+    "refusal_pattern": "sorry",
+}
+SERVERS = [
+    {"name": "chat", "state": "present", "host": "0.0.0.0", "port": 8001, "api_key": "sk-1"},
+    {"name": "vectors", "state": "present", "engine": "tei", "host": "10.0.0.1", "port": 8002},
+    {"name": "old", "state": "absent"},
+]
+
+
+def probing(*probes):
+    return {"probes": list(probes), "others": {**OTHERS, "model_server": {"instances": SERVERS}}}
+
+
+def unit_vars(found):
+    (file,) = [file for file in found.component["files"] if file["path"].endswith(".service")]
+    return file["template_vars"]["__gpu_metrics"]
+
+
+def test_a_probe_asks_where_the_instance_listens_with_its_key_by_file():
+    assert room.reads({**OPTIONS, **probing(PROBE)})["model_server"] == ("instances",)
+    found = built(**probing(PROBE, {**PROBE, "model_instance": "vectors", "expect": None}))
+    chat, vectors = configured(**probing(PROBE, {**PROBE, "model_instance": "vectors", "expect": None}))["probes"]
+    assert chat == {
+        **PROBE,
+        "url": "http://127.0.0.1:8001",
+        "kind": "completion",
+        "model": "chat",
+        "api_key_file": "/etc/mlops.hosts/model_server/chat/api_key",
+    }
+    assert (vectors["kind"], vectors["url"], vectors["api_key_file"]) == ("embedding", "http://10.0.0.1:8002", None)
+    # The unit may speak to these, and to nobody else.
+    assert unit_vars(found)["asked"] == ["10.0.0.1", "localhost"]
+    assert unit_vars(built())["asked"] == []
+
+
+@pytest.mark.parametrize(
+    ("probes", "says"),
+    [
+        (
+            [{**PROBE, "model_instance": "x"}],
+            "names x, which must be one of model_server_instances; on this host are chat",
+        ),
+        ([{**PROBE, "model_instance": "old"}], "names old, which must be one of"),
+        ([{**PROBE, "interval_s": 29}], "gpu_metrics_probes[chat].interval_s must be 30 or more, not 29."),
+        ([{**PROBE, "timeout_s": 0}], "gpu_metrics_probes[chat].timeout_s must be from 1 to 600, not 0."),
+        (
+            [{**PROBE, "refusal_pattern": "("}],
+            "refusal_pattern must be a regular expression of Python, and is not: miss",
+        ),
+        ([{**PROBE, "model_instance": "vectors"}], "gpu_metrics_probes[vectors].expect must be left out"),
+        ([PROBE, PROBE], "gpu_metrics_probes must have an instance once each, and has more of chat."),
+    ],
+)
+def test_probes_that_are_refused(probes, says):
+    (problem,) = built(**probing(*probes)).problems
+    assert says in problem
