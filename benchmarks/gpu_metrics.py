@@ -109,7 +109,8 @@ def page(found: Found) -> str:
 Written by `make bench` on {datetime.date.today()}, on a host of {os.cpu_count()} cores with eight simulated GPUs, in
 {found.intervals:.0f} intervals of {INTERVAL_S} s. The service of the role `gpu_metrics`, which keeps one
 `nvidia-smi -q -x -l {INTERVAL_S}`, beside what starts an `nvidia-smi -q -x` for each scrape and parses it with the same
-code, as `nvidia_gpu_exporter` starts one. Both ran at the same time; the numbers are processor time of all processes of each.
+code, as `nvidia_gpu_exporter` starts one. Both ran at the same time; the numbers are processor time of all processes of
+each.
 
 **The `nvidia-smi` here is simulated**, a Python program: of a real one neither the start, in which it opens every GPU,
 nor what the driver does for an answer is measured. What is real is the service without it.

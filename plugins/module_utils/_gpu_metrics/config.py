@@ -30,7 +30,7 @@ class Probe:
     prompt: str = "Hello"
     max_tokens: int = 16
     expect: str | None = None
-    refusal_pattern: str = ""
+    refusal_pattern: str = r"\bI(?:'m| am) (?:sorry|unable|not able)\b|\bI (?:cannot|can't)\b"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -138,7 +138,7 @@ class Gpu:
             if int(process.name) in known:
                 continue
             with contextlib.suppress(OSError):
-                if any(os.path.realpath(entry) == device for entry in (process / "fd").iterdir()):
+                if any(os.readlink(entry) == device for entry in (process / "fd").iterdir()):
                     name = (process / "comm").read_text().strip()
                     found.append(Holder(int(process.name), name, is_hidden=True))
         return found

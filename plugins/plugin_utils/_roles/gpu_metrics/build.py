@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import re
 import typing as t
 import urllib.parse
@@ -38,6 +39,9 @@ _READS = {
     "log_shipper": ("sinks", "receivers"),
     "model_server": ("instances",),
 }
+# What an item of the option says; the rest of a probe is the instance's.
+_OWN = ("interval_s", "timeout_s", "prompt", "max_tokens", "expect", "refusal_pattern")
+_PROBE = {field.name: field.default for field in dataclasses.fields(config.Probe) if field.name in _OWN}
 
 
 def facts(_options: Data) -> tuple[str, ...]:
@@ -104,8 +108,15 @@ def _config(options: Data) -> config.Config:
         interval_s=options["interval_s"],
         certificates=tuple(dict.fromkeys(_certificates(options))),
         stores=tuple(dict.fromkeys(_stores(options))),
-        probes=tuple(_probe(item, _instances(options)[item["model_instance"]]) for item in options["probes"]),
+        probes=tuple(_probe(item, _instances(options)[item["model_instance"]]) for item in _probes(options)),
     )
+
+
+def _probes(options: Data) -> list[dict[str, t.Any]]:
+    """With what an item leaves out."""
+    return [
+        {**_PROBE, **{name: value for name, value in item.items() if value is not None}} for item in options["probes"]
+    ]
 
 
 def _instances(options: Data) -> dict[str, Instance]:
@@ -163,7 +174,7 @@ def _problems(options: Data) -> t.Iterator[str]:
     if not 5 <= options["interval_s"] <= 300:
         yield f"gpu_metrics_interval_s must be from 5 to 300, not {options['interval_s']}."
     known = _instances(options) if options["probes"] else {}
-    for item in options["probes"]:
+    for item in _probes(options):
         yield from _wrong_probe(item, known)
     names = [item["model_instance"] for item in options["probes"]]
     twice = [name for name, count in collections.Counter(names).items() if count > 1]

@@ -12,6 +12,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._gpu_metrics import co
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics import build as room
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
 
 OTHERS = {
     "model_store": {"dir": "/var/lib/mlops-models", "artifacts": []},
@@ -186,3 +187,10 @@ def test_a_probe_asks_where_the_instance_listens_with_its_key_by_file():
 def test_probes_that_are_refused(probes, says):
     (problem,) = built(**probing(*probes)).problems
     assert says in problem
+
+
+def test_what_a_probe_leaves_out_is_what_the_manual_says():
+    option = specification("gpu_metrics")["gpu_metrics_probes"]["options"]
+    (found,) = configured(**probing({"model_instance": "chat", "prompt": None}))["probes"]
+    stated = {name: one.get("default") for name, one in option.items() if name != "model_instance"}
+    assert {name: found[name] for name in stated} == stated
