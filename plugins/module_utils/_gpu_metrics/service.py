@@ -71,7 +71,7 @@ class Source(t.Generic[T]):
         self._every_s, self._patience_s = every_s, patience_s
         self._changed, self._stopping = changed, stopping
         self._told: _Told[T] = _Told(at=time.monotonic())
-        self._is_new = True
+        self.is_new = True
         self._said = ""
 
     @property
@@ -94,13 +94,13 @@ class Source(t.Generic[T]):
             sys.stderr.write(f"{said}\n")
         self._said = said
         since = before.since_epoch if value is None else time.time()
-        self._told, was_new, self._is_new = _Told(value, time.monotonic(), since), self._is_new, False
+        self._told, was_new, self.is_new = _Told(value, time.monotonic(), since), self.is_new, False
         if was_new or value != before.value:
             self._changed.set()
 
     def add_to(self, page: Page) -> None:
         told = self._told
-        if self._is_new and self._is_fresh():
+        if self.is_new and self._is_fresh():
             return  # it has just begun
         value = told.value if self._is_fresh() else None
         page.add("mlops_gpu_metrics_read_success", value is not None, source=self.name)
@@ -220,7 +220,9 @@ class Service:
         return page.text()
 
     def _report(self) -> Report:
-        """HostError while the GPUs are not known."""
+        """HostError where the GPUs are not known; their first answer is waited for."""
+        while self._gpus.is_new and not self._stopping.is_set():
+            self._stopping.wait(1)
         known = self._gpus.value
         if known is None:
             raise HostError("the GPUs must be known to tell whether CDI fits them, and their driver does not answer")

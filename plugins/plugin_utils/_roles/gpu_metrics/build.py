@@ -23,6 +23,7 @@ from ..log_shipper.pipeline import certificate_path
 from ..model_server.engines import ENGINES
 from ..model_server.instance import Instance, parse
 from ..platform import Platform
+from . import dcgm
 
 UNIT = "mlops-gpu-metrics.service"
 USER = "mlops-gpu-metrics"
@@ -44,8 +45,8 @@ _OWN = ("interval_s", "timeout_s", "prompt", "max_tokens", "expect", "refusal_pa
 _PROBE = {field.name: field.default for field in dataclasses.fields(config.Probe) if field.name in _OWN}
 
 
-def facts(_options: Data) -> tuple[str, ...]:
-    return ()
+def facts(options: Data) -> tuple[str, ...]:
+    return dcgm.FACTS if options["state"] == "present" and options["provider"] == "dcgm" else ()
 
 
 def reads(options: Data) -> t.Mapping[str, t.Sequence[str]]:
@@ -59,20 +60,33 @@ def reads(options: Data) -> t.Mapping[str, t.Sequence[str]]:
     return {lender: nouns for lender, nouns in _READS.items() if needed.get(lender, options["certificates"] is None)}
 
 
-def build(options: Data, _platform: Platform) -> Built:
+def build(options: Data, platform: Platform) -> Built:
     if options["state"] == "unmanaged":
         return Built()
     if options["state"] == "absent":
         # What the service wrote and no component owns; an earlier run may have ended before it removed it.
         rest = {"leftovers": [STATE_DIR]}
         return Built(component={"name": "gpu_metrics", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
-    if problems := tuple(_problems(options)):
-        return Built(problems)
-    program = PROGRAM.resources(python=options["python"])
-    folder, found = options["textfile_dir"], _config(options)
+    with_dcgm = options["provider"] == "dcgm"
+    problems = [*_problems(options), *(dcgm.problems(options, platform) if with_dcgm else ())]
+    if problems:
+        return Built(tuple(problems))
+    parts = [_service(options), *([dcgm.component(options, platform)] if with_dcgm else [])]
+    kinds = dict.fromkeys(kind for part in parts for kind in part)
+    together = {kind: [item for part in parts for item in part.get(kind, ())] for kind in kinds}
+    return Built(
+        component={"name": "gpu_metrics", "state": "present", "settle_s": 2, **together},
+        question=dcgm.QUESTION if with_dcgm else None,
+        conflicts=dcgm.conflicts,
+    )
+
+
+def _service(options: Data) -> dict[str, list[dict[str, t.Any]]]:
+    """Lists of a component."""
+    program, found = PROGRAM.resources(python=options["python"]), _config(options)
+    folder = options["textfile_dir"]
     files = [
-        # A program that runs has its code in memory.
-        *({**file, "on_change": "restart"} for file in program["files"]),
+        *program["files"],
         {"path": config.PATH, "content": config.as_text(found)},
         {
             "path": f"/etc/systemd/system/{UNIT}",
@@ -87,20 +101,16 @@ def build(options: Data, _platform: Platform) -> Built:
             },
         },
     ]
-    return Built(
-        component={
-            "name": "gpu_metrics",
-            "state": "present",
-            "settle_s": 2,
-            "requires": textfile.requires("gpu_metrics", folder, LINK),
-            "users": [{"name": USER, "groups": []}],
-            "directories": [{"path": "/etc/mlops.hosts"}, *program["directories"]],
-            "files": files,
-            "links": textfile.links(folder, LINK, f"{STATE_DIR}/{TEXTFILE}"),
-            "units": [{"name": UNIT}],
-            "ready": [{"unit": UNIT, "timeout_s": 20}],
-        },
-    )
+    return {
+        "requires": textfile.requires("gpu_metrics", folder, LINK),
+        "users": [{"name": USER, "groups": []}],
+        "directories": [{"path": "/etc/mlops.hosts"}, *program["directories"]],
+        # A program that runs has its code in memory.
+        "files": [{**file, "on_change": "restart", "units": [UNIT]} for file in files],
+        "links": textfile.links(folder, LINK, f"{STATE_DIR}/{TEXTFILE}"),
+        "units": [{"name": UNIT}],
+        "ready": [{"unit": UNIT, "timeout_s": 20}],
+    }
 
 
 def _config(options: Data) -> config.Config:

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_metrics import config
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics import build as room
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics import dcgm
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
 
@@ -27,6 +29,7 @@ OPTIONS = {
     "certificates": None,
     "python": "/usr/bin/python3",
     "probes": [],
+    "provider": "textfile",
     "others": OTHERS,
 }
 
@@ -194,3 +197,97 @@ def test_what_a_probe_leaves_out_is_what_the_manual_says():
     (found,) = configured(**probing({"model_instance": "chat", "prompt": None}))["probes"]
     stated = {name: one.get("default") for name, one in option.items() if name != "model_instance"}
     assert {name: found[name] for name in stated} == stated
+
+
+KEY = {"repository_url": "https://mirror.example.org", "repository_key": "-----BEGIN", "repository_fingerprint": ""}
+DCGM = {
+    **KEY,
+    "provider": "dcgm",
+    "dcgm_cuda": 13,
+    "dcgm_version": "1:4.6.0-1",
+    "dcgm_exporter_version": "",
+    "dcgm_address": "127.0.0.1",
+    "dcgm_port": 9400,
+}
+NOBLE = Platform(distribution="Ubuntu", distribution_release="noble", architecture="x86_64")
+
+
+def with_dcgm(platform=NOBLE, **more):
+    return room.build({**OPTIONS, **DCGM, **more}, platform)
+
+
+def test_without_dcgm_nobody_is_asked_for_the_platform():
+    assert room.facts(OPTIONS) == ()
+    assert room.facts({**OPTIONS, **DCGM, "state": "absent"}) == ()
+    assert "architecture" in room.facts({**OPTIONS, **DCGM})
+
+
+def test_dcgm_comes_besides_the_service():
+    component = with_dcgm().component
+    assert component["repositories"][0]["uris"] == ["https://mirror.example.org/ubuntu2404/x86_64/"]
+    assert {item["name"]: item["version"] for item in component["packages"]} == {
+        "datacenter-gpu-manager-4-core": "1:4.6.0-1",
+        "datacenter-gpu-manager-4-proprietary": "1:4.6.0-1",
+        "datacenter-gpu-manager-4-cuda13": "1:4.6.0-1",
+        "datacenter-gpu-manager-exporter": None,
+    }
+    # What moves by itself may no longer fit the driver.
+    assert all(item["hold"] for item in component["packages"])
+    assert [unit["name"] for unit in component["units"]] == [room.UNIT, "nvidia-dcgm.service", dcgm.EXPORTER]
+
+
+def test_a_change_of_one_does_not_restart_the_other():
+    files = {file["path"]: file["units"] for file in with_dcgm().component["files"]}
+    assert files.pop(dcgm.COUNTERS) == files.pop(f"/etc/systemd/system/{dcgm.EXPORTER}.d/mlops.conf") == [dcgm.EXPORTER]
+    assert {unit for units in files.values() for unit in units} == {room.UNIT}
+
+
+@pytest.mark.parametrize(
+    ("address", "listens", "asked"),
+    [
+        ("127.0.0.1", "127.0.0.1:9400", "127.0.0.1:9400"),
+        ("0.0.0.0", "0.0.0.0:9400", "127.0.0.1:9400"),
+        ("::", "[::]:9400", "[::1]:9400"),
+        ("10.0.0.1", "10.0.0.1:9400", "10.0.0.1:9400"),
+    ],
+)
+def test_where_the_exporter_listens_and_is_asked(address, listens, asked):
+    component = with_dcgm(dcgm_address=address).component
+    (drop_in,) = [file for file in component["files"] if file["path"].endswith("mlops.conf")]
+    assert drop_in["template_vars"]["__gpu_metrics"]["listens"] == listens
+    assert component["ready"][-1]["http"] == f"http://{asked}/metrics"
+
+
+def test_the_counters_are_fields_of_dcgm_each_once():
+    (file,) = [file for file in with_dcgm().component["files"] if file["path"] == dcgm.COUNTERS]
+    rows = [line.split(", ") for line in file["content"].splitlines() if line and not line.startswith("#")]
+    assert {len(row) for row in rows} == {3}
+    assert {kind for _name, kind, _about in rows} == {"gauge", "counter", "label"}
+    assert len({name for name, _kind, _about in rows}) == len(rows)
+    assert all(re.fullmatch(r"DCGM_FI_(DEV|PROF|DRIVER)_[A-Z_]+", name) for name, _kind, _about in rows)
+
+
+def test_dcgm_needs_a_gpu_of_nvidia():
+    found = with_dcgm()
+    assert found.question.module == "mlops.hosts.driver_info"
+    assert found.conflicts({"gpus": [{"pci_id": "10de:2330"}]}, {}, False) == []
+    (sentence,) = found.conflicts({"gpus": []}, {}, False)
+    assert sentence.endswith("the PCI bus of this host has none; set it to textfile.")
+
+
+@pytest.mark.parametrize(
+    ("platform", "more", "says"),
+    [
+        (
+            Platform(distribution="Rocky", distribution_release="Blue"),
+            {},
+            "for Debian and Ubuntu, and this host is Rocky",
+        ),
+        (NOBLE, {"repository_key": ""}, "gpu_metrics_repository_key is not set"),
+        (NOBLE, {"dcgm_address": "all"}, "gpu_metrics_dcgm_address must be an IP address to listen on, not 'all'."),
+        (NOBLE, {"dcgm_port": 0}, "gpu_metrics_dcgm_port must be from 1 to 65535, not 0."),
+    ],
+)
+def test_dcgm_that_is_refused(platform, more, says):
+    (problem,) = with_dcgm(platform, **more).problems
+    assert says in problem
