@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""The metrics of the role gpu_metrics: contracts of docs/metrics.md, of rules and of dashboards. Pure."""
+"""The metrics of the role gpu_metrics: a contract with rules and dashboards. Pure."""
 
 from __future__ import annotations
 

@@ -39,6 +39,8 @@ def problems(options: Data, host: Platform) -> t.Iterator[str]:
         yield f"gpu_metrics_provider is dcgm, which is known for Debian and Ubuntu, and this host is {found}."
         return
     yield from _repository(options, release, host).problems("DCGM")
+    if options["dcgm_cuda"] < 11:
+        yield f"gpu_metrics_dcgm_cuda must be a major release of CUDA from 11 on, not {options['dcgm_cuda']}."
     if parse_ip(options["dcgm_address"]) is None:
         yield f"gpu_metrics_dcgm_address must be an IP address to listen on, not '{options['dcgm_address']}'."
     if not 1 <= options["dcgm_port"] <= 65535:

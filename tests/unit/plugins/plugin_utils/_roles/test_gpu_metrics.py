@@ -285,6 +285,7 @@ def test_dcgm_needs_a_gpu_of_nvidia():
         ),
         (NOBLE, {"repository_key": ""}, "gpu_metrics_repository_key is not set"),
         (NOBLE, {"dcgm_address": "all"}, "gpu_metrics_dcgm_address must be an IP address to listen on, not 'all'."),
+        (NOBLE, {"dcgm_cuda": 10}, "gpu_metrics_dcgm_cuda must be a major release of CUDA from 11 on, not 10."),
         (NOBLE, {"dcgm_port": 0}, "gpu_metrics_dcgm_port must be from 1 to 65535, not 0."),
     ],
 )
