@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._exposition import Family, Page
 from .fold import Counted
 
 IDENTIFIER = "mlops-gpu-events"
@@ -17,6 +18,11 @@ MOST_SERIES = 1000
 LABELS = ("source", "code", "mnemonic", "kind", "severity", "action", "pci_address", "gpu_uuid")
 _EVENTS, _OTHERS = "mlops_gpu_events_total", "mlops_gpu_events_without_series_total"
 _SKIPPED = "mlops_gpu_events_skipped_journal_entries_total"
+_FAMILIES = {
+    _EVENTS: Family("counter", "Lines of the kernel log that tell of GPUs, since the service first ran."),
+    _OTHERS: Family("counter", f"The same, of lines that came after {MOST_SERIES} series."),
+    _SKIPPED: Family("counter", "Entries of the journal, of all programs, that were gone before they were read."),
+}
 Counters = t.Mapping[tuple[str, ...], int]
 
 
@@ -78,24 +84,10 @@ def count(counters: Counters, events: t.Iterable[Counted]) -> Counters:
 
 def exposition(counters: Counters, *, skipped: int) -> str:
     """The text format of Prometheus, without times, as the textfile collector of node_exporter takes it."""
-    lines = [
-        f"# HELP {_EVENTS} Lines of the kernel log that tell of GPUs, since the service first ran.",
-        f"# TYPE {_EVENTS} counter",
-    ]
+    page = Page(_FAMILIES)
     for values, number in sorted(counters.items()):
         if values:
-            labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(LABELS, values))
-            lines.append(f"{_EVENTS}{{{labels}}} {number}")
-    lines += [
-        f"# HELP {_OTHERS} The same, of lines that came after {MOST_SERIES} series.",
-        f"# TYPE {_OTHERS} counter",
-        f"{_OTHERS} {counters.get((), 0)}",
-        f"# HELP {_SKIPPED} Entries of the journal, of all programs, that were gone before they were read.",
-        f"# TYPE {_SKIPPED} counter",
-        f"{_SKIPPED} {skipped}",
-    ]
-    return "\n".join([*lines, ""])
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+            page.add(_EVENTS, number, **dict(zip(LABELS, values)))
+    page.add(_OTHERS, counters.get((), 0))
+    page.add(_SKIPPED, skipped)
+    return page.text()

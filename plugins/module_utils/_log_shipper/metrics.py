@@ -14,13 +14,15 @@ import json
 import re
 import typing as t
 
+from .._exposition import Family, Page
+
 _SINK = re.compile(r"mlops_sink_(?P<sink>[A-Za-z0-9_-]+)(\[DA\])?\Z")
-_HELP = {
-    "mlops_log_shipper_read_lines_total": ("counter", "Entries read from the journal."),
-    "mlops_log_shipper_buffered_lines": ("gauge", "Lines that wait for a sink in the shipper."),
-    "mlops_log_shipper_dropped_lines_total": ("counter", "Lines that a full buffer had no room for."),
-    "mlops_log_shipper_sink_suspended_seconds_total": ("counter", "How long a sink took nothing."),
-    "mlops_log_shipper_failed_lines_total": ("counter", "Lines that a sink refused."),
+_FAMILIES = {
+    "mlops_log_shipper_read_lines_total": Family("counter", "Entries read from the journal."),
+    "mlops_log_shipper_buffered_lines": Family("gauge", "Lines that wait for a sink in the shipper."),
+    "mlops_log_shipper_dropped_lines_total": Family("counter", "Lines that a full buffer had no room for."),
+    "mlops_log_shipper_sink_suspended_seconds_total": Family("counter", "How long a sink took nothing."),
+    "mlops_log_shipper_failed_lines_total": Family("counter", "Lines that a sink refused."),
 }
 
 
@@ -41,12 +43,11 @@ class Counters:
 
     def page(self) -> str:
         """The text format of Prometheus, with a line feed at its end."""
-        rows: dict[str, dict[str, float]] = {name: {} for name in _HELP}
+        rows: dict[tuple[str, str], float] = {}
 
         def add(metric: str, sink: str, value: t.Any) -> None:
             if isinstance(value, (int, float)):
-                label = f'{{sink="{sink}"}}' if sink else ""
-                rows[metric][label] = rows[metric].get(label, 0) + value
+                rows[metric, sink] = rows.get((metric, sink), 0) + value
 
         for (name, origin), values in sorted(self._last.items()):
             sink = _SINK.match(name)
@@ -60,9 +61,7 @@ class Counters:
                 add("mlops_log_shipper_failed_lines_total", sink["sink"], values.get("failed"))
                 seconds = values.get("suspended.duration")
                 add("mlops_log_shipper_sink_suspended_seconds_total", sink["sink"], seconds)
-        return "".join(
-            f"# HELP {metric} {_HELP[metric][1]}\n# TYPE {metric} {_HELP[metric][0]}\n"
-            + "".join(f"{metric}{label} {value:g}\n" for label, value in sorted(values.items()))
-            for metric, values in rows.items()
-            if values
-        )
+        page = Page(_FAMILIES)
+        for (metric, name), value in sorted(rows.items()):
+            page.add(metric, value, **({"sink": name} if name else {}))
+        return page.text()

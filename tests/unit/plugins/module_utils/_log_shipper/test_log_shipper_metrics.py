@@ -59,3 +59,9 @@ def test_the_program_keeps_a_page_of_what_it_is_told(tmp_path, monkeypatch):
     assert target.read_text() == page(RECORDED)
     assert f"{target.stat().st_mode & 0o777:o}" == "644"
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("plan.json", "metrics.prom")] == []
+
+
+def test_a_large_counter_is_exact():
+    counters = metrics.Counters()
+    counters.take('{"name": "imjournal", "origin": "imjournal", "read": 1234567}')
+    assert counters.page().splitlines()[-1] == "mlops_log_shipper_read_lines_total 1234567"
