@@ -77,7 +77,7 @@ def missed(**changes):
         ),
         (
             missed(by_size={**GOOD.by_size, 10: {"empty": EMPTY, "site": Cost(3.0, 3.1)}}),
-            "most by least",
+            "on more hosts by that on fewer",
             13,
         ),
         (missed(differ={**GOOD.differ, DIFFER[1]: {"site": Cost(11.0, 2.0), "role": Cost(5.0, 1.8)}}), DIFFER[1], 107),
@@ -90,6 +90,11 @@ def test_what_is_missed_says_by_how_much(fleet, words, over):
     assert {name: reached for name, reached in said.items() if reached != "yes"} == {
         next(name for name in said if words in name): f"**no**, by {over} %"
     }
+
+
+def test_what_more_hosts_share_is_no_growth():
+    shared = missed(by_size={**GOOD.by_size, 5: {"empty": EMPTY, "site": Cost(3.0, 0.5 + 0.28 * 5)}})
+    assert set(rows(shared).values()) == {"yes"}
 
 
 def test_an_engine_that_is_too_slow_is_missed():
