@@ -13,6 +13,18 @@ import json
 import sys
 
 
+LLAMA_SERVER = b"""\
+# TYPE llamacpp:requests_processing gauge
+llamacpp:requests_processing 1
+# TYPE llamacpp:requests_deferred gauge
+llamacpp:requests_deferred 0
+# TYPE llamacpp:tokens_predicted_total counter
+llamacpp:tokens_predicted_total 100
+# TYPE llamacpp:prompt_tokens_total counter
+llamacpp:prompt_tokens_total 10
+"""
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -28,7 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if known else 401)
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
-        self.wfile.write(b"llamacpp:requests_processing 1\n" if known else b"")
+        self.wfile.write(LLAMA_SERVER if known else b"")
 
     def log_message(self, *_words):
         pass
