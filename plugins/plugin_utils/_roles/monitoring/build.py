@@ -70,6 +70,8 @@ def build(options: Data, platform: Platform) -> Built:
         problems += [*bad, *rules.same(files), *found.problems]
     if problems:
         return Built(tuple(problems))
+    # node_exporter reads no file of its own that could differ from what runs.
+    reloads = options["prometheus"] or options["alertmanager"]
     return Built(
         notices=(*found.notices, *_unheard(options, files, found)),
         component={
@@ -78,8 +80,8 @@ def build(options: Data, platform: Platform) -> Built:
             "settle_s": 2,
             **_component(options, platform.known, files, found),
         },
-        checks=(Check(Question(_INFO, {}), _differing),) if options["prometheus"] or options["alertmanager"] else (),
-        rest=lambda changed, _dry_run: None if changed else {"tasks": "reload"},
+        checks=(Check(Question(_INFO, {}), _differing),) if reloads else (),
+        rest=lambda changed, _dry_run: {"tasks": "reload"} if reloads and not changed else None,
         published={"targets": {job.name: [target.address for target in job.targets] for job in found.jobs}},
     )
 

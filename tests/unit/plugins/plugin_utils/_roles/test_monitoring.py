@@ -89,8 +89,8 @@ def test_a_host_that_only_tells_has_node_exporter_alone():
     ]
     folders = [item["path"] for item in component["directories"]]
     assert folders[-2:] == ["/var/lib/node_exporter", "/var/lib/node_exporter/textfile_collector"]
-    # It has no files of its own that could be others than those that run.
-    assert built().checks == ()
+    # It has no files of its own that could be others than those that run, and costs one round trip.
+    assert built().checks == () and built().rest(False, False) is None
     assert [item["http"] for item in component["ready"] if "http" in item] == []
 
 
