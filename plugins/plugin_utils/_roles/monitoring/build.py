@@ -39,6 +39,7 @@ FLEET = {
     **dict.fromkeys(("alertmanager", "alertmanager_address", "alertmanager_port"), "monitoring"),
     "instances": "model_server",
     **dict.fromkeys(("metrics_address", "metrics_port"), "model_gateway"),
+    **dict.fromkeys(("provider", "dcgm_address", "dcgm_port"), "gpu_metrics"),
 }
 
 

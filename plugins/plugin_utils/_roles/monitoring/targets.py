@@ -88,6 +88,10 @@ def find(options: Data) -> Found:
     for host, data in options["fleet"]["hosts"].items():
         if data["state"] == "present" and host in scraped and host != fleet.here:
             _parts(fleet, host, data)
+        if host in scraped and data["provider"] == "dcgm":
+            listen, port, option = data["dcgm_address"], data["dcgm_port"], "gpu_metrics_dcgm_address"
+            if address := fleet.reach(host, data, listen, port, "DCGM's exporter", option):
+                fleet.add("dcgm", Target(address, host))
         if host in gateways and data["metrics_port"]:
             option = "model_gateway_metrics_address"
             listen, port = data["metrics_address"], data["metrics_port"]

@@ -24,6 +24,7 @@ NOTHING = {
     **{"prometheus": False, "prometheus_address": "127.0.0.1", "prometheus_port": 9090},
     **{"alertmanager": False, "alertmanager_address": "127.0.0.1", "alertmanager_port": 9093},
     **{"instances": [], "metrics_address": "127.0.0.1", "metrics_port": 8405},
+    **{"provider": "textfile", "dcgm_address": "127.0.0.1", "dcgm_port": 9400},
 }
 HOOK = {"name": "hook", "type": "webhook", "url": "http://127.0.0.1:5001/"}
 ALERT = "groups: [{name: site, rules: [{alert: Site, expr: up == 0, labels: {severity: page}}]}]"
@@ -245,6 +246,17 @@ class TestTargets:
         assert targets(found, "gateway") == [("10.0.0.1:8405", {"host": "gate1"})]
         (notice,) = found.notices
         assert notice.startswith("The gateway's exporter of gate3 listens on loopback")
+
+    def test_dcgm(self):
+        hosts = {
+            "gpu1": host(provider="dcgm", dcgm_address="0.0.0.0", node_exporter=False),
+            "gpu2": host(provider="dcgm", node_exporter=False),
+        }
+        found = server(hosts)
+        assert targets(found, "dcgm") == [("10.0.0.1:9400", {"host": "gpu1"})]
+        assert found.notices[0].startswith(
+            "DCGM's exporter of gpu2 listens on loopback and is not scraped from mon; set "
+        )
 
     def test_what_users_add(self):
         extra = [
