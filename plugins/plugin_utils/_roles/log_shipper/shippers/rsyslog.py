@@ -11,6 +11,7 @@ all.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .....module_utils._log_shipper.paths import DRAIN_S, PROGRAM
@@ -22,7 +23,7 @@ from .base import EVENT_FIELDS, SOURCES, Service, from_files, own_files, shown_r
 # Its place in the journal, a cursor.
 STATE = f"{SPOOL}/journal.state"
 
-# RainerScript finds one match at a time. A line with more of them is replaced as a whole.
+# RainerScript finds the first match only. A line with more of them is replaced as a whole.
 _MATCHES = 8
 
 # Where the packages of modules are listed in vars/, by types of sinks.
@@ -142,7 +143,7 @@ def _flow(flow: Flow) -> dict[str, t.Any]:
     return {
         "source": flow.source.name,
         "json": flow.source.json,
-        "condition": "" if flow.everything else " or ".join(['$!mlops_test != ""', *map(_way, flow.ways)]),
+        "condition": "" if flow.everything else " or ".join(['$.test != ""', *map(_way, flow.ways)]),
         "labels": [{"name": name, "value": value} for name, value in flow.labels],
     }
 
@@ -157,8 +158,10 @@ def _way(route: t.Any) -> str:
 
 
 def _redaction(redaction: Redaction) -> dict[str, t.Any]:
-    hints = " or ".join(f'$!mlops_text contains_i "{_quoted(hint)}"' for hint in redaction.hints)
-    return {"pattern": _quoted(redaction.pattern), "group": redaction.secret_group, "hint": hints or "1 == 1"}
+    """With the groups that the expression has when one more, for the rest of the line, comes last."""
+    after = redaction.after_group
+    rest = after + re.compile(redaction.after).groups + 1
+    return {"pattern": _quoted(redaction.pattern), "after": after, "rest": rest}
 
 
 def _quoted(text: str) -> str:
@@ -172,15 +175,15 @@ def condition(source: Source) -> str:
         return f'$syslogtag == "mlops-file-{source.name}:"'
     terms = ['$inputname == "imjournal"']
     if source.transport:
-        terms.append(f'$!mlops_transport == "{source.transport}"')
+        terms.append(f'$.transport == "{source.transport}"')
     if source.units:
         patterns = "|".join(map(unit_pattern, source.units))
-        terms.append(f'($!mlops_unit != "" and re_match($!mlops_unit, "^({patterns})\\$"))')
+        terms.append(f'($.unit != "" and re_match($.unit, "^({patterns})\\$"))')
     if source.containers:
         patterns = "|".join(map(wildcards, source.containers))
-        terms.append(f'($!mlops_container != "" and re_match($!mlops_container, "^({patterns})\\$"))')
+        terms.append(f'($.container != "" and re_match($.container, "^({patterns})\\$"))')
     if source.events:
-        terms.append('($!MLOPS_GPU_EVENT == "1" or $!mlops_test != "")')
+        terms.append('($!MLOPS_GPU_EVENT == "1" or $.test != "")')
     if source.severity < 7:
-        terms.append(f'($syslogseverity <= {source.severity} or $!mlops_test != "")')
+        terms.append(f'($syslogseverity <= {source.severity} or $.test != "")')
     return " and ".join(terms)

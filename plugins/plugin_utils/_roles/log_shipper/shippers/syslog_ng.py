@@ -153,6 +153,7 @@ class SyslogNg:
             "__log_shipper_spool": SPOOL,
             "__log_shipper_receipts": RECEIPTS,
             "__log_shipper_journal": bool(from_journal(pipeline)),
+            "__log_shipper_window": max([100, *(int(sink.queue["memory_max_records"]) for sink in pipeline.sinks)]),
             "__log_shipper_files": [
                 {"name": source.name, "number": numbers[source.name], "paths": list(map(_file, source.paths))}
                 for source in from_files(pipeline)
@@ -251,16 +252,21 @@ def subjects(peer: str) -> list[str]:
 def _sink(pipeline: Pipeline, sink: Sink, numbers: t.Mapping[str, int]) -> dict[str, t.Any]:
     found = pipeline.flows(sink)
     labels = once(name for flow in found for name, _value in flow.labels)
-    disk = int(sink.queue["disk_max_mib"]) * 1024 * 1024
+    disk, lines = int(sink.queue["disk_max_mib"]) * 1024 * 1024, int(sink.queue["memory_max_records"])
+    block = sink.queue["when_full"] == "block"
     shown = shown_sink(sink)
     return {
         **shown,
         "flows": [_flow(flow, sink, numbers) for flow in found],
         "tls": sink.tls,
-        "block": sink.queue["when_full"] == "block",
+        "block": block,
+        # With block, lines wait where they were read. A file is always there.
+        "buffered": not block and sink.type != "file",
+        # A batch that the window has no room for would wait for its timeout each time.
+        "batch": min(500, lines),
         "disk": disk,
         # A line counts as a KiB. At least a quarter of the file is for what waits.
-        "memory": max(65536, min(int(sink.queue["memory_max_records"]) * 1024, disk // 4)),
+        "memory": max(65536, min(lines * 1024, disk // 4)),
         "url": _literal(_url(sink)) if sink.type in _HTTP else "",
         "headers": ", ".join(map(quoted, _headers(sink))) if sink.token is None else "",
         "secret": auth_file(sink) if sink.secrets else None,

@@ -7,7 +7,8 @@ import re
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import pipeline
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.redaction import BUILT_IN, redactions
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.redaction import BUILT_IN, TEXT, redactions
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers import rsyslog
 
 
 def redacted(line, **options):
@@ -54,3 +55,39 @@ def test_a_site_has_secrets_of_its_own_and_may_ship_all():
 def test_expressions_mean_the_same_to_each_program():
     for redaction in BUILT_IN:
         assert not re.search(r"\(\?|\\[a-zA-Z0-9]|[*+}]\?|[*+}]\+", redaction.pattern), redaction.pattern
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Bearer aaaaaaaa1 and Bearer bbbbbbbb2 end", "Bearer [redacted] and Bearer [redacted] end"),
+        ('[{"content":"t"},{"content":"my text"}]', '[{"content":"[redacted]"},{"content":"[redacted]"}]'),
+    ],
+)
+def test_each_secret_of_a_line_is_taken_out(line, expected):
+    assert redacted(line) == expected
+
+
+def in_rainerscript(line):
+    """What the loop of rsyslog.conf.j2 does with a line: matches that are looked for in what is left of it."""
+    for redaction in BUILT_IN:
+        shown, done, rest = rsyslog._redaction(redaction), "", line
+        pattern = re.compile(f"{redaction.pattern.replace('$', chr(92) + 'Z')}(.*)", re.DOTALL)
+        for _number in range(rsyslog._MATCHES):
+            if found := pattern.search(rest):
+                done += rest[: found.start()] + found[1] + TEXT + found[shown["after"]]
+                rest = found[shown["rest"]]
+        line = TEXT if pattern.search(rest) else done + rest
+    return line
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_rsyslog_takes_out_the_same(line):
+    assert in_rainerscript(line) == redacted(line)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(8, "Bearer [redacted] " * 8), (9, TEXT)], ids=["as-many-as-it-looks-for", "one-more"]
+)
+def test_rsyslog_replaces_a_line_with_too_many_secrets_as_a_whole(number, expected):
+    assert in_rainerscript("".join(f"Bearer token-{n:05} " for n in range(number))) == expected

@@ -97,8 +97,25 @@ def test_reading_stops_only_where_a_full_buffer_blocks(when_full, waits):
     ],
 )
 def test_what_a_buffer_holds_in_memory_leaves_room_on_disk(queue, disk, memory):
-    text = config(sinks=sinks("lines", queue=queue), routes=[route(to=["lines"])])
+    text = config(sinks=sinks("lines", queue={**queue, "when_full": "drop_newest"}), routes=[route(to=["lines"])])
     assert f"disk-buffer(reliable(yes) compaction(yes) disk-buf-size({disk}) mem-buf-size({memory})" in text
+
+
+@pytest.mark.parametrize(
+    ("lines", "window", "batch"), [(None, 2000, 500), (10000, 10000, 500), (200, 200, 200), (1, 100, 1)]
+)
+def test_lines_that_block_wait_where_they_were_read(lines, window, batch):
+    text = config(sinks=sinks("lines", queue={"memory_max_records": lines}), routes=[route(to=["lines"])])
+    assert "disk-buffer" not in text
+    # A batch that the window has no room for would wait for its timeout, and a file has a hundredth of it.
+    assert re.findall(r"log-iw-size\((\d+)\)", text) == [str(window), str(window * 100)]
+    assert f"batch-lines({batch})" in text
+
+
+@pytest.mark.parametrize(("when_full", "unset"), [("block", 0), ("drop_newest", 1)])
+def test_fields_of_the_journal_are_taken_out_of_what_lies_on_disk(when_full, unset):
+    text = config(sinks=sinks("lines", queue={"when_full": when_full}), routes=[route(to=["lines"])])
+    assert text.count('groupunset(values(".journald.*"))') == unset
 
 
 @pytest.mark.parametrize(
