@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import select
 import subprocess
 import tempfile
@@ -21,6 +22,9 @@ if t.TYPE_CHECKING:
 # coreutils timeout(1): 124 when the limit ended the command, 137 when it had to be killed after that.
 _TIMED_OUT = (124, 137)
 _KILL_AFTER_S = 5
+_REASON = re.compile(
+    r"(?i)\b(error (?!log)|fail|can ?not|could not|no such|not (found|known)|unknown|invalid|unexpected|denied|refused)"
+)
 # What a shell answers for a program that is not there; the runners do too.
 NOT_FOUND = 127
 
@@ -43,6 +47,13 @@ class Completed:
             if lines:
                 return " | ".join(lines[-3:])
         return "it printed nothing"
+
+    @property
+    def reason(self) -> str:
+        """What it said of why it failed, as far as that can be told from its words; else its last words. A program that
+        checks a file says first what is wrong, and then much that is the same each time."""
+        found = [line.strip() for line in (self.stderr or self.stdout).splitlines() if _REASON.search(line)]
+        return " | ".join(found[:3]) or self.last_words
 
 
 class Runner(t.Protocol):
@@ -112,14 +123,14 @@ class Once:
         return self._done[asked]
 
 
-def must(completed: Completed, what: str) -> Completed:
+def must(completed: Completed, what: str, *, why: str | None = None) -> Completed:
     """Pass a command that succeeded through; raise CommandError with ``what`` (a clause such as
-    "the user mlops could not be created") for one that did not."""
+    "the user mlops could not be created") for one that did not, and ``why``, by default its last words."""
     if completed.timed_out:
         raise CommandError(f"{what}: {completed.argv[0]} did not end in time", completed)
     if completed.rc != 0:
         raise CommandError(
-            f"{what}: {completed.argv[0]} exited with status {completed.rc}: {completed.last_words}", completed
+            f"{what}: {completed.argv[0]} exited with status {completed.rc}: {why or completed.last_words}", completed
         )
     return completed
 

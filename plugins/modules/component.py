@@ -477,7 +477,9 @@ options:
         description: URL that must answer with status 200 to 299.
         type: str
       command:
-        description: Command that must end with 0.
+        description:
+          - Command that must end with 0. Lines that it then has written to standard error are warnings where they begin
+            with C(warning:).
         type: list
         elements: str
       inference:

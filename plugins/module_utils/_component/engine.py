@@ -259,6 +259,8 @@ class _Call:
         result = journal.result or {}
         try:
             result["ready"] = change.apply(planned, journal, self.store, self.env, self.reach)
+            for report in result["ready"]:
+                result.setdefault("warnings", []).extend(report.pop("warnings", ()))
         except Exception as exc:
             return self._fail(journal, exc)
         removal = self._ask_for_removals(journal) if planned.removals else None

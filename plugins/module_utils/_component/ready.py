@@ -24,6 +24,8 @@ if t.TYPE_CHECKING:
 
 _POLL_S = 0.5
 _COMMAND_TIMEOUT_S = 30
+# Of a command that succeeds, lines on standard error that begin so are warnings of the module.
+_WARNING = "warning: "
 _START_TIMEOUT_S = 90
 
 
@@ -86,6 +88,7 @@ def _check(condition: t.Mapping[str, t.Any], restarts: t.Mapping[str, int], env:
     timeout_s = condition.get("timeout_s", 60)
     watched = {name: count for name, count in restarts.items() if name == condition.get("unit", name)}
     before = env.clock()
+    warnings: list[str] = []
     if condition.get("inference"):
         words, stage = f"{condition['inference']['url']} answers a question", "answers"
         _inference(condition["inference"], timeout_s, watched, env)
@@ -97,10 +100,11 @@ def _check(condition: t.Mapping[str, t.Any], restarts: t.Mapping[str, int], env:
         _until(lambda: _tcp(condition["tcp"]), words, timeout_s, watched, env)
     elif condition.get("command"):
         words, stage = f"{' '.join(condition['command'])} succeeds", "answers"
-        _until(lambda: _command(condition["command"], env), words, timeout_s, watched, env)
+        _until(lambda: _command(condition["command"], env, warnings), words, timeout_s, watched, env)
     else:
         words, stage = f"{condition['unit']} is active", "process"
-    return {"condition": words, "stage": stage, "waited_s": round(env.clock() - before, 3)}
+    report = {"condition": words, "stage": stage, "waited_s": round(env.clock() - before, 3)}
+    return {**report, "warnings": warnings} if warnings else report
 
 
 def _until(
@@ -164,11 +168,15 @@ def _http(url: str, env: RunEnvironment) -> str | None:
         return str(exc)
 
 
-def _command(argv: t.Sequence[str], env: RunEnvironment) -> str | None:
+def _command(argv: t.Sequence[str], env: RunEnvironment, warnings: list[str]) -> str | None:
     done = env.run(*argv, timeout_s=_COMMAND_TIMEOUT_S)
     if done.timed_out:
         return f"{argv[0]} did not end within {_COMMAND_TIMEOUT_S} s"
-    return None if done.rc == 0 else f"{argv[0]} exited with status {done.rc}: {done.last_words}"
+    if done.rc == 0:
+        lines = done.stderr.splitlines()
+        warnings += [line[len(_WARNING) :].strip() for line in lines if line.startswith(_WARNING)]
+        return None
+    return f"{argv[0]} exited with status {done.rc}: {done.last_words}"
 
 
 def _inference(

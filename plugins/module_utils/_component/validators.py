@@ -80,4 +80,4 @@ def _run_validator(change: PathChange, path: str, run: Runner) -> None:
         raise _NotInstalled(f"{change.path} cannot be validated: {argv[0]} is not installed")
     if change.secret and done.rc != 0:
         raise HostError(f"{change.path} is refused by {argv[0]} (exit status {done.rc}); its output may hold a secret")
-    must(done, f"the new {change.path} is refused, the old one stays")
+    must(done, f"the new {change.path} is refused, the old one stays", why=done.reason)

@@ -78,8 +78,9 @@ class Plan:
 
     ``lines`` are test lines, with ``source``, ``transport``, ``unit`` and ``container``; ``arrivals`` the receipts that
     they leave, "source sink". ``certificates`` have ``ca``, ``cert`` and ``key``, each a path or null, and those of a
-    sink ``host`` and ``port``, else "" and 0. ``files`` are sinks, too. ``state`` is the file in which the shipper has
-    its place in the journal as a cursor, "" where it has none.
+    sink ``host`` and ``port``, else "" and 0. ``peers`` are where sinks are, with ``sink``, ``host`` and ``port``.
+    ``files`` are sinks, too. ``modules`` are those of the shipper that are loaded at run time, and the package of each.
+    ``state`` is the file in which the shipper has its place in the journal as a cursor, "" where it has none.
     """
 
     unit: str
@@ -88,7 +89,9 @@ class Plan:
     lines: tuple[t.Mapping[str, str], ...]
     arrivals: tuple[str, ...]
     certificates: tuple[t.Mapping[str, t.Any], ...]
+    peers: tuple[t.Mapping[str, t.Any], ...]
     files: tuple[str, ...]
+    modules: t.Mapping[str, str]
     state: str
     sinks: tuple[Sink, ...]
 
@@ -104,7 +107,9 @@ def read(raw: str, path: str) -> Plan:
             lines=tuple(found["lines"]),
             arrivals=tuple(found["arrivals"]),
             certificates=tuple(found["certificates"]),
+            peers=tuple(found["peers"]),
             files=tuple(found["files"]),
+            modules=dict(found["modules"]),
             state=found["state"],
             sinks=tuple(map(_sink, found["sinks"])),
         )

@@ -22,6 +22,7 @@ from .._runner import Runner, must
 from .plan import Plan
 
 _POLL_S = 0.2
+_CURSOR_TIME = re.compile(rb";t=([0-9a-f]+);x=")
 _PARTIAL_CHAIN = 0x80000
 IDENTIFIER = "mlops-log-shipper"
 
@@ -85,6 +86,20 @@ def peer_problems(plan: Plan, timeout_s: float) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def peer_notices(plan: Plan, timeout_s: float) -> list[str]:
+    """Sinks that cannot be reached: no failure of this host, and nothing that anybody else would say."""
+    found = []
+    for row in plan.peers:
+        where = f"{row['host']}:{row['port']}, the sink {row['sink']}"
+        try:
+            socket.create_connection((row["host"], row["port"]), timeout_s).close()
+        except socket.gaierror as exc:
+            found.append(f"{where}, cannot be resolved ({exc.strerror}): lines wait until it can be")
+        except OSError as exc:
+            found.append(f"{where}, does not answer ({exc.strerror or exc}): lines wait until it does")
+    return found
+
+
 def file_problems(plan: Plan) -> list[str]:
     """Files of sinks that cannot be made: shippers start without them, and try again for ever."""
     found = []
@@ -109,7 +124,12 @@ def unit_problems(plan: Plan, run: Runner) -> list[str]:
     invocation = f"_SYSTEMD_INVOCATION_ID={values['InvocationID']}"
     said = run("journalctl", "--quiet", "--no-pager", "--output=cat", invocation)
     lines = [line for line in said.stdout.splitlines() if plan.complaints and re.search(plan.complaints, line)]
-    return list(dict.fromkeys(lines))
+    missing = [
+        f"{module}, which the package {package} has, could not be loaded: install that package again"
+        for module, package in plan.modules.items()
+        if any(module in line for line in lines)
+    ]
+    return list(dict.fromkeys([*missing, *lines]))
 
 
 def drained(plan: Plan, drain_s: int, run: Runner) -> bool:
@@ -146,6 +166,23 @@ def lost_lines(
             break
         sleep(_POLL_S)
     return lost
+
+
+def behind(plan: Plan, since_us: int, sleep: t.Callable[[float], None] = time.sleep) -> bool:
+    """Whether it is on its way to what was written to the journal at this time: its place is before that, and moves."""
+    first = _place_us(plan)
+    sleep(1)
+    now = _place_us(plan)
+    return first is not None and now is not None and first < now < since_us
+
+
+def _place_us(plan: Plan) -> int | None:
+    """Of the last entry that counts as read, wherever in the file of its place the cursor is."""
+    try:
+        found = _CURSOR_TIME.findall(Path(plan.state).read_bytes()) if plan.state else []
+    except OSError:
+        return None
+    return max((int(time_us, 16) for time_us in found), default=None)
 
 
 def _entry(line: t.Mapping[str, str], mark: str) -> Fields:

@@ -202,6 +202,10 @@ def _plan(pipeline: Pipeline, shipper: Shipper) -> str:
             }
             for end, host in _peers(pipeline)
         ],
+        "peers": [
+            {"sink": sink.name, "host": host, "port": port} for sink in pipeline.sinks for host, port in sink.addresses
+        ],
+        "modules": shipper.modules(pipeline),
         "files": [str(sink.given["path"]) for sink in pipeline.sinks if sink.type == "file"],
         "state": shipper.state(),
         "sinks": [

@@ -192,10 +192,15 @@ class Sink(Endpoint):
         return urlsplit(self.url).path.rstrip("/")
 
     @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Names or addresses that it connects to, each with its port."""
+        brokers = (broker.rpartition(":") for broker in _words(self.given.get("brokers")))
+        found = tuple((host, int(port)) for host, _colon, port in brokers if port.isdigit())
+        return found or (((self.host, self.port),) if self.host else ())
+
+    @property
     def hosts(self) -> tuple[str, ...]:
-        """Names and addresses that it connects to."""
-        brokers = tuple(broker.rpartition(":")[0] for broker in _words(self.given.get("brokers")))
-        return brokers or ((self.host,) if self.host else ())
+        return tuple(host for host, _port in self.addresses)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

@@ -97,6 +97,9 @@ class Alloy:
     def state(self) -> str:
         return ""
 
+    def modules(self, pipeline: Pipeline) -> dict[str, str]:
+        return {}
+
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "validate", path]
 

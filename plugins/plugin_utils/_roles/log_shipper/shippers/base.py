@@ -119,8 +119,11 @@ class Shipper(t.Protocol):
     def service(self, pipeline: Pipeline) -> Service: ...
 
     def state(self) -> str:
-        """The file in which it keeps its place in the journal as a cursor, ahead of what only its memory holds. Then
-        ``place`` and ``stopped`` of the role's program run with its unit. "" where what it has read is safe."""
+        """The file in which it keeps its place in the journal as a cursor; "" where nobody can read it. Where that is
+        ahead of what only its memory holds, ``place`` and ``stopped`` of the role's program run with its unit."""
+
+    def modules(self, pipeline: Pipeline) -> dict[str, str]:
+        """Modules that it loads at run time, which its checker does not look for, and the package of each."""
 
     def validate(self, path: str) -> list[str]:
         """The command that checks a configuration."""

@@ -115,6 +115,9 @@ class FluentBit:
     def state(self) -> str:
         return ""
 
+    def modules(self, pipeline: Pipeline) -> dict[str, str]:
+        return {}
+
     def validate(self, path: str) -> list[str]:
         return [_PROGRAM, "--dry-run", "-c", path]
 

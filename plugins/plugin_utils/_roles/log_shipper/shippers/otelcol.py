@@ -115,6 +115,9 @@ class Otelcol:
     def state(self) -> str:
         return ""
 
+    def modules(self, pipeline: Pipeline) -> dict[str, str]:
+        return {}
+
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "validate", f"--config={path}", _GATES]
 

@@ -89,6 +89,10 @@ class Rsyslog:
     def state(self) -> str:
         return STATE
 
+    def modules(self, pipeline: Pipeline) -> dict[str, str]:
+        driver = any(end.type == "syslog_tls" for end in pipeline.endpoints)
+        return {"lmnsd_gtls": self._known["packages"]["tls"][0]} if driver else {}
+
     def ready(self, pipeline: Pipeline) -> list[dict[str, t.Any]]:
         return []
 

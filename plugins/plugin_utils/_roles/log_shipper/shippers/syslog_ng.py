@@ -112,7 +112,10 @@ class SyslogNg:
         )
 
     def state(self) -> str:
-        return ""
+        return PERSIST
+
+    def modules(self, pipeline: Pipeline) -> dict[str, str]:
+        return {}
 
     def validate(self, path: str) -> list[str]:
         return [self._known["program"], "--syntax-only", f"--cfgfile={path}"]

@@ -102,6 +102,9 @@ class Vector:
     def state(self) -> str:
         return ""
 
+    def modules(self, pipeline: Pipeline) -> dict[str, str]:
+        return {}
+
     def validate(self, path: str) -> list[str]:
         """With the environment: templates of sinks are not checked without it. Sinks that are down are no fault."""
         return [_PROGRAM, "validate", "--skip-healthchecks", "--config-yaml", path]

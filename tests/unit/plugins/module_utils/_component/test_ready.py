@@ -10,6 +10,7 @@ import json
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._component import ready
 from ansible_collections.mlops.hosts.plugins.module_utils._http import Response
+from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
 KEY = "sk-secret"
 CHAT, INVOCATIONS = "/v1/chat/completions", "/invocations"
@@ -62,3 +63,11 @@ def test_the_gate_proves_that_the_key_is_asked_for(wait, question, proven):
 def test_a_server_with_an_open_path_is_not_ready(wait):
     with pytest.raises(ready.NotReady, match="port 8001 does not refuse /invocations without an API key: 200 OK"):
         wait(Server(INVOCATIONS), closed_paths=[CHAT, INVOCATIONS])
+
+
+def test_what_a_command_that_succeeds_warns_of_is_in_its_report():
+    said = "program: version 1\nwarning: the sink is down\n"
+    done = Completed(("check",), 0, "warning: on standard output\n", said)
+    env = ready.RunEnvironment(run=lambda *_argv, **_more: done, fetch=None)
+    (report,) = ready.wait([{"command": ["check"]}], [], settle_s=0, env=env)
+    assert report["warnings"] == ["the sink is down"]

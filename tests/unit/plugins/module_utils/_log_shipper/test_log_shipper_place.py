@@ -44,7 +44,7 @@ CHAT = Flow("", "mlops-model-.*", "", 7, False, (Way(7, (), ("healthz",)),))
 @pytest.fixture
 def plan(tmp_path):
     sinks = (Sink("central", 100, (CHAT,)), Sink("unused", 5000, ()))
-    return Plan("u.service", "", "", (), (), (), (), str(tmp_path / "journal.state"), sinks)
+    return Plan("u.service", "", "", (), (), (), (), (), {}, str(tmp_path / "journal.state"), sinks)
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ def written(**more):
         "lines": [LINE],
         "arrivals": ["models central", "models plain"],
         "certificates": [],
+        "peers": [],
+        "modules": {},
         "files": [],
         "state": "",
         "sinks": [],
@@ -225,3 +227,85 @@ def test_a_full_disk_is_said_with_its_place(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(program.Journal, "write", lambda _self, _fields: None)
     assert program.main(["--plan", str(tmp_path / "plan.json"), "place"]) == 1
     assert capsys.readouterr().err == "/var/spool/mlops-log-shipper: No space left on device\n"
+
+
+def peer(host, port):
+    return {"sink": "central", "host": host, "port": port}
+
+
+def test_a_sink_that_cannot_be_reached_is_a_notice():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        up, down = peer("127.0.0.1", server.getsockname()[1]), peer("127.0.0.1", 1)
+        found = ready.peer_notices(planned(peers=[up, down, peer("nobody.invalid", 6514)]), 5)
+    refused, unknown = found
+    assert refused == ("127.0.0.1:1, the sink central, does not answer (Connection refused): lines wait until it does")
+    assert unknown.startswith("nobody.invalid:6514, the sink central, cannot be resolved (")
+
+
+def test_a_module_that_is_missing_is_said_with_its_package():
+    said = "could not load module 'lmnsd_gtls', errors: trying to load module lmnsd_gtls.so\n"
+    modules = {"lmnsd_gtls": "rsyslog-gnutls", "other": "rsyslog-other"}
+    first, _line = ready.unit_problems(planned(modules=modules), Host(said=said))
+    assert first == (
+        "lmnsd_gtls, which the package rsyslog-gnutls has, could not be loaded: install that package again"
+    )
+
+
+# As rsyslog keeps it, and as it lies in the file of syslog-ng, among others and after an older one.
+CURSOR = "s=0639d06da7474b1aa1a3bd3ea4d92d84;i={n:x};b=9d0e;m=1;t={time:x};x=9d1e".format
+
+
+@pytest.mark.parametrize("in_file", ["{new}", "SLP4\0{old}\0\0{new}\0\0"])
+@pytest.mark.parametrize(
+    ("first", "then", "is_behind"),
+    [(100, 200, True), (100, 100, False), (900, 1100, False), (1100, 1200, False)],
+    ids=["on-its-way", "does-not-move", "has-passed-it", "is-past-it"],
+)
+def test_a_shipper_that_reads_older_lines_is_on_its_way(tmp_path, in_file, first, then, is_behind):
+    state = tmp_path / "state"
+
+    def at(time_us):
+        state.write_text(in_file.replace("{old}", CURSOR(n=1, time=50)).replace("{new}", CURSOR(n=2, time=time_us)))
+
+    at(first)
+    assert ready.behind(planned(state=str(state)), 1000, sleep=lambda _s: at(then)) is is_behind
+
+
+def test_without_a_place_nobody_is_on_the_way(tmp_path):
+    assert not ready.behind(planned(state=""), 1000, sleep=lambda _s: None)
+    assert not ready.behind(planned(state=str(tmp_path / "none")), 1000, sleep=lambda _s: None)
+
+
+@pytest.mark.parametrize(
+    ("lost", "notices", "behind", "status", "said"),
+    [
+        ([], [], False, 0, ""),
+        ([], ["a is down"], False, 0, "warning: a is down\n"),
+        (
+            ["models a"],
+            ["a is down"],
+            False,
+            0,
+            "warning: a is down\n"
+            "warning: test lines wait behind others, and it is not known whether they come as far as models a\n",
+        ),
+        (
+            ["models a"],
+            [],
+            True,
+            0,
+            "warning: it still reads what was logged before, and test lines have not come as far as models a yet\n",
+        ),
+        (["models a"], [], False, 1, "Test lines in the journal did not come as far as (source and sink): models a. "),
+    ],
+    ids=["all-well", "a-sink-is-down", "and-lines-wait-for-it", "older-lines-come-first", "lost"],
+)
+def test_what_is_no_failure_of_the_host_is_a_warning(
+    tmp_path, monkeypatch, capsys, lost, notices, behind, status, said
+):
+    (tmp_path / "plan.json").write_text(written())
+    for name, answer in {"unit_problems": [], "peer_notices": notices, "lost_lines": lost, "behind": behind}.items():
+        monkeypatch.setattr(program.ready, name, lambda *_arguments, answer=answer: answer)
+    assert program.main(["--plan", str(tmp_path / "plan.json"), "ready"]) == status
+    err = capsys.readouterr().err
+    assert err == said if status == 0 else err.startswith(said)

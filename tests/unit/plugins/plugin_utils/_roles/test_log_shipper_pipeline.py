@@ -309,6 +309,9 @@ class Other:
     def packages(self, _pipeline):
         return self.known["packages"]
 
+    def modules(self, _pipeline):
+        return {}
+
     def state(self):
         return ""
 

@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure what a shipper of logs costs, beside the plainest forwarder of the same package: no queue, no rules, no
+redaction, but the same journal and the same transport.
+
+    log_shipper.py [--rounds N] [--lines N] [--out FOLDER]
+
+The result is docs/performance-log-shipper.md. Each round is one of each, in turn, over the same lines of the journal,
+to a sink over TLS on the same host that only counts (log_shipper_host.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import docker
+import yaml
+from measure import FOLDER, HERE, ROOT, Play, hosts, say
+
+GROUP = "bench-shippers"
+# Hosts, by what ships on them, and the program that says its version.
+PROVIDERS = {"rsyslog": "/usr/sbin/rsyslogd", "syslog_ng": "/usr/sbin/syslog-ng"}
+# Units, and where each keeps its place in the journal and what waits.
+OURS, PLAIN = "ours", "plain"
+UNITS = {
+    OURS: ("mlops-log-shipper.service", "/var/spool/mlops-log-shipper"),
+    PLAIN: ("bench-plain.service", "/var/spool/bench-plain"),
+}
+KINDS = {"text": "lines of text", "json": "lines of JSON"}
+BUFFER_MIB = 64
+RATE_AT_LEAST = 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """Of one run, or the medians of several: lines a second, and seconds of CPU for 100,000 lines."""
+
+    rate: float
+    cpu_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """``loads`` by provider, kind of lines and unit; ``versions`` and ``rss_mib`` with a full buffer by provider."""
+
+    versions: Mapping[str, str]
+    lines: int
+    rounds: int
+    loads: Mapping[tuple[str, str, str], Load]
+    rss_mib: Mapping[str, float]
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is run (%(default)s)")
+    parser.add_argument("--lines", type=int, default=200_000, help="how many lines of each kind (%(default)s)")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where the page goes")
+    options = parser.parse_args(argv)
+    _make_certificate(FOLDER / "log_shipper")
+    hosts("up", "--group", GROUP, "--spec", "-", stdin=yaml.safe_dump([_host(provider) for provider in PROVIDERS]))
+    try:
+        FOLDER.joinpath("hosts.yml").write_text(hosts("inventory", "--group", GROUP))
+        FOLDER.joinpath("vars.yml").write_text(
+            yaml.safe_dump({"bench_folder": str(FOLDER), "bench_buffer_mib": BUFFER_MIB})
+        )
+        Play("shippers", HERE / "log_shipper.yml", must_change=True).run()
+        loads = {}
+        for provider in PROVIDERS:
+            for kind in KINDS:
+                loads.update(_measure(provider, kind, options.lines, options.rounds))
+        versions = {provider: _version(provider) for provider in PROVIDERS}
+        rss = {provider: _ask(provider, "full", *UNITS[OURS])["rss_mib"] for provider in PROVIDERS}
+        found = Found(versions, options.lines, options.rounds, loads, rss)
+    finally:
+        hosts("down", "--group", GROUP)
+    (options.out / "performance-log-shipper.md").write_text(page(found))
+    say(f"written: {options.out / 'performance-log-shipper.md'}")
+    return 0
+
+
+def _host(provider: str) -> dict[str, object]:
+    name = provider.replace("_", "")
+    given = {"log_shipper_provider": provider}
+    return {"name": name, "suite": "trixie", "stock": True, "groups": ["bench_shippers"], "vars": given}
+
+
+def _make_certificate(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", folder / "localhost.key"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-days", "30", *subject, *key, "-out", folder / "localhost.pem"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _run(provider: str, *argv: str) -> str:
+    container = docker.from_env().containers.get(f"mlops-hosts-{GROUP}-{provider.replace('_', '')}")
+    status, output = container.exec_run(list(argv))
+    if status:
+        raise SystemExit(f"bench: {' '.join(argv)} exited with status {status}: {output.decode()[-2000:]}")
+    return str(output.decode())
+
+
+def _ask(provider: str, *argv: str) -> dict[str, float]:
+    said = _run(provider, "/usr/local/bin/log_shipper_host.py", *argv)
+    return dict(json.loads(said)) if said else {}
+
+
+def _version(provider: str) -> str:
+    return next(
+        word
+        for word in _run(provider, PROVIDERS[provider], "--version" if provider == "syslog_ng" else "-v")
+        .replace("(", " ")
+        .split()
+        if word[0].isdigit()
+    )
+
+
+def _measure(provider: str, kind: str, lines: int, rounds: int) -> dict[tuple[str, str, str], Load]:
+    for unit, _state in UNITS.values():
+        _run(provider, "systemctl", "stop", unit)
+    for unit in UNITS.values():
+        _ask(provider, "drain", *unit)
+    program = ["/usr/local/bin/log_shipper_host.py", "lines", kind, str(lines)]
+    _run(provider, "systemd-run", "--wait", "--quiet", "--collect", "--unit=mlops-model-bench", *program)
+    _run(provider, "journalctl", "--sync")
+    seen: dict[str, list[Load]] = {name: [] for name in UNITS}
+    for number in range(rounds):
+        # Turned around, so that none has a place of its own.
+        for name in UNITS if number % 2 == 0 else reversed(UNITS):
+            seen[name].append(Load(**_ask(provider, "measure", *UNITS[name], str(lines))))
+        last = ", ".join(f"{name} {runs[-1].rate:,.0f} lines/s {runs[-1].cpu_s:.2f} s" for name, runs in seen.items())
+        say(f"{provider}, {KINDS[kind]}, round {number + 1}: {last}")
+    return {(provider, kind, name): _medians(runs) for name, runs in seen.items()}
+
+
+def _medians(loads: Sequence[Load]) -> Load:
+    return Load(*(statistics.median(getattr(one, field.name) for one in loads) for field in dataclasses.fields(Load)))
+
+
+def page(found: Found) -> str:
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
