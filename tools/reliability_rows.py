@@ -6,6 +6,7 @@
 
     reliability_rows.py clients    what clients saw of each phase of the scenario model_rollout
     reliability_rows.py logs       what became of numbered lines in the scenario log_loss
+    reliability_rows.py events     what became of faults of GPUs there
 
 Exits with status 1 and says what it was when something went wrong that must not; the page stays then.
 """
@@ -164,7 +165,39 @@ that it dropped because a buffer was full.
     _wrong_logs,
 )
 
-PARTS = {part.name: part for part in (CLIENTS, LOGS)}
+STORM = 10_000
+
+
+def _event_rows(found: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[t.Sequence[object]]:
+    for row in found:
+        yield f"`{row['shipper']}`", f"{row['seconds']:.1f} s", row["events"], row["counted"]
+
+
+def _wrong_events(found: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    wrong = [] if found else ["nothing was logged"]
+    for row in found:
+        if (row["events"], row["counted"]) != (1, STORM):
+            wrong.append(f"{row['shipper']}: {STORM} lines are {row['events']} events that count {row['counted']}")
+    return wrong
+
+
+EVENTS = Part(
+    "events",
+    "log_loss",
+    f"""## Faults of GPUs on their way to the log host
+
+Written by the scenario `log_loss`: lines of a simulated kernel, read by `mlops-gpu-events` of a host with simulated GPUs,
+and shipped over syslog with TLS. *Arrived after* is the time from a line of Xid 79 to its event, with the UUID of the
+GPU, in a file of the log host. Then the same Xid is logged {STORM:,} times.
+
+| shipper | Xid 79 arrived after | events of the storm | lines that they count |
+| --- | --- | --- | --- |
+""",
+    _event_rows,
+    _wrong_events,
+)
+
+PARTS = {part.name: part for part in (CLIENTS, LOGS, EVENTS)}
 
 
 def main(argv: t.Sequence[str] | None = None) -> int:

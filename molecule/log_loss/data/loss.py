@@ -5,6 +5,7 @@
 """Has hosts of the scenario log_loss write numbered lines while things go wrong, and counts what arrives.
 
     loss.py LINES
+    loss.py events    what becomes of GPU faults that a simulated kernel logs
 
 Prints what it found, as tools/reliability_rows.py takes it, and says on standard error what it does.
 """
@@ -39,6 +40,8 @@ SENDERS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "syslogng": ("syslog_ng", {"syslog_tls": "/var/log/tls/syslogng", "opensearch": SEARCH, "http": LINES}),
 }
+# Which sink has a small buffer, and where its lines arrive.
+SMALL = {"rsyslog": ("rsyslog", "opensearch", SEARCH), "syslogng": ("syslog_ng", "http", LINES)}
 # A number that ends with its line, or with the text of JSON: a receiver that was killed may have written half of one.
 COUNT = r"""
 import collections, json, pathlib, re, sys
@@ -209,9 +212,9 @@ class Run:
     def row(shipper: str, sink: str, what: str, lines: int, found: tuple[int, int]) -> dict[str, t.Any]:
         return {"shipper": shipper, "sink": sink, "what": what, "lines": lines, "arrived": found[0], "twice": found[1]}
 
-    def full(self) -> list[dict[str, t.Any]]:
-        """More lines than the small buffer of syslog-ng holds, while nobody takes them."""
-        box, number = Box("syslogng"), max(10_000, self.lines // 10)
+    def full(self, name: str) -> dict[str, t.Any]:
+        """More lines than the small buffer of a shipper holds, while nobody takes them."""
+        box, number, (shipper, sink, place) = Box(name), max(10_000, self.lines // 10), SMALL[name]
         before = self._dropped(box)
         self.log_host.sh("systemctl stop log-receiver.service")
         mark = f"{self.mark}full"
@@ -221,21 +224,70 @@ class Run:
         last = -1
         while (now := self._dropped(box)) != last:
             last = now
-            time.sleep(5)
+            # rsyslog tells each 15 s.
+            time.sleep(20 if name == "rsyslog" else 5)
         self.log_host.sh("systemctl start log-receiver.service")
-        found = self.arrived([(f"{mark}-syslogng", LINES)], number - (last - before))
+        found = self.arrived([(f"{mark}-{name}", place)], number - (last - before))
         (row,) = found.values()
-        return [{**self.row("syslog_ng", "http", "full", number, row), "counted": last - before}]
+        return {**self.row(shipper, sink, "full", number, row), "counted": last - before}
 
     @staticmethod
     def _dropped(box: Box) -> int:
+        if box.name == "rsyslog":
+            page = box.sh("cat /var/lib/node-exporter/mlops_log_shipper.prom")
+            return int(
+                float(
+                    (
+                        re.findall(
+                            r'^mlops_log_shipper_dropped_lines_total[{]sink="small"[}] (.*)$', page, re.MULTILINE
+                        )
+                        or ["0"]
+                    )[0]
+                )
+            )
         said = box.sh("syslog-ng-ctl stats --control=/run/mlops-log-shipper/syslog-ng.ctl")
         return int((re.findall(r"^dst[.]http;mlops_sink_small.*;dropped;([0-9]+)$", said, re.MULTILINE) or ["0"])[0])
 
 
+def events() -> list[dict[str, t.Any]]:
+    """A fault of a GPU, and 10,000 lines that say the same, as they arrive at the log host as events."""
+    log_host, rows = Box("loghost"), []
+    for name, (shipper, sinks) in SENDERS.items():
+        box, folder = Box(name), sinks["syslog_tls"]
+        uuid, address = (
+            box.sh("nvidia-smi --query-gpu=uuid,pci.bus_id --format=csv,noheader").splitlines()[0].split(", ")
+        )
+        write = f'/opt/simulated_kernel.py lines "$1" "NVRM: Xid (PCI:{address[4:].rpartition(".")[0].lower()}): $2, pid=4711, name=python, said by {name}"'
+
+        def seen(xid: int, folder: str = folder) -> list[str]:
+            said = log_host.sh(f"""grep -rhE 'xid="{xid}"' {folder} || true""")
+            return [line for line in said.splitlines() if uuid in line]
+
+        before, begun = len(seen(79)), time.monotonic()
+        box.sh(write, "1", "79")
+        while len(seen(79)) == before:
+            if time.monotonic() - begun > 60:
+                raise SystemExit(f"{name}: no event of Xid 79 has arrived: {log_host.sh(f'tail -n 3 {folder}/*')}")
+            time.sleep(0.1)
+        seconds = time.monotonic() - begun
+        older = set(seen(31))
+        box.sh(write, "10000", "31")
+        begun = time.monotonic()
+        while not (storm := [line for line in seen(31) if line not in older]) and time.monotonic() - begun < 120:
+            time.sleep(1)
+        time.sleep(15)
+        storm = [line for line in seen(31) if line not in older]
+        counted = [int(count) for line in storm for count in re.findall(r'count="([0-9]+)"', line)]
+        rows.append({"shipper": shipper, "seconds": round(seconds, 1), "events": len(storm), "counted": sum(counted)})
+    return rows
+
+
 def main(lines: str) -> int:
+    if lines == "events":
+        print(json.dumps(events()))
+        return 0
     run = Run(int(lines))
-    print(json.dumps(run.faults() + run.full()))
+    print(json.dumps([*run.faults(), *map(run.full, SMALL)]))
     return 0
 
 

@@ -164,6 +164,7 @@ class SyslogNg:
             "__log_shipper_sources": [
                 {"number": numbers[source.name], "condition": condition(source)} for source in from_journal(pipeline)
             ],
+            "__log_shipper_containers": any(source.containers for source in pipeline.read),
             "__log_shipper_json": [numbers[source.name] for source in pipeline.read if source.json],
             "__log_shipper_events": [
                 {"field": field, "name": f"{_EVENT}{field.lower()}"}
