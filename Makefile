@@ -57,11 +57,12 @@ demo: setup  ## a small fleet on this machine
 demo-down: setup  ## remove the demo's hosts
 	$(PY) -m tools.demo down
 
-bench: setup  ## measure what a host that is right costs, a model, a gateway, and GPU metrics; peers=FOLDER of roles to compare with, where Galaxy is not reached
+bench: setup  ## measure what a host that is right costs, a model, a gateway, a log shipper, and GPU metrics; peers=FOLDER of roles to compare with, where Galaxy is not reached
 	$(PY) benchmarks/run.py $(if $(peers),--peers=$(peers))
 	$(PY) benchmarks/models.py
 	$(PY) benchmarks/gateway.py
 	$(PY) benchmarks/gpu_metrics.py
+	$(PY) benchmarks/log_shipper.py
 
 clean:  ## remove the test hosts, the engine if it was started from here, and what was made
 	@if [ -x $(PY) ] && [ -d .build ]; then $(PY) -m tools.vm down --all; $(PY) -m tools.hosts clean; fi

@@ -29,14 +29,14 @@ QUIET_S = 4
 _TICK = os.sysconf("SC_CLK_TCK")
 # As llama-server and vLLM log them. A tenth of the JSON lines has a prompt.
 TEXT = (
-    "slot print_timing: id  {i} | task 4711 | req-bench-{n} prompt eval time = 31.19 ms / 25 tokens (1.25 ms per token)",
+    "slot print_timing: id  {i} | task 4711 | req-bench-{n} prompt eval time = 31.19 ms / 25 tokens (1.25 ms each)",
     "srv  log_server_r: req-bench-{n} POST /v1/chat/completions 127.0.0.1 200",
     'INFO 11-25 10:24:{i}0 [loggers.py:236] req-bench-{n} "GET /metrics HTTP/1.1" 200 OK',
     "INFO 11-25 10:24:{i}1 [metrics.py:386] req-bench-{n} Avg generation throughput: 812.3 tokens/s, Running: 17 reqs",
     "slot launch_slot_: id  {i} | task {n} | processing task, is_child = 0, req-bench-{n}",
 )
-JSON = '{{"level":"info","logger":"engine","request_id":"req-bench-{n}","message":"finished","prompt_tokens":{i},"ms":31.2}}'
-PROMPT = '{{"level":"debug","request_id":"req-bench-{n}","prompt":"Tell me of Paris, \\"in short\\", please.","max_tokens":64}}'
+JSON = '{{"level":"info","logger":"engine","request_id":"req-bench-{n}","msg":"finished","prompt_tokens":{i},"ms":3.2}}'
+PROMPT = '{{"level":"debug","request_id":"req-bench-{n}","prompt":"Tell me of Paris, \\"in short\\".","max_tokens":6}}'
 
 
 def lines(kind: str, number: str) -> None:

@@ -186,9 +186,9 @@ EVENTS = Part(
     "log_loss",
     f"""## Faults of GPUs on their way to the log host
 
-Written by the scenario `log_loss`: lines of a simulated kernel, read by `mlops-gpu-events` of a host with simulated GPUs,
-and shipped over syslog with TLS. *Arrived after* is the time from a line of Xid 79 to its event, with the UUID of the
-GPU, in a file of the log host. Then the same Xid is logged {STORM:,} times.
+Written by the scenario `log_loss`: lines of a simulated kernel, read by `mlops-gpu-events` of a host with simulated
+GPUs, and shipped over syslog with TLS. *Arrived after* is the time from a line of Xid 79 to its event, with the UUID of
+the GPU, in a file of the log host. Then one Xid is logged {STORM:,} times.
 
 | shipper | Xid 79 arrived after | events of the storm | lines that they count |
 | --- | --- | --- | --- |

@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
 from tools.hosts.docker_engine import engine
+from tools.reliability_rows import STORM
 
 OUTAGE_S, CUT_S = 60, 15
 # How long nothing may arrive before it is taken for all that there is: longer than shippers wait between two tries.
@@ -235,56 +236,56 @@ class Run:
     def _dropped(box: Box) -> int:
         if box.name == "rsyslog":
             page = box.sh("cat /var/lib/node-exporter/mlops_log_shipper.prom")
-            return int(
-                float(
-                    (
-                        re.findall(
-                            r'^mlops_log_shipper_dropped_lines_total[{]sink="small"[}] (.*)$', page, re.MULTILINE
-                        )
-                        or ["0"]
-                    )[0]
-                )
-            )
+            counted = re.findall(r'^mlops_log_shipper_dropped_lines_total[{]sink="small"[}] (.*)$', page, re.MULTILINE)
+            return int(float(counted[0])) if counted else 0
         said = box.sh("syslog-ng-ctl stats --control=/run/mlops-log-shipper/syslog-ng.ctl")
         return int((re.findall(r"^dst[.]http;mlops_sink_small.*;dropped;([0-9]+)$", said, re.MULTILINE) or ["0"])[0])
 
 
-def events() -> list[dict[str, t.Any]]:
-    """A fault of a GPU, and 10,000 lines that say the same, as they arrive at the log host as events."""
-    log_host, rows = Box("loghost"), []
-    for name, (shipper, sinks) in SENDERS.items():
-        box, folder = Box(name), sinks["syslog_tls"]
-        uuid, address = (
-            box.sh("nvidia-smi --query-gpu=uuid,pci.bus_id --format=csv,noheader").splitlines()[0].split(", ")
-        )
-        write = f'/opt/simulated_kernel.py lines "$1" "NVRM: Xid (PCI:{address[4:].rpartition(".")[0].lower()}): $2, pid=4711, name=python, said by {name}"'
+class Faults:
+    """Lines of a simulated kernel on a host, and the events that they become at the log host."""
 
-        def seen(xid: int, folder: str = folder) -> list[str]:
-            said = log_host.sh(f"""grep -rhE 'xid="{xid}"' {folder} || true""")
-            return [line for line in said.splitlines() if uuid in line]
+    def __init__(self, name: str) -> None:
+        self._box, self._log_host, self._shipper = Box(name), Box("loghost"), SENDERS[name][0]
+        self._folder = SENDERS[name][1]["syslog_tls"]
+        gpu = self._box.sh("nvidia-smi --query-gpu=uuid,pci.bus_id --format=csv,noheader").splitlines()[0]
+        self._uuid, bus_id = gpu.split(", ")
+        # The driver logs an address without its function, and with four digits of the domain.
+        self._address = f"PCI:{bus_id[4:].rpartition('.')[0].lower()}"
 
-        before, begun = len(seen(79)), time.monotonic()
-        box.sh(write, "1", "79")
-        while len(seen(79)) == before:
-            if time.monotonic() - begun > 60:
-                raise SystemExit(f"{name}: no event of Xid 79 has arrived: {log_host.sh(f'tail -n 3 {folder}/*')}")
+    def _log(self, number: int, xid: int) -> None:
+        text = f"NVRM: Xid ({self._address}): {xid}, pid=4711, name=python, simulated"
+        self._box.sh('/opt/simulated_kernel.py lines "$1" "$2"', str(number), text)
+
+    def _events(self, xid: int) -> list[str]:
+        said = self._log_host.sh('grep -rhF "$1" "$2" || true', f'xid="{xid}"', self._folder)
+        return [line for line in said.splitlines() if f'gpu_uuid="{self._uuid}"' in line]
+
+    def _new(self, xid: int, number: int) -> list[str]:
+        """Logs lines and waits for the first event, up to a minute."""
+        before, begun = len(self._events(xid)), time.monotonic()
+        self._log(number, xid)
+        while len(found := self._events(xid)) == before and time.monotonic() - begun < 60:
             time.sleep(0.1)
-        seconds = time.monotonic() - begun
-        older = set(seen(31))
-        box.sh(write, "10000", "31")
+        return found[before:]
+
+    def row(self) -> dict[str, t.Any]:
         begun = time.monotonic()
-        while not (storm := [line for line in seen(31) if line not in older]) and time.monotonic() - begun < 120:
-            time.sleep(1)
+        if not self._new(79, 1):
+            raise SystemExit(f"{self._box.name}: no event of Xid 79 has arrived with {self._uuid}")
+        seconds = time.monotonic() - begun
+        before = len(self._events(31))
+        self._new(31, STORM)
+        # Others would come with the next count.
         time.sleep(15)
-        storm = [line for line in seen(31) if line not in older]
-        counted = [int(count) for line in storm for count in re.findall(r'count="([0-9]+)"', line)]
-        rows.append({"shipper": shipper, "seconds": round(seconds, 1), "events": len(storm), "counted": sum(counted)})
-    return rows
+        storm = self._events(31)[before:]
+        counted = sum(int(count) for line in storm for count in re.findall(r'count="([0-9]+)"', line))
+        return {"shipper": self._shipper, "seconds": round(seconds, 1), "events": len(storm), "counted": counted}
 
 
 def main(lines: str) -> int:
     if lines == "events":
-        print(json.dumps(events()))
+        print(json.dumps([Faults(name).row() for name in SENDERS]))
         return 0
     run = Run(int(lines))
     print(json.dumps([*run.faults(), *map(run.full, SMALL)]))

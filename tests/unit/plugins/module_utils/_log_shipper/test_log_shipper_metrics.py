@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import io
 import json
+import pathlib
 
+import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._log_shipper import metrics, program
 
+DATA = pathlib.Path(__file__).parents[3] / "data/rsyslog"
 # Recorded: impstats of rsyslog 8.2302 with a sink that is down and a buffer of 1 MiB, 3010 lines.
 RECORDED = """\
 { "name": "global", "origin": "dynstats", "values": { } }
@@ -65,3 +68,21 @@ def test_a_large_counter_is_exact():
     counters = metrics.Counters()
     counters.take('{"name": "imjournal", "origin": "imjournal", "read": 1234567}')
     assert counters.page().splitlines()[-1] == "mlops_log_shipper_read_lines_total 1234567"
+
+
+@pytest.mark.parametrize(
+    ("version", "read", "buffered", "dropped"), [("8.2504", 10034, 1336, 8665), ("8.2608", 12828, 11391, 1309)]
+)
+def test_each_version_of_rsyslog_is_understood(version, read, buffered, dropped):
+    """Recorded with a sink that was down: what waits and what was dropped is all that came to its queue."""
+    text = (DATA / version / "impstats.txt").read_text()
+    queued = [json.loads(line) for line in text.splitlines()]
+    (all_lines,) = [row["enqueued"] for row in queued if row["name"] == "mlops_sink_small" and "enqueued" in row]
+    assert buffered + dropped == all_lines
+    assert [line for line in page(text).splitlines() if not line.startswith("#")] == [
+        f"mlops_log_shipper_read_lines_total {read}",
+        f'mlops_log_shipper_buffered_lines{{sink="small"}} {buffered}',
+        f'mlops_log_shipper_dropped_lines_total{{sink="small"}} {dropped}',
+        'mlops_log_shipper_sink_suspended_seconds_total{sink="small"} 0',
+        'mlops_log_shipper_failed_lines_total{sink="small"} 0',
+    ]
