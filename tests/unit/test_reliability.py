@@ -95,3 +95,20 @@ def test_rows_of_lines_say_what_was_lost():
     told = reliability_rows.LOGS.block([LINES, FULL])
     assert "| `rsyslog` | `relp_tls` | 100 | 100 | 0 |  | 3 |\n" in told
     assert "| `rsyslog` | `relp_tls`, small buffer, `when_full: drop_newest` | 100 | 40 | 60 | 60 | 0 |\n" in told
+
+
+STORM = {"shipper": "rsyslog", "seconds": 1.25, "events": 1, "counted": 10_000}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        pytest.param(STORM, [], id="one-event-that-counts-all"),
+        pytest.param(
+            {**STORM, "events": 2, "counted": 9_999}, ["rsyslog: 10000 lines are 2 events that count 9999"], id="two"
+        ),
+    ],
+)
+def test_a_storm_is_one_event(row, words):
+    assert reliability_rows.EVENTS.wrong([row]) == words
+    assert "| `rsyslog` | 1.2 s |" in reliability_rows.EVENTS.block([row])

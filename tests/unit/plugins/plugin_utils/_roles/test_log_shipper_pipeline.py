@@ -405,3 +405,14 @@ def test_the_readme_says_what_each_provider_has():
 def test_what_all_shippers_share_knows_none_of_them(shared):
     text = (pathlib.Path(pipeline.__file__).parent / shared).read_text()
     assert [name for name in SHIPPERS if name in text] == []
+
+
+def test_the_host_knows_where_its_sinks_are():
+    brokers = {"name": "bus", "type": "kafka", "brokers": ["a:9093", "b:9093"], "topic": "t"}
+    sinks = [sink(port=7), {"name": "logs", "type": "opensearch", "url": "https://search"}, brokers]
+    assert planned(sinks=[*sinks, {"name": "here", "type": "file", "path": "/var/log/a"}])["peers"] == [
+        {"sink": "central", "host": "loghost", "port": 7},
+        {"sink": "logs", "host": "search", "port": 443},
+        {"sink": "bus", "host": "a", "port": 9093},
+        {"sink": "bus", "host": "b", "port": 9093},
+    ]

@@ -16,6 +16,7 @@ from ansible_collections.mlops.hosts.tests.unit.shipper_options import (
     built,
     file,
     made,
+    planned,
     receiver,
     route,
     shown,
@@ -205,3 +206,8 @@ def test_rsyslog_refuses_what_it_alone_cannot_do():
         "rsyslog reads no token from a file: give username and password in: search.",
     )
     assert "c2VjcmV0" not in repr(found)
+
+
+def test_a_driver_for_tls_is_looked_for_where_it_is_needed():
+    assert planned(sinks=[sink(type="syslog_tls")])["modules"] == {"lmnsd_gtls": "rsyslog-gnutls"}
+    assert planned(sinks=[sink()])["modules"] == {}

@@ -276,3 +276,11 @@ def test_without_the_journal_nothing_of_it_is_read():
     text = config(**options)
     assert "systemd-journal(" not in text
     assert syslog_ng.BEGIN not in [item["path"] for item in component(**options)["files"]]
+
+
+@pytest.mark.parametrize(("kind", "cut"), [({"type": "containers", "containers": ["a"]}, 1), ({"type": "kernel"}, 0)])
+def test_a_line_of_podman_loses_its_line_feed(kind, cut):
+    text = config(
+        sources=[{"name": "one", **kind}], sinks=sinks("lines"), routes=[route(sources=["one"], to=["lines"])]
+    )
+    assert text.count(r'subst("[\\r\\n]+$" "" value("MESSAGE")') == cut
