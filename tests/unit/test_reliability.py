@@ -97,6 +97,13 @@ def test_rows_of_lines_say_what_was_lost():
     assert "| `rsyslog` | `relp_tls`, small buffer, `when_full: drop_newest` | 100 | 40 | 60 | 60 | 0 |\n" in told
 
 
+def test_faults_have_reached_the_log_host():
+    found = rows(reliability_rows.EVENTS, 4)
+    assert [row[0] for row in found] == ["`rsyslog`", "`syslog_ng`"]
+    assert {(events, counted) for _shipper, _after, events, counted in found} == {("1", "10000")}
+    assert all(float(after.removesuffix(" s")) <= 5 for _shipper, after, _events, _counted in found)
+
+
 STORM = {"shipper": "rsyslog", "seconds": 1.25, "events": 1, "counted": 10_000}
 
 
