@@ -28,7 +28,7 @@ def test_a_target_is_reached_or_missed(rate, cells):
         for kind in log_shipper.KINDS
         for name in log_shipper.UNITS
     }
-    found = log_shipper.Found({"rsyslog": "8.2504.0", "syslog_ng": "4.8.1"}, 1000, 3, loads, {"rsyslog": 12.4})
+    found = log_shipper.Found({"rsyslog": "8.2504.0", "syslog_ng": "4.8.1"}, 1000, 3, loads, {"rsyslog": 12.4}, 0.5)
     lines = log_shipper.page(found).splitlines()
     assert [line.split(" | ")[1:] for line in lines if "at least" in line] == [cells] * 4
     assert f"| `rsyslog` 8.2504.0, lines of text, the role's | {rate:,.0f} | 2.50 s |" in lines

@@ -5,6 +5,7 @@
 """What the unit of the log shipper runs beside it, and people may, without Ansible.
 
 mlops-log-shipper ready    1 when it does not run, or a line of a source does not come as far as its sinks
+mlops-log-shipper modules  1 when it runs without a module that it should have loaded
 mlops-log-shipper place    before a start: where in the journal it goes on
 mlops-log-shipper stopped  after a stop: whether it ended by itself
 mlops-log-shipper metrics  what rsyslog prints of itself, from standard input to a file for Prometheus
@@ -37,6 +38,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     asked = verbs.add_parser("ready", help="1 when a line of a source does not come as far as its sinks")
     asked.add_argument("--timeout-s", type=float, default=20, help="how long a line may take (default: %(default)s)")
+    verbs.add_parser("modules", help="1 when it runs without a module that it should have loaded")
     verbs.add_parser("place", help="before a start: where in the journal it goes on")
     verbs.add_parser("stopped", help="after a stop: whether it ended by itself")
     counted = verbs.add_parser("metrics", help="from what rsyslog prints of itself to a file for Prometheus")
@@ -46,6 +48,8 @@ def main(argv: t.Sequence[str] | None = None) -> int:
         if arguments.verb == "metrics":
             return _count(Path(arguments.to))
         found = plan.read(Path(arguments.plan).read_text(), arguments.plan)
+        if arguments.verb == "modules":
+            return _said(ready.module_problems(found, PlainRunner()))
         if arguments.verb == "ready":
             return _ready(found, arguments.timeout_s)
         if arguments.verb == "place":

@@ -124,12 +124,17 @@ def unit_problems(plan: Plan, run: Runner) -> list[str]:
     invocation = f"_SYSTEMD_INVOCATION_ID={values['InvocationID']}"
     said = run("journalctl", "--quiet", "--no-pager", "--output=cat", invocation)
     lines = [line for line in said.stdout.splitlines() if plan.complaints and re.search(plan.complaints, line)]
-    missing = [
+    return list(dict.fromkeys(lines))
+
+
+def module_problems(plan: Plan, run: Runner) -> list[str]:
+    """Modules that it could not load, of which it says no more than the file."""
+    lines = unit_problems(plan, run)
+    return [
         f"{module}, which the package {package} has, could not be loaded: install that package again"
         for module, package in plan.modules.items()
         if any(module in line for line in lines)
     ]
-    return list(dict.fromkeys([*missing, *lines]))
 
 
 def drained(plan: Plan, drain_s: int, run: Runner) -> bool:

@@ -136,6 +136,12 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -
         "ready": [
             # Certificates of others are read only by the validator of the file in its place.
             {"unit": UNIT, "command": shipper.validate(shipper.config), "timeout_s": 10},
+            # Before ports, which are closed for want of one.
+            *(
+                [{"unit": UNIT, "command": [PROGRAM.path, "modules"], "timeout_s": 1}]
+                if shipper.modules(pipeline)
+                else []
+            ),
             *({"tcp": receiver.reached_at, "unit": UNIT, "timeout_s": 20} for receiver in pipeline.receivers),
             *shipper.ready(pipeline),
             # Last, so that what is wrong is said first by those who know it best. It waits for its lines by itself.

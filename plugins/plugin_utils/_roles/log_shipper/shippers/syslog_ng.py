@@ -33,6 +33,8 @@ from ..pipeline import (
 from ..redaction import TEXT, Redaction, redactions
 from .base import EVENT_FIELDS, SOURCES, Service, from_files, from_journal, own_files, shown_receiver, shown_sink
 
+# Of sinks without fields.
+_TEXTS = ("syslog_tls", "loki")
 _HTTP = ("http", "loki", "opensearch")
 # Names of sinks have no dot: no receipt has this name.
 CONTROL = f"{RECEIPTS}/syslog-ng.ctl"
@@ -165,7 +167,7 @@ class SyslogNg:
                 {"number": numbers[source.name], "condition": condition(source)} for source in from_journal(pipeline)
             ],
             "__log_shipper_containers": any(source.containers for source in pipeline.read),
-            "__log_shipper_json": [numbers[source.name] for source in pipeline.read if source.json],
+            "__log_shipper_json": sorted(numbers[name] for name in _parsed(pipeline)),
             "__log_shipper_events": [
                 {"field": field, "name": f"{_EVENT}{field.lower()}"}
                 for field in EVENT_FIELDS
@@ -183,6 +185,12 @@ class SyslogNg:
                 for receiver in pipeline.receivers
             ],
         }
+
+
+def _parsed(pipeline: Pipeline) -> set[str]:
+    """Sources whose lines are read as JSON: elsewhere these stay texts."""
+    found = (flow for sink in pipeline.sinks if sink.type not in _TEXTS for flow in pipeline.flows(sink))
+    return {flow.source.name for flow in found if flow.source.json}
 
 
 def quoted(text: str) -> str:

@@ -245,10 +245,9 @@ def test_a_sink_that_cannot_be_reached_is_a_notice():
 def test_a_module_that_is_missing_is_said_with_its_package():
     said = "could not load module 'lmnsd_gtls', errors: trying to load module lmnsd_gtls.so\n"
     modules = {"lmnsd_gtls": "rsyslog-gnutls", "other": "rsyslog-other"}
-    first, _line = ready.unit_problems(planned(modules=modules), Host(said=said))
-    assert first == (
+    assert ready.module_problems(planned(modules=modules), Host(said=said)) == [
         "lmnsd_gtls, which the package rsyslog-gnutls has, could not be loaded: install that package again"
-    )
+    ]
 
 
 # As rsyslog keeps it, and as it lies in the file of syslog-ng, among others and after an older one.

@@ -284,3 +284,8 @@ def test_a_line_of_podman_loses_its_line_feed(kind, cut):
         sources=[{"name": "one", **kind}], sinks=sinks("lines"), routes=[route(sources=["one"], to=["lines"])]
     )
     assert text.count(r'subst("[\\r\\n]+$" "" value("MESSAGE")') == cut
+
+
+@pytest.mark.parametrize(("sink", "parsed"), [("syslog", 0), ("loki", 0), ("search", 1), ("lines", 1), ("local", 1)])
+def test_json_is_parsed_only_for_sinks_with_fields(sink, parsed):
+    assert config(sinks=sinks(sink), routes=[route(to=[sink])]).count("json-parser(") == parsed
