@@ -5,7 +5,8 @@
 """What rsyslog counts (impstats, one JSON object a line), for Prometheus. Pure.
 
 A queue with a file is two, ``NAME`` in memory and ``NAME[DA]`` on disk: a line that the second has no room for was
-taken by the first. An action has the name of the queue before it, and another origin. Seen with 8.2302, 8.2504 and 8.2608.
+taken by the first. An action has the name of the queue before it, and another origin. Seen with 8.2302, 8.2504 and
+8.2608.
 """
 
 from __future__ import annotations

@@ -91,11 +91,12 @@ def _ready(found: plan.Plan, timeout_s: float) -> int:
     if problems := [*problems, *ready.unit_problems(found, PlainRunner())] or ready.peer_problems(found, _CONNECT_S):
         return _said(problems)
     warnings = ready.peer_notices(found, _CONNECT_S)
+    first_us = ready.place_us(found)
     lost = ready.lost_lines(found, now.strftime("%Y%m%dT%H%M%S.%f"), Journal().write, timeout_s)
     where = ", ".join(lost)
     if lost and warnings:
         warnings.append(f"test lines wait behind others, and it is not known whether they come as far as {where}")
-    elif lost and ready.behind(found, int(now.timestamp() * 1e6)):
+    elif lost and ready.behind(first_us, ready.place_us(found), int(now.timestamp() * 1e6)):
         warnings.append(f"it still reads what was logged before, and test lines have not come as far as {where} yet")
     elif lost:
         return _said(

@@ -173,15 +173,13 @@ def lost_lines(
     return lost
 
 
-def behind(plan: Plan, since_us: int, sleep: t.Callable[[float], None] = time.sleep) -> bool:
-    """Whether it is on its way to what was written to the journal at this time: its place is before that, and moves."""
-    first = _place_us(plan)
-    sleep(1)
-    now = _place_us(plan)
-    return first is not None and now is not None and first < now < since_us
+def behind(first_us: int | None, now_us: int | None, since_us: int) -> bool:
+    """Whether it is on its way to what was written to the journal at ``since_us``: its place, at first and now, is
+    before that, and has moved."""
+    return first_us is not None and now_us is not None and first_us < now_us < since_us
 
 
-def _place_us(plan: Plan) -> int | None:
+def place_us(plan: Plan) -> int | None:
     """Of the last entry that counts as read, wherever in the file of its place the cursor is."""
     try:
         found = _CURSOR_TIME.findall(Path(plan.state).read_bytes()) if plan.state else []

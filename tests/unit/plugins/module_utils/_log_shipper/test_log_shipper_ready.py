@@ -267,12 +267,15 @@ def test_a_shipper_that_reads_older_lines_is_on_its_way(tmp_path, in_file, first
         state.write_text(in_file.replace("{old}", CURSOR(n=1, time=50)).replace("{new}", CURSOR(n=2, time=time_us)))
 
     at(first)
-    assert ready.behind(planned(state=str(state)), 1000, sleep=lambda _s: at(then)) is is_behind
+    before = ready.place_us(planned(state=str(state)))
+    at(then)
+    assert ready.behind(before, ready.place_us(planned(state=str(state))), 1000) is is_behind
 
 
 def test_without_a_place_nobody_is_on_the_way(tmp_path):
-    assert not ready.behind(planned(state=""), 1000, sleep=lambda _s: None)
-    assert not ready.behind(planned(state=str(tmp_path / "none")), 1000, sleep=lambda _s: None)
+    assert ready.place_us(planned(state="")) is None
+    assert ready.place_us(planned(state=str(tmp_path / "none"))) is None
+    assert not ready.behind(None, 10, 1000)
 
 
 @pytest.mark.parametrize(
