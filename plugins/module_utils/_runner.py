@@ -23,8 +23,9 @@ if t.TYPE_CHECKING:
 _TIMED_OUT = (124, 137)
 _KILL_AFTER_S = 5
 _REASON = re.compile(
-    r"(?i)\b(error (?!log)|fail|can ?not|could not|no such|not (found|known)|unknown|invalid|unexpected|denied|refused)"
+    r"(?i)\b(error (?!log)|fail|can ?not|could not|no such|not (found|known|defined)|unknown|invalid|unexpected|denied|refused)"
 )
+_HEADLINE = re.compile(r"\w+:\Z")
 # What a shell answers for a program that is not there; the runners do too.
 NOT_FOUND = 127
 
@@ -52,7 +53,8 @@ class Completed:
     def reason(self) -> str:
         """What it said of why it failed, as far as that can be told from its words; else its last words. A program that
         checks a file says first what is wrong, and then much that is the same each time."""
-        found = [line.strip() for line in (self.stderr or self.stdout).splitlines() if _REASON.search(line)]
+        lines = [line.strip() for line in (self.stderr or self.stdout).splitlines()]
+        found = [line for line in lines if _REASON.search(line) and not _HEADLINE.match(line)]
         return " | ".join(found[:3]) or self.last_words
 
 

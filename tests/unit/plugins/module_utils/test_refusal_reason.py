@@ -34,5 +34,13 @@ def test_the_reason_comes_first(recorded, begin, never):
     assert never not in reason
 
 
+def test_a_headline_is_no_reason():
+    """promtool 2.42 and later."""
+    said = (
+        '  FAILED:\n/tmp/x/bad.yml: group "a", rule 1, "A": annotation "s": template: function "nofunc" not defined\n'
+    )
+    assert Completed(("promtool",), 1, "Checking /tmp/x/bad.yml\n", said).reason.startswith("/tmp/x/bad.yml: group")
+
+
 def test_without_a_word_for_a_failure_it_is_the_end():
     assert Completed(("check",), 1, "a\nb\nc\nd\n", "").reason == "b | c | d"
