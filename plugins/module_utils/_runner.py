@@ -23,7 +23,8 @@ if t.TYPE_CHECKING:
 _TIMED_OUT = (124, 137)
 _KILL_AFTER_S = 5
 _REASON = re.compile(
-    r"(?i)\b(error (?!log)|fail|can ?not|could not|no such|not (found|known|defined)|unknown|invalid|unexpected|denied|refused)"
+    r"(?i)\b(error (?!log)|fail|can ?not|could not|no such|not (found|known|defined)|unknown|invalid|unexpected|denied"
+    r"|refused)"
 )
 _HEADLINE = re.compile(r"\w+:\Z")
 # What a shell answers for a program that is not there; the runners do too.
