@@ -13,7 +13,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ..plugin_utils._roles import variables
 from ..plugin_utils._roles.built import Built, Question
 from . import role_component
-from .role_component import PLATFORM, Answer, Asked, Role, differing, refuses, split
+from .role_component import PLATFORM, Answer, Asked, Role, differing, noticed, refuses, split
 
 GPUS = Question("mlops.hosts.gpu_info", {})
 # The newest of a week, over reboots.
@@ -65,9 +65,9 @@ class ActionModule(role_component.ActionModule):
             if (answer := _right(roles[name], found, second[name], dry_run)) is not None
         }
         result: Answer = {"changed": False, "compared": list(names), **_order(names, roles, right)}
-        warnings = [text for name in right for text in (*roles[name].warnings, *built[name].notices)]
+        warnings = [text for name in right for text in _told(roles[name], built[name], second[name])]
         for (key, question), answer in zip(more.items(), first[""]):
-            result[key] = self._told(question, answer, task_vars)
+            result[key] = self._in_any_way(question, answer, task_vars)
         if details:
             result["roles"] = {
                 name: right[name] if name in right else refused.get(name) or self._in_full(name, task_vars)
@@ -131,7 +131,7 @@ class ActionModule(role_component.ActionModule):
         except AnsibleError as exc:
             return _failed(exc)
 
-    def _told(self, question: Question, answer: Answer | None, task_vars: dict[str, t.Any]) -> Answer:
+    def _in_any_way(self, question: Question, answer: Answer | None, task_vars: dict[str, t.Any]) -> Answer:
         try:
             return answer or self._ask(question, task_vars)
         except AnsibleConnectionFailure:
@@ -159,6 +159,11 @@ def _right(role: Role, built: Built, answers: t.Sequence[Answer | None], dry_run
     if built.before or built.differs or built.pending or role.rest(built, checked, dry_run) is not None:
         return None
     return {**role.nothing(built, checked, dry_run), **compared}
+
+
+def _told(role: Role, built: Built, answers: t.Sequence[Answer | None]) -> list[str]:
+    """Sentences on a host where nothing differs."""
+    return [*role.warnings, *built.notices, *noticed(split(built, answers)[1])]
 
 
 def _order(names: t.Sequence[str], roles: t.Mapping[str, Role], right: t.Mapping[str, t.Any]) -> dict[str, list[str]]:

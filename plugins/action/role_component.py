@@ -91,6 +91,11 @@ def differing(checked: Checked) -> bool:
     return any(answer is None or check.drift(answer) for check, answer in checked)
 
 
+def noticed(checked: Checked) -> list[str]:
+    """What the checks say that is no difference."""
+    return [sentence for check, answer in checked if answer is not None for sentence in check.notices(answer)]
+
+
 class ActionModule(component.ActionModule):
     """Controller side of M(mlops.hosts.role_component)."""
 
@@ -126,7 +131,7 @@ class ActionModule(component.ActionModule):
             if result["rest"] is None:  # nothing follows that could end the wait
                 told += [item["why"] for item in built.pending]
         result["pending"] = [*result["pending"], *built.pending]
-        warnings = [*role.warnings, *built.notices, *result.get("warnings", ()), *told]
+        warnings = [*role.warnings, *built.notices, *noticed(checked), *result.get("warnings", ()), *told]
         return {**result, "warnings": warnings} if warnings else result
 
     def _read(self, name: str, task_vars: dict[str, t.Any]) -> Role:

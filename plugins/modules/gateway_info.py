@@ -145,8 +145,9 @@ certificates:
       type: bool
 problems:
   description:
-    - A sentence for each certificate that has expired, expires within 14 days or cannot be read, and one when the last
-      reload has failed. That is no difference of its own, as the files can be as they were before.
+    - A sentence for each certificate that has expired, expires within 14 days or cannot be read, for each address of a
+      server that does not resolve, and one when the last reload has failed. That is no difference of its own, as the
+      files can be as they were before.
   type: list
   elements: str
   returned: success

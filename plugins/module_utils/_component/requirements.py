@@ -149,7 +149,7 @@ def _failures(item: Requirement, reader: Reader, stopped: t.Collection[str]) -> 
         yield from _port(item, item.port, reader, stopped)
     elif item.kind == "name":
         if not reader.resolves(item.name):
-            yield Failure(item.msg, item.name, "not known")
+            yield Failure(item.msg, item.name, "not known", may_come=True)
     elif item.kind == "path":
         yield from _path(item, reader)
     elif item.kind == "textfile":

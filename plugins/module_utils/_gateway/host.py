@@ -55,6 +55,7 @@ class Gateway:
     clock: t.Callable[[], float] = time.monotonic
     sleep: t.Callable[[float], None] = time.sleep
     kill: t.Callable[[int, int], None] = os.kill
+    resolve: state_file.Resolve = state_file.resolve
     now: t.Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.timezone.utc)
 
     def at(self, path: str) -> str:

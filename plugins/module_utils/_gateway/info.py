@@ -10,6 +10,7 @@ import typing as t
 
 from .. import _certificates as certificates
 from .._errors import HostError
+from .._preflight import parse_ip
 from . import config, parse
 from .cli import NoAnswer
 from .host import Gateway, overdue, reasons
@@ -31,6 +32,7 @@ def collect(gateway: Gateway) -> dict[str, t.Any]:
     late = overdue(now.processes.workers, now.serving, found.config)
     if now.processes.master.failed:
         told["problems"].append("the last reload has failed, and the worker before it serves: see the log of the unit")
+    told["problems"] += _unresolved(gateway, found.config)
     return {
         "running": True,
         "matches_disk": not differ,
@@ -86,6 +88,17 @@ def _certificates(gateway: Gateway, found: config.Config) -> dict[str, t.Any]:
         return {"certificates": [], "problems": [str(exc)]}
     problems = [certificates.problem(one, now) or certificates.warning(one, now) for one in read]
     return {"certificates": [one.as_row(now) for one in read], "problems": [one for one in problems if one]}
+
+
+def _unresolved(gateway: Gateway, found: config.Config) -> t.Iterator[str]:
+    """A worker that runs goes on with the address that it knows; the next one may know none."""
+    servers: dict[str, list[str]] = {}
+    for (backend, server), (address, _port) in sorted(found.servers.items()):
+        if parse_ip(address.strip("[]")) is None:
+            servers.setdefault(address, []).append(f"{backend}/{server}")
+    for name, of in servers.items():
+        if not gateway.resolve(name):
+            yield f"{name} does not resolve here, and is the address of {', '.join(of)}: correct it, or make it known"
 
 
 _NOTHING: dict[str, t.Any] = {

@@ -49,10 +49,12 @@ class Check:
     """What else of the role may differ on the host: ``drift`` makes rows of the answer, none where nothing differs.
 
     Each has ``kind``, ``item``, ``attribute``, ``want`` and ``have``. Where there are some, the role's other tasks run.
+    ``notices`` makes sentences of the answer that are worth knowing, and no difference.
     """
 
     question: Question
     drift: t.Callable[[Data], list[Data]]
+    notices: t.Callable[[Data], list[str]] = lambda _answer: []
 
 
 def _no_conflicts(_answer: Data, _compared: Data, _dry_run: bool) -> list[str]:

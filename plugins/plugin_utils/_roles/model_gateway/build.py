@@ -59,7 +59,7 @@ def build(options: Data, platform: Platform) -> Built:
         return Built(tuple(problems))
     return Built(
         component={"name": "model_gateway", "state": "present", **_component(options, keys, models, platform)},
-        checks=(Check(Question(_INFO, {}), _differing),),
+        checks=(Check(Question(_INFO, {}), _differing, _noticed),),
         rest=lambda changed, dry_run: None if dry_run or changed else {"tasks": "reload"},
         verify={
             "url": url(options),
@@ -89,6 +89,17 @@ def _differing(answer: Data) -> list[Data]:
             have = f"there, with {'no answer' if worker['open'] is None else str(worker['open']) + ' connections'}"
             rows.append({"attribute": f"old worker {worker['pid']}", "want": "ended", "have": have})
     return [{"kind": "gateway", "item": paths.UNIT, **row} for row in rows]
+
+
+def _noticed(answer: Data) -> list[str]:
+    """Workers that finish what they have, and what will be a trouble."""
+    left = [worker for worker in answer["workers"] if not worker["serving"] and not worker["overdue"]]
+    workers = [
+        f"Worker {one['pid']} of the gateway is left from before a reload, {one['uptime_s']} s old, and has "
+        f"{one['open']} connections; it ends with them."
+        for one in left
+    ]
+    return [*workers, *(f"The gateway: {problem}." for problem in answer["problems"])]
 
 
 def health(options: Data) -> dict[str, t.Any]:

@@ -109,6 +109,11 @@ def _of_host(host: str, data: Data, here: str, upstream: t.Mapping[str, Data]) -
                 f"Instance {instance.name!r} of {host} listens on {instance.host}, which this gateway does not reach; "
                 "set its host to an address of the network between them, and let no one else reach that."
             )
+        elif (instance.given.get("parallel") or 0) < 0:
+            problem = (
+                f"Instance {instance.name!r} of {host} has parallel {instance.given['parallel']}; set it to 1 or more, "
+                "or leave it out, and the gateway sends all requests on."
+            )
         elif instance.api_key_file is not None and given is None:
             problem = (
                 f"Instance {instance.name!r} of {host} has its key in a file, which this gateway does not see; "

@@ -44,6 +44,12 @@ def problems(
             "The gateway has no model: no host of model_gateway_hosts has a model server instance, and "
             "model_gateway_models has no servers; add one."
         )
+    for item in options["models"]:
+        if (item.get("max_open_per_server") or 0) < 0:
+            yield (
+                f"max_open_per_server of {item['name']} in model_gateway_models is {item['max_open_per_server']}; set "
+                "it to 1 or more, or to 0 for no limit."
+            )
     for name, least in _LEAST.items():
         if options[name] < least:
             yield f"model_gateway_{name} is {options[name]}; set it to {least} or more."

@@ -209,6 +209,13 @@ def test_of_a_role_that_no_tag_selects_not_even_the_variables_count(host, only, 
     assert result["differing"] == result["compared"] == differing == read
 
 
+def test_what_a_check_says_that_is_no_difference_is_a_warning(host):
+    check = Check(Question("x", {}), lambda _answer: [], lambda answer: [answer["said"]])
+    rooms = {"model_gateway": room(component("a", checks=(check,)))}
+    told = host(answers={"a": right("a"), "x": {"said": "Mind it."}}).check(rooms)
+    assert (told["differing"], told["warnings"]) == ([], ["Mind it."])
+
+
 def test_details_are_those_of_the_role_itself_where_it_differs(host):
     rooms = {
         "gpu_driver": room(component("a", published={"asked": {"x": {}}}, notices=("No GPU.",))),

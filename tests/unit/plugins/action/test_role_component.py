@@ -103,6 +103,12 @@ def test_what_several_checks_of_one_module_found_is_all_told(host):
     assert found["asked"] == {"x": {"changed": True, "drift": rows}}
 
 
+def test_what_a_check_says_that_is_no_difference_is_a_warning(host):
+    check = Check(Question("x", {}), lambda _answer: [], lambda answer: [answer["said"]])
+    found = host(differs=False, fast={"x": {"said": "Mind it."}}).run(Built(component=COMPONENT, checks=(check,)))
+    assert found["warnings"] == ["a warning", "Mind it."] and found["rest"] is None
+
+
 def test_of_a_host_that_is_to_change_conflicts_are_asked_before_it_changes(host):
     differs = host(answers={LOOK.module: {"listeners": []}})
     result = differs.run(Built(component=COMPONENT, question=LOOK, verify={"a": 1}))

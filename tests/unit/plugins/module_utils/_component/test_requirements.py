@@ -129,6 +129,9 @@ def test_a_name():
     peer = Requirement("name", "{what} is {found}.", name="gpu1.example.com")
     assert said(peer, FakeReader(hosts=("gpu1.example.com",))) is None
     assert said(peer, FakeReader()) == "gpu1.example.com is not known."
+    # An earlier role of the run may be what makes it known.
+    found = requirements.check([peer], FakeReader(), stopped=(), check_mode=True)
+    assert found.notices == ("gpu1.example.com is not known.",)
 
 
 def test_names_are_resolved_as_programs_do():

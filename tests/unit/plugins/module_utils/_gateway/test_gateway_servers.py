@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
@@ -302,6 +303,18 @@ def test_a_reload_that_has_failed_is_told(host):
     # The file may be back as it was, and that is no difference.
     assert (told["matches_disk"], told["reasons"]) == (True, [])
     assert told["problems"] == ["the last reload has failed, and the worker before it serves: see the log of the unit"]
+
+
+def test_an_address_that_does_not_resolve_is_told(host):
+    found = host()
+    for number in "12":
+        found.edit(CONFIG, f"10.0.0.{number}:8001", "gpu9.example:8001")
+    gateway = dataclasses.replace(found.gateway, resolve=lambda name: [] if name == "gpu9.example" else ["10.0.0.2"])
+    (problem,) = info.collect(gateway)["problems"]
+    assert problem.startswith(
+        "gpu9.example does not resolve here, and is the address of model.chat/one:chat, model.chat/two"
+    )
+    assert info.collect(dataclasses.replace(gateway, resolve=lambda _name: ["10.0.0.9"]))["problems"] == []
 
 
 def test_a_certificate_that_cannot_be_read_does_not_hide_the_rest(host):

@@ -239,6 +239,20 @@ def test_an_old_worker_that_has_not_ended_differs():
     assert (row["attribute"], row["want"], row["have"]) == ("old worker 5", "ended", "there, with 2 connections")
 
 
+def test_what_is_no_difference_is_told():
+    (check,) = made().checks
+    workers = [
+        {"pid": 7, "serving": True, "uptime_s": 9, "open": 4, "overdue": False},
+        {"pid": 5, "serving": False, "uptime_s": 99, "open": 2, "overdue": False},
+        {"pid": 3, "serving": False, "uptime_s": 999, "open": 1, "overdue": True},
+    ]
+    said = check.notices({"workers": workers, "problems": ["gpu9 does not resolve here"]})
+    assert said == [
+        "Worker 5 of the gateway is left from before a reload, 99 s old, and has 2 connections; it ends with them.",
+        "The gateway: gpu9 does not resolve here.",
+    ]
+
+
 def test_a_server_has_as_many_requests_as_its_instance_takes():
     hosts = {"gpu1": host(chat(parallel=4)), "gpu2": host(chat(), address="10.0.0.2")}
 
@@ -249,6 +263,16 @@ def test_a_server_has_as_many_requests_as_its_instance_takes():
     assert bounds() == ["4", ""]
     assert bounds(models=[{"name": "chat", "max_open_per_server": 9}]) == ["9", "9"]
     assert bounds(models=[{"name": "chat", "max_open_per_server": 0}]) == ["", ""]
+
+
+def test_a_limit_below_zero_is_refused():
+    assert built({"gpu1": host(chat(parallel=-1))}).problems == (
+        "Instance 'chat' of gpu1 has parallel -1; set it to 1 or more, or leave it out, and the gateway sends all "
+        "requests on.",
+    )
+    assert built(models=[{"name": "chat", "max_open_per_server": -1}]).problems == (
+        "max_open_per_server of chat in model_gateway_models is -1; set it to 1 or more, or to 0 for no limit.",
+    )
 
 
 @pytest.mark.parametrize(
