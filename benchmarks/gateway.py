@@ -55,10 +55,11 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """``loads`` by kind of answer, proxy and number of clients."""
+    """``loads`` by kind of answer, proxy and number of clients. ``busy``: the load average before it began."""
 
     version: str
     rounds: int
+    busy: float
     loads: Mapping[tuple[str, str, int], Load]
 
 
@@ -67,6 +68,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is run (%(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="where the page goes")
     options = parser.parse_args(argv)
+    busy = os.getloadavg()[0]
     (FOLDER / "gateway").mkdir(parents=True, exist_ok=True)
     certificate = ROOT / "molecule/model_gateway/data/certificate.py"
     subprocess.run([PYTHON, certificate, FOLDER / "gateway", "bench", "30"], check=True)
@@ -85,7 +87,7 @@ def main(argv: list[str]) -> int:
             given = {"bench_folder": str(FOLDER), "bench_key": KEY, "bench_step": step, "bench_wheels": list(WHEELS)}
             FOLDER.joinpath("vars.yml").write_text(yaml.safe_dump(given))
             Play(step, HERE / "gateway.yml", must_change=True).run()
-        found = Found(_run(["haproxy", "-v"]).split()[2], options.rounds, _measure(options.rounds))
+        found = Found(_run(["haproxy", "-v"]).split()[2], options.rounds, busy, _measure(options.rounds))
     finally:
         hosts("down", "--group", GROUP)
     (options.out / "performance-gateway.md").write_text(page(found))
@@ -177,9 +179,10 @@ Written by `make bench` on {datetime.date.today()}, with HAProxy {found.version}
 `model_gateway` beside a plain HAProxy without keys and routing, both with TLS, and beside the proxy of
 `{WHEELS[0]}` with a key and one worker, without TLS. All on one host of {os.cpu_count()} cores, with what
 asks (`wrk`, {SECONDS} s) and what answers (an HAProxy that answers itself; a stream comes in one piece). Medians of
-{found.rounds} rounds, in turn. The access log is off: the plain one has none. With {MANY} clients the proxies are
-busy all the time, so that p50 says what requests a second say: the time that a gateway adds to a request is that
-of one client.
+{found.rounds} rounds, in turn. The machine's load average was {found.busy:.1f} before it began: that is other work,
+which takes its share of the cores. The access log is off: the plain one has none. With {MANY} clients the proxies
+are busy all the time, so that p50 says what requests a second say: the time that a gateway adds to a request is
+that of one client.
 
 | target | measured | reached |
 |---|---|---|

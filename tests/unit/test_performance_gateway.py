@@ -21,7 +21,7 @@ DATA = pathlib.Path(__file__).parent / "data/wrk/4.1.0"
 def targets(ours):
     shown = {"plain": PLAIN, "gateway": ours, "litellm": gateway.Load(9.0, 9.0, 100.0)}
     loads = {(kind, proxy, many): shown[proxy] for kind in gateway.KINDS for many in (1, 16) for proxy in gateway.URLS}
-    page = gateway.page(gateway.Found("3.0.11", 5, loads))
+    page = gateway.page(gateway.Found("3.0.11", 5, 0.0, loads))
     return [line.split(" | ")[1:] for line in page.splitlines() if "at most" in line or "at least" in line]
 
 
