@@ -4,9 +4,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A simulated model server: it infers nothing, and answers with the model that it reads in the request, as servers in
 Python do (of two the last), with its own name, and with whether it was sent the right key. With ``"stream": true`` it
-sends ``"max_tokens"`` events, 20 in a second, and after them its tokens where ``"stream_options"`` says so.
+sends ``"max_tokens"`` events, 20 in a second. It says its tokens after them where ``"stream_options"`` is there, and
+else with the last, as llama-server does.
 
-    fake_model_reader.py PORT NAME [KEY]
+    fake_model_reader.py PORT NAME [KEY [ADDRESS]]
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
             allowed = key is None or headers.get("authorization") == f"Bearer {key}"
             choice = {"text": "x", "index": 0, "finish_reason": "length"}
             if allowed and request.get("stream") is True:
-                await stream(writer, int(str(request.get("max_tokens", 8))), usage="stream_options" in request)
+                await stream(writer, int(str(request.get("max_tokens", 8))), usage_after="stream_options" in request)
                 continue
+            tokens = int(str(request.get("max_tokens", 1)))
             said = {
                 "server": name,
                 "model": request.get("model"),
                 "headers": sorted(headers),
                 "choices": [choice],
-                "usage": {"prompt_tokens": 7, "completion_tokens": 1, "total_tokens": 8},
+                "usage": {"prompt_tokens": 7, "completion_tokens": tokens, "total_tokens": 7 + tokens},
             }
             text = json.dumps(said if allowed else {"error": "not allowed"}).encode()
             status = "200 OK" if allowed else "401 Unauthorized"
@@ -62,16 +64,17 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
     writer.close()
 
 
-async def stream(writer: asyncio.StreamWriter, events: int, *, usage: bool) -> None:
+async def stream(writer: asyncio.StreamWriter, events: int, *, usage_after: bool) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": events}
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
     for number in range(1, events + 1):
         reason = "length" if number == events else None
-        data = {"choices": [{"text": f' "completion_tokens": 99{number}', "index": 0, "finish_reason": reason}]}
+        choice = {"text": f' "completion_tokens": 99{number}', "index": 0, "finish_reason": reason}
+        data = {"choices": [choice], **({"usage": usage} if reason and not usage_after else {})}
         await send(writer, f"data: {json.dumps(data)}\n\n")
         await asyncio.sleep(0.05)
-    if usage:
-        used = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": events}}
-        whole = f"data: {json.dumps(used)}\n\n"
+    if usage_after:
+        whole = f"data: {json.dumps({'choices': [], 'usage': usage})}\n\n"
         # A number can come in two parts.
         for part in (whole[:-6], whole[-6:]):
             await send(writer, part)
@@ -86,8 +89,8 @@ async def send(writer: asyncio.StreamWriter, text: str) -> None:
     await writer.drain()
 
 
-async def main(port: int, name: str, key: str | None = None) -> None:
-    server = await asyncio.start_server(lambda r, w: answer(r, w, name, key), "127.0.0.1", port)
+async def main(port: int, name: str, key: str | None = None, address: str = "127.0.0.1") -> None:
+    server = await asyncio.start_server(lambda r, w: answer(r, w, name, key), address, port)
     async with server:
         await server.serve_forever()
 

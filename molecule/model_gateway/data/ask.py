@@ -6,6 +6,7 @@
 
     ask.py table PORT KEY NUMBER     for each kind of body how many were answered, and how many refused, as JSON
     ask.py stream PORT KEY EVENTS    one stream, its events counted, as JSON
+    ask.py many PORT KEY NUMBER      so many requests for the model chat at once; how often which status, as JSON
 
 Exits with status 1 when one body was answered by a server that reads another model in it than the gateway did.
 """
@@ -13,16 +14,19 @@ Exits with status 1 when one body was answered by a server that reads another mo
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import http.client
 import json
 import random
 import ssl
 import sys
+import threading
 import typing as t
 
 SERVED = ("plain", "org/größe-7B")
 TEXTS = ("hello", 'say "model": "plain"', '{"model": "plain"}', "größe \\ / \n", "}{][", "\U0001f600", "\\u006d")
-LIMIT = 256 * 1024
+LIMIT, CLIENTS = 256 * 1024, 8
+_counting = threading.Lock()
 
 
 def escaped(random_: random.Random, text: str) -> str:
@@ -107,13 +111,30 @@ def body(random_: random.Random) -> tuple[str, bytes]:
 def connection(port: int) -> http.client.HTTPSConnection:
     context = ssl.create_default_context(cafile="/opt/gateway.pem")
     context.check_hostname = False  # its name is none of this host
-    return http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=120, context=context)
+
+
+class Found:
+    """How often each kind of body had which answer, and ``wrong``: what went elsewhere, or is no answer."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+        self.wrong: list[t.Any] = []
 
 
 def table(port: int, key: str, number: int) -> int:
-    random_ = random.Random(20261129)
-    found: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    wrong: list[t.Any] = []
+    """Several clients at once, each over a connection that it keeps."""
+    found = Found()
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as clients:
+        shares = [number // CLIENTS + (place < number % CLIENTS) for place in range(CLIENTS)]
+        list(clients.map(lambda place: send(port, key, place, shares[place], found), range(CLIENTS)))
+    answers = {kind: dict(found.answers[kind]) for kind in sorted(found.answers)}
+    print(json.dumps({"table": answers, "wrong": found.wrong[:5]}))
+    return 1 if found.wrong else 0
+
+
+def send(port: int, key: str, place: int, number: int, found: Found) -> None:
+    random_ = random.Random(20261129 + place)
     to = connection(port)
     for _ in range(number):
         kind, sent = body(random_)
@@ -127,16 +148,20 @@ def table(port: int, key: str, number: int) -> int:
             said = json.loads(answer.read())
         except (OSError, http.client.HTTPException):
             # It was refused before all of it was sent.
-            found[kind]["cut off"] += 1
+            count(found, kind, "cut off")
             to.close()
             continue
-        found[kind][str(answer.status)] += 1
+        count(found, kind, str(answer.status))
         if answer.status == 200 and not right(sent, said):
-            wrong.append([kind, sent.decode("utf-8", "replace")[:300], said])
+            found.wrong.append([kind, sent.decode("utf-8", "replace")[:300], said])
         if answer.status >= 500:
-            wrong.append([kind, answer.status, said])
-    print(json.dumps({"table": {kind: dict(found[kind]) for kind in sorted(found)}, "wrong": wrong[:5]}))
-    return 1 if wrong else 0
+            found.wrong.append([kind, answer.status, said])
+    to.close()
+
+
+def count(found: Found, kind: str, answer: str) -> None:
+    with _counting:
+        found.answers[kind][answer] += 1
 
 
 def right(sent: bytes, said: dict[str, t.Any]) -> bool:
@@ -162,5 +187,18 @@ def stream(port: int, key: str, events: int) -> int:
     return 0 if whole else 1
 
 
+def many(port: int, key: str, number: int) -> int:
+    def one(_number: int) -> int:
+        to, asked = connection(port), {"model": "chat", "prompt": "x", "max_tokens": 30, "ignore_eos": True}
+        to.request("POST", "/v1/completions", json.dumps(asked), {"Authorization": f"Bearer {key}"})
+        return to.getresponse().status
+
+    with concurrent.futures.ThreadPoolExecutor(number) as clients:
+        print(json.dumps(collections.Counter(clients.map(one, range(number)))))
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit({"table": table, "stream": stream}[sys.argv[1]](int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
+    sys.exit(
+        {"table": table, "stream": stream, "many": many}[sys.argv[1]](int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    )
