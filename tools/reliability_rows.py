@@ -5,6 +5,8 @@
 """Writes into docs/reliability.md what a scenario has counted: standard input is what its program found, as JSON.
 
     reliability_rows.py clients    what clients saw of each phase of the scenario model_rollout
+    reliability_rows.py disturbed  the same of those phases in which the change is disturbed
+    reliability_rows.py drivers    what they saw of each phase of the scenario driver_upgrade_load
     reliability_rows.py logs       what became of numbered lines in the scenario log_loss
     reliability_rows.py events     what became of faults of GPUs there
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -70,8 +73,23 @@ PHASES = {
 }
 
 
-def _client_rows(found: t.Mapping[str, t.Mapping[str, int]]) -> t.Iterator[t.Sequence[object]]:
-    for phase, title in PHASES.items():
+DISTURBED_PHASES = {
+    "interrupted": "Ctrl-C while a host is drained, and twice while one is changed; then it goes on",
+    "gateway lost": "one of two gateways is lost before a host is drained, and once more before it is put back",
+    "two at once": "it goes on, and a second one beside it is refused",
+}
+DRIVER_PHASES = {
+    "upgrade": "another driver, two hosts one after the other, and once more where nothing is left to do",
+    "no build": "a driver whose module does not build: the canary stays drained, and the upgrade stops",
+    "resumed": "the driver before is desired again: the canary is put back",
+}
+Phases = t.Mapping[str, str]
+# Of each phase, how often an answer was what.
+Answers = t.Mapping[str, t.Mapping[str, int]]
+
+
+def _client_rows(phases: Phases, found: Answers) -> t.Iterator[t.Sequence[object]]:
+    for phase, title in phases.items():
         count: collections.Counter[str] = collections.Counter()
         for what, times in found.get(phase, {}).items():
             kind, became = what.split(" ", 1)
@@ -83,14 +101,14 @@ def _client_rows(found: t.Mapping[str, t.Mapping[str, int]]) -> t.Iterator[t.Seq
         yield title, count["short"], count["stream"], count["failed"], count["cut"]
 
 
-def _wrong_clients(found: t.Mapping[str, t.Mapping[str, int]]) -> list[str]:
+def _wrong_clients(phases: Phases, found: Answers) -> list[str]:
     wrong = [
         f"{phase}: {what}: {times}"
         for phase, one in found.items()
         for what, times in one.items()
         if not what.endswith(" whole")
     ]
-    return wrong + [f"{phase}: nobody asked" for phase in PHASES if not found.get(phase)]
+    return wrong + [f"{phase}: nobody asked" for phase in phases if not found.get(phase)]
 
 
 CLIENTS = Part(
@@ -106,8 +124,38 @@ end so.
 | meanwhile | short requests | streams | failed | cut |
 | --- | --- | --- | --- | --- |
 """,
-    _client_rows,
-    _wrong_clients,
+    functools.partial(_client_rows, PHASES),
+    functools.partial(_wrong_clients, PHASES),
+)
+
+DISTURBED = Part(
+    "disturbed",
+    "model_rollout",
+    """## Clients during a change of model that is disturbed
+
+Written by the scenario `model_rollout`, too. Clients use one of the two gateways, which is not the one that is lost.
+
+| meanwhile | short requests | streams | failed | cut |
+| --- | --- | --- | --- | --- |
+""",
+    functools.partial(_client_rows, DISTURBED_PHASES),
+    functools.partial(_wrong_clients, DISTURBED_PHASES),
+)
+
+DRIVERS = Part(
+    "drivers",
+    "driver_upgrade_load",
+    """## Clients during an upgrade of drivers
+
+Written by the scenario `driver_upgrade_load`: a real HAProxy with TLS and keys, the same clients, and two hosts whose
+model servers, GPUs, packages of NVIDIA and loaded modules are simulated. What is simulated to be loaded is what DKMS
+has built on the host. Counted as above.
+
+| meanwhile | short requests | streams | failed | cut |
+| --- | --- | --- | --- | --- |
+""",
+    functools.partial(_client_rows, DRIVER_PHASES),
+    functools.partial(_wrong_clients, DRIVER_PHASES),
 )
 
 # Types of sinks that say what they have taken.
@@ -197,7 +245,7 @@ the GPU, in a file of the log host. Then one Xid is logged {STORM:,} times.
     _wrong_events,
 )
 
-PARTS = {part.name: part for part in (CLIENTS, LOGS, EVENTS)}
+PARTS = {part.name: part for part in (CLIENTS, DISTURBED, DRIVERS, LOGS, EVENTS)}
 
 
 def main(argv: t.Sequence[str] | None = None) -> int:

@@ -58,6 +58,8 @@ BY_NAME_ONLY = (
     "ray_cluster",
     # Clients load three servers for a quarter of an hour. The gateway under load is in host_drain.
     "model_rollout",
+    # The same clients for as long as two drivers are built. What an upgrade does without load is in driver_upgrade.
+    "driver_upgrade_load",
     # 200,000 numbered lines of two hosts, a minute's outage, restarts, and 20 kinds of breakage on each: half an hour.
     "log_loss",
     # Another distribution's names and files for what a scenario that is not left out does on Debian, or on EL.

@@ -34,9 +34,17 @@ def rows(part, columns):
     return cells[2:]
 
 
-def test_clients_saw_nothing_of_any_phase():
-    found = rows(reliability_rows.CLIENTS, 5)
-    assert [row[0] for row in found] == [*reliability_rows.PHASES.values()]
+@pytest.mark.parametrize(
+    ("part", "phases"),
+    [
+        (reliability_rows.CLIENTS, reliability_rows.PHASES),
+        (reliability_rows.DISTURBED, reliability_rows.DISTURBED_PHASES),
+        (reliability_rows.DRIVERS, reliability_rows.DRIVER_PHASES),
+    ],
+)
+def test_clients_saw_nothing_of_any_phase(part, phases):
+    found = rows(part, 5)
+    assert [row[0] for row in found] == [*phases.values()]
     assert all(int(short) and int(streams) for _title, short, streams, _failed, _cut in found)
     assert {tuple(row[3:]) for row in found} == {("0", "0")}
 

@@ -35,6 +35,7 @@ from typing import Any
 ROOT = pathlib.Path("/run/simulated-gpu")
 MOUNTS = {
     "pci": "/sys/bus/pci/devices",
+    "drivers": "/sys/bus/pci/drivers",
     "module": "/sys/module",
     "driver": "/proc/driver",
     "firmware": "/sys/firmware",
@@ -48,21 +49,26 @@ SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 
 def main() -> None:
-    desired = {name: value for name, value in json.load(sys.stdin).items() if value is not None}
+    if simulate(json.load(sys.stdin)):
+        print("changed")
+
+
+def simulate(given: dict[str, Any]) -> bool:
+    """Whether that has changed anything."""
+    desired = {name: value for name, value in given.items() if value is not None}
     noted = ROOT / "desired.json"
     before = json.loads(noted.read_text()) if noted.exists() else None
     if desired.pop("state", "present") == "absent":
         if before is not None:
             take_away()
-            print("changed")
-        return
+        return before is not None
     if desired == before:
-        return
+        return False
     ROOT.mkdir(exist_ok=True)
     lay(desired)
     hold(desired.get("holder"))
     noted.write_text(json.dumps(desired))
-    print("changed")
+    return True
 
 
 def take_away() -> None:
@@ -94,7 +100,10 @@ def lay(desired: dict[str, Any]) -> None:
         write(folder / "device", f"0x{device}\n")
         write(folder / "class", "0x068000\n" if is_switch else f"{CLASSES[vendor]}\n")
         if desired.get("kernel_driver") and not is_switch:
-            (folder / "driver").symlink_to(f"../../../bus/pci/drivers/{desired['kernel_driver']}")
+            bound = ROOT / "drivers" / desired["kernel_driver"]
+            bound.mkdir(exist_ok=True)
+            (bound / folder.name).symlink_to(f"../../devices/{folder.name}")
+            (folder / "driver").symlink_to(f"../../../bus/pci/drivers/{bound.name}")
     loaded = desired.get("loaded")
     if loaded:
         amd = desired.get("pci_ids", [""])[0].startswith("1002")
