@@ -174,9 +174,13 @@ def _programs(records: Records) -> str:
         for host in record.get("hosts") or ():
             for program, one in host["components"].items():
                 how = "simulated" if one["simulated"] else "real"
-                found[program, one["version"], host["simulates"] or host["runs"], how].append((record["date"], name))
+                found[program, one["version"], _as(host), how].append((record["date"], name))
     rows = [[*key, max(where)[0], _names(name for _, name in where)] for key, where in found.items()]
     return _table(["program", "version", "distribution", "", "last run", "by"], sorted(rows))
+
+
+def _as(host: runs.Record) -> str:
+    return f"{host['runs']} as {host['simulates']}" if host["simulates"] else str(host["runs"])
 
 
 def _names(names: t.Iterable[str]) -> str:
@@ -187,10 +191,7 @@ def _runs(records: Records) -> str:
     rows = []
     for name, record in records.items():
         controller = record["controller"] or {}
-        hosts = collections.Counter(
-            f"{host['runs']} as {host['simulates']}" if host["simulates"] else host["runs"]
-            for host in record.get("hosts") or ()
-        )
+        hosts = collections.Counter(_as(host) for host in record.get("hosts") or ())
         rows.append(
             [
                 f"`{name}`",

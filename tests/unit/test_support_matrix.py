@@ -141,7 +141,7 @@ def test_tables_tell_real_from_simulated():
     assert "| `model_gateway` | Debian 13 | 2026-11-29 | |\n" in page
     assert "| `model_gateway` | Ubuntu 24.04 | | 2026-11-30 |\n" in page
     assert "| HAProxy | 3.0.11-1 | Debian 13 | real | 2026-11-29 | `a` |\n" in page
-    assert "| NVIDIA driver | 580.95.05-1 | Ubuntu 24.04 | simulated | 2026-11-30 | `b` |\n" in page
+    assert "| NVIDIA driver | 580.95.05-1 | Debian 13 as Ubuntu 24.04 | simulated | 2026-11-30 | `b` |\n" in page
     assert "| `molecule/b` | 2026-11-30 | `abc` | 2.19.14 | Debian 13 as Ubuntu 24.04 | noted by the run |\n" in page
     marks = "".join(
         f"<!-- {one}: made by make matrix -->\n<!-- end of {one} -->\n" for one in ("distributions", "runs")
