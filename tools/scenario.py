@@ -70,6 +70,8 @@ BY_NAME_ONLY = (
 )
 # They take longest where no earlier run is known, and begin first: none of them is to run alone at the end.
 LONG = (
+    "gpu_metrics",
+    "monitoring",
     "gpu_driver_el",
     "cuda_toolkit",
     "gpu_settings",
