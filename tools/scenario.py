@@ -343,12 +343,11 @@ def _by_name_only() -> str:
     told = []
     for name in BY_NAME_ONLY:
         last = passed.get(f"molecule/{name}")
-        changed = "" if last is None or last["sources"] == sources else ", before later changes of plugins or roles"
-        told.append(
-            f"{name} ("
-            + ("no run that passed is known" if last is None else f"passed on {last['date']}{changed}")
-            + ")"
-        )
+        if last is None or last["date"] is None:
+            told.append(f"{name} (no run that passed is noted)")
+            continue
+        changed = "" if last["sources"] == sources else ", before later changes of plugins or roles"
+        told.append(f"{name} (passed on {last['date']}{changed})")
     return f"by name only: {', '.join(told)}"
 
 

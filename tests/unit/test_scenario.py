@@ -110,7 +110,7 @@ def test_when_a_scenario_that_runs_by_name_only_last_passed_is_told(scenario, mo
     monkeypatch.setattr(scenario.runs, "sources", lambda: "before")
     scenario.runs.note("molecule/vllm")
     today = datetime.date.today()
-    never = "by name only: driver (no run that passed is known), "
+    never = "by name only: driver (no run that passed is noted), "
     assert scenario._by_name_only() == f"{never}vllm (passed on {today})"
     monkeypatch.setattr(scenario.runs, "sources", lambda: "after")
     assert scenario._by_name_only() == f"{never}vllm (passed on {today}, before later changes of plugins or roles)"
