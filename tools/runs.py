@@ -71,7 +71,7 @@ def note(name: str, hosts: t.Sequence[Record] | None = None) -> None:
         "commit": commit(),
         "sources": sources(),
         "controller": {"ansible-core": importlib.metadata.version("ansible-core"), "python": platform.python_version()},
-        "evidence": "noted by the run",
+        "evidence": "recorded by the run",
     }
     if hosts is not None:
         record["hosts"] = sorted(hosts, key=lambda one: str(one["name"]))

@@ -30,7 +30,7 @@ README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "support-matrix.md"
 FAMILIES = ("Debian", "Ubuntu", "Enterprise Linux")
 # A run of before runs were noted: somebody said that it passed.
-TOLD = "told"
+UNRECORDED = "not recorded"
 _KEYS = {"what", "how", "runs", "distributions", "simulates", "real"}
 
 Records = t.Mapping[str, runs.Record]
@@ -38,12 +38,12 @@ Claims = t.Mapping[str, t.Any]
 
 _HEAD = """# What was run
 
-Made by `make matrix` of what the rings of tests noted about their runs, in `tests/runs.json`. **Real** is the
+Made by `make matrix` of what the rings of tests recorded of their runs, in `tests/runs.json`. **Real** is the
 distribution itself in a container with systemd, or the program of its vendor; *simulated* is a Debian that says to be
 another distribution, or a fake package under the true name. No GPU was in any of these hosts.
 
-A run that is *told* passed before runs were noted: which versions it had is not known, and it counts for no table but
-the last.
+A run that is *not recorded* passed before runs were recorded: which versions it had is not known, and it counts for no
+table but the last.
 """
 
 
@@ -59,7 +59,7 @@ def problems(claims: Claims, records: Records) -> list[str]:
         missing = [name for name in row.get("runs", ()) if name not in records]
         found += [f"{what}: no run {name} is recorded" for name in missing]
         behind = [records[name] for name in row.get("runs", ()) if name in records]
-        # Where a run is told, nobody noted what it had.
+        # Of a run that is not recorded nobody knows what it had.
         if any(record.get("hosts") is None for record in behind) or missing:
             continue
         hosts = [host for record in behind for host in record["hosts"]]
@@ -148,7 +148,7 @@ def _claimed(claims: Claims, records: Records) -> str:
 def _last(names: t.Sequence[str], records: Records) -> str:
     """The oldest one of the last runs: what is claimed was seen no later."""
     dates = [records[name]["date"] for name in names]
-    return TOLD if None in dates else str(min(dates))
+    return UNRECORDED if None in dates else str(min(dates))
 
 
 def _by_role(claims: Claims, records: Records) -> str:
@@ -227,8 +227,8 @@ def main(argv: list[str]) -> int:
     runs.write(records)
     PAGE.write_text(page(claims, records))
     README.write_text(readme(README.read_text(), claims, records))
-    told = [name for name, record in records.items() if record["evidence"] == TOLD]
-    print(f"matrix: {len(records)} runs, of which {len(told)} are only told: {', '.join(told) or 'none'}")
+    missing = [name for name, record in records.items() if record["evidence"] == UNRECORDED]
+    print(f"matrix: {len(records)} runs, of which {len(missing)} are not recorded: {', '.join(missing) or 'none'}")
     return 0
 
 
