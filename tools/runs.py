@@ -42,7 +42,7 @@ COMPONENTS = {
     "llama.cpp": r"llama\.cpp-tools",
     "node exporter": r"prometheus-node-exporter",
     "NVIDIA Container Toolkit": r"nvidia-container-toolkit",
-    "NVIDIA driver": r"nvidia-driver(-\d+)?(-open|-server)*|nvidia-open|kmod-nvidia-(open|latest)-dkms",
+    "NVIDIA driver": r"nvidia-(open-)?(kernel-)?(open-)?dkms(-\d+)?(-server)?(-open)?|kmod-nvidia-(open|latest)-dkms",
     "Podman": r"podman",
     "Prometheus": r"prometheus",
     "Ray": r"ray",
@@ -57,6 +57,7 @@ _COMPONENT = {name: re.compile(pattern) for name, pattern in COMPONENTS.items()}
 FAKE = "fake for tests"
 SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13", "forky": "Debian forky"}
 # What a host may say that it is, though it is a Debian.
+_RELEASES = {"jammy": "22.04", "noble": "24.04", "resolute": "26.04"}
 _FAMILIES = {"rhel": "Enterprise Linux", "rocky": "Enterprise Linux", "almalinux": "Enterprise Linux"}
 # Roles whose component has another name.
 _LEDGER = {"ray": "ray_cluster"}
@@ -86,7 +87,11 @@ def host(name: str, suite: str, seen: Record) -> Record:
     """
     said = seen["distribution"]
     family = _FAMILIES.get(said["id"], said["name"])
-    version = said["version"].partition(".")[0] if said["id"] in _FAMILIES else said["version"]
+    version = (
+        said["version"].partition(".")[0]
+        if said["id"] in _FAMILIES
+        else _RELEASES.get(said["version"], said["version"])
+    )
     roles = {_LEDGER.get(component, component) for component in seen["ledger"]}
     roles |= {"model_runtime"} if seen["environments"] else set()
     return {

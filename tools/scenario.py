@@ -125,7 +125,7 @@ class Outcome:
     failure: str | None
     took: tuple[tuple[str, float], ...]  # its steps, and the seconds of each
     tail: str  # of the log, when it failed
-    hosts: tuple[runs.Record, ...] = ()  # what each ran
+    hosts: tuple[runs.Record, ...] | None = None  # what each ran, None where one did not say it
 
 
 class Failure(Exception):
@@ -141,7 +141,7 @@ class Scenario:
         self.keep = keep
         self.state = BUILD / "molecule" / self.name
         self.log = BUILD / "log" / f"molecule-{self.name}.log"
-        self.hosts: tuple[runs.Record, ...] = ()
+        self.hosts: tuple[runs.Record, ...] | None = None
 
     def run(self) -> Outcome:
         """All steps, in order, until one fails; the hosts go in any case."""
@@ -204,13 +204,14 @@ class Scenario:
         if left := [later.name for later in steps if not later.optional]:
             raise Failure(f"Molecule did not run {', '.join(left)}")
 
-    def _what_runs(self) -> tuple[runs.Record, ...]:
-        """Of each host, when it is converged and before it is verified."""
+    def _what_runs(self) -> tuple[runs.Record, ...] | None:
+        """Of each host, when it is converged and before it is verified; a run that is not recorded can pass."""
         try:
             answers = Group(engine(), self.name).ask(WHAT_RUNS.read_text())
             return tuple(runs.host(host.name, host.suite, json.loads(text)) for host, text in answers)
-        except (Problem, DockerException, ValueError) as problem:
-            raise Failure(f"a host did not say what it runs: {problem}") from problem
+        except (Problem, DockerException, subprocess.TimeoutExpired, ValueError) as problem:
+            print(f"scenario {self.name}: not recorded, for a host did not say what it runs: {problem}", flush=True)
+            return None
 
     def _ended(self, step: Step | None, output: str, started: float, took: list[tuple[str, float]]) -> None:
         if step is None or not (self.folder / step.playbook if step.playbook else self.folder).exists():
@@ -299,15 +300,14 @@ def main(argv: list[str]) -> int:
         outcomes: list[Outcome] = []
         for done in as_completed([pool.submit(Scenario(folders[name], options.keep).run) for name in names]):
             outcomes.append(done.result())
+            if outcomes[-1].failure is None and outcomes[-1].hosts is not None:
+                runs.note(runs.ring_of_scenario(outcomes[-1].name), outcomes[-1].hosts)
             left = set(names) - {outcome.name for outcome in outcomes}
             so_far = f"{len(outcomes)} of {len(names)}; {_estimate(left, known, options.jobs)}"
             print(_report(outcomes[-1]) + (f"  [{so_far}]" if left else ""), flush=True)
     failed = sum(outcome.failure is not None for outcome in outcomes)
     known.update({outcome.name: round(outcome.seconds) for outcome in outcomes if outcome.failure is None})
     TOOK.write_text(json.dumps(known, indent=1, sort_keys=True))
-    for outcome in outcomes:
-        if outcome.failure is None:
-            runs.note(runs.ring_of_scenario(outcome.name), outcome.hosts)
     print(_slowest(outcomes))
     _tell(outcomes, [] if options.name or options.all else [_by_name_only()])
     print(f"scenarios: {len(outcomes) - failed} passed, {failed} failed", flush=True)

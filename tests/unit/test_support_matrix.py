@@ -23,7 +23,7 @@ SEEN = {
     "environments": False,
     "packages": [
         ["haproxy", "3.0.11-1", "fast and reliable load balancing reverse proxy"],
-        ["nvidia-open", "580.95.05-1", "fake for tests"],
+        ["nvidia-kernel-open-dkms", "580.95.05-1", "fake for tests"],
         ["haproxyctl", "1", "other"],
     ],
 }
@@ -164,10 +164,19 @@ def test_a_host_says_what_it_runs():
     assert runs.host("one", "trixie", SEEN) == HOST
     rocky = {**SEEN, "distribution": {"id": "rocky", "name": "Rocky Linux", "version": "9.0"}}
     assert runs.host("one", "trixie", rocky)["simulates"] == "Enterprise Linux 9"
-    ubuntu = {**SEEN, "distribution": {"id": "ubuntu", "name": "Ubuntu", "version": "24.04"}, "environments": True}
+    ubuntu = {**SEEN, "distribution": {"id": "ubuntu", "name": "Ubuntu", "version": "noble"}, "environments": True}
     found = runs.host("one", "trixie", ubuntu)
     assert (found["runs"], found["simulates"]) == ("Debian 13", "Ubuntu 24.04")
     assert "model_runtime" in found["roles"]
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["nvidia-kernel-open-dkms", "nvidia-kernel-dkms", "nvidia-open-kernel-dkms", "nvidia-dkms-580-server-open"]
+    + ["kmod-nvidia-open-dkms", "kmod-nvidia-latest-dkms"],
+)
+def test_the_driver_is_known_by_its_modules(package):
+    assert runs._COMPONENT["NVIDIA driver"].fullmatch(package)
 
 
 def test_the_program_that_hosts_run_says_all_that_is_read():
