@@ -63,7 +63,7 @@ def test_every_claim_has_a_run_behind_it():
 def test_runs_that_are_not_recorded_become_fewer():
     """They are of before runs were noted. Lower the number when make matrix has taken in a run of one of them."""
     missing = [name for name, record in runs.recorded().items() if record["evidence"] == support_matrix.UNRECORDED]
-    assert len(missing) <= 24
+    assert len(missing) <= 5
 
 
 def test_the_pages_are_made_of_the_runs():
