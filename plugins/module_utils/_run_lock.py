@@ -11,9 +11,9 @@ import dataclasses
 import fcntl
 import json
 import os
-import tempfile
 import typing as t
 
+from . import _text_file
 from ._errors import HostError
 
 FOLDER = "/var/lib/mlops.hosts"
@@ -127,9 +127,5 @@ def _read(folder: str) -> Holder | None:
 
 
 def _write(folder: str, me: Holder) -> None:
-    descriptor, staged = tempfile.mkstemp(dir=folder, prefix=f".{_NAME}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps(dataclasses.asdict(me), indent=2, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staged, os.path.join(folder, _NAME))
+    text = json.dumps(dataclasses.asdict(me), indent=2, sort_keys=True) + "\n"
+    _text_file.write(os.path.join(folder, _NAME), text, mode=0o600, durable=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 
@@ -21,15 +22,21 @@ def read(path: str) -> str:
 def write(path: str, text: str, *, mode: int = 0o644, durable: bool = False) -> None:
     """In one step: whoever reads meanwhile has the text before or this one, also after a crash where it is durable.
 
-    What is staged is named so that node_exporter does not read it, which reads hidden files, too.
+    What is staged is named so that node_exporter does not read it, which reads hidden files, too. On a full disk
+    nothing of it stays.
     """
     staged = f"{path}.new"
-    with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    os.replace(staged, path)
+    try:
+        with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(staged, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(staged)
+        raise
     if durable:
         folder = os.open(os.path.dirname(path), os.O_RDONLY)
         try:

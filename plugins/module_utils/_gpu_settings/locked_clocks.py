@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import typing as t
+
+from .. import _text_file
 
 RECORD = "run/mlops.hosts/gpu_clocks.json"
 
@@ -49,12 +50,8 @@ def read(root: str = "/") -> Locks:
 def write(locks: Locks, root: str = "/") -> None:
     """Keep them; whole or not at all."""
     path = os.path.join(root, RECORD)
-    folder = os.path.dirname(path)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
-    handle, staged = tempfile.mkstemp(dir=folder)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"load": load(root), "gpus": locks}, file, sort_keys=True)
-    os.replace(staged, path)
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    _text_file.write(path, json.dumps({"load": load(root), "gpus": locks}, sort_keys=True), mode=0o600)
 
 
 def remove(uuids: t.Iterable[str] | None = None, root: str = "/") -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import typing as t
@@ -82,4 +83,6 @@ def _replace(path: str, text: str, mode: int | None = None) -> None:
             out.write(text)
         os.replace(staged, path)
     except OSError as exc:
+        with contextlib.suppress(OSError):
+            os.unlink(staged)
         raise OutputError(f"{path} cannot be written: {exc.strerror or exc}") from exc

@@ -22,6 +22,13 @@ from .platform import ROLES
 class _Kept(jinja2.FileSystemBytecodeCache):
     """What one process compiled, for the others of a run: each task of each host is a process of its own."""
 
+    def load_bytecode(self, bucket: t.Any) -> None:
+        # Jinja before 3.1.2 does not write it in one step: another process reads half of one.
+        try:
+            super().load_bytecode(bucket)
+        except Exception:  # whatever pickle makes of it
+            bucket.reset()
+
     def dump_bytecode(self, bucket: t.Any) -> None:
         with contextlib.suppress(OSError):
             super().dump_bytecode(bucket)

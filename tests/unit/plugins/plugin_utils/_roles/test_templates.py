@@ -51,6 +51,19 @@ def test_what_is_compiled_once_is_found_again(role, tmp_path):
     assert role("b{{ x }}", {"x": 4}, kept=str(kept)) == "b4"
 
 
+@pytest.mark.parametrize("length", (1, 5, 20, 60, 200))
+def test_half_of_a_compiled_template_is_compiled_anew(role, tmp_path, length):
+    """Jinja before 3.1.2 writes it while others read."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    role("a{{ x }}", {"x": 1}, kept=str(kept))
+    (compiled,) = kept.iterdir()
+    whole = compiled.read_bytes()
+    compiled.write_bytes(whole[:length])
+    assert role("a{{ x }}", {"x": 2}, kept=str(kept)) == "a2"
+    assert compiled.read_bytes() == whole
+
+
 def test_a_folder_that_takes_nothing_costs_time_only(role, tmp_path):
     assert role("a{{ x }}", {"x": 1}, kept=str(tmp_path / "gone")) == "a1"
 
