@@ -2,20 +2,24 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job on this machine: two ML hosts and a log host, configured by the collection's own playbook.
+"""The whole product on this machine: two ML hosts, their gateway, and a host for logs, metrics and alerts. They are
+configured by the collection's own playbooks.
 
 python -m tools.demo, in the root of the checkout, with one of these:
 
-    up      start the hosts, run playbooks/site.yml, ask the models, roll out a bad model and see it refused
+    up      start the hosts, run playbooks/site.yml, ask the model, change it while clients ask, roll out a bad one
+            and see it refused, have a GPU fall off the bus, and audit the fleet
     down    remove the hosts
 
-The models are tiny and random, made here; the server, systemd, TLS and the logs are real. What is made lies in
-.build/demo: the inventory, the secrets, the models and the logs of each step.
+The models are tiny and random, made here; the GPUs and the line of the kernel about one are simulated. The servers, the
+gateway, systemd, TLS, logs, Prometheus and Alertmanager are real. What is made lies in .build/demo: the inventory, the
+secrets, the models, the report of the audit and the logs of each step.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import hashlib
 import json
 import os
@@ -34,16 +38,17 @@ from tools.demo.pki import make_pki
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".build" / "demo"
 DEMO = Path(__file__).resolve().parent
+PLAYBOOKS = ROOT / "playbooks"
 GROUP = "demo"
 ML_HOSTS = ("ml1", "ml2")
-LOG_HOST = "loghost"
 # llama.cpp is packaged for forky only.
 HOSTS = [
     *({"name": name, "suite": "forky", "stock": True, "groups": ["ml_hosts"]} for name in ML_HOSTS),
-    {"name": LOG_HOST, "suite": "trixie", "stock": True, "groups": ["log_hosts"]},
+    {"name": "gateway", "suite": "trixie", "stock": True, "groups": ["gateways"]},
+    {"name": "ops", "suite": "trixie", "stock": True, "groups": ["log_hosts", "monitoring_hosts"]},
 ]
-# A model that loads and is healthy, and never says a word: a health check passes it, a question does not.
-MODELS = {"good": ["--seed=1"], "broken": ["--broken=says-nothing"]}
+# One loads and is healthy, and never says a word: a health check passes it, a question does not.
+MODELS = {"v1": ["--seed=1"], "v2": ["--seed=2"], "silent": ["--broken=says-nothing"]}
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -63,25 +68,36 @@ def main(argv: list[str]) -> int:
 
 def up() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    say("1/6", "three hosts with systemd and SSH")
+    begun = time.monotonic()
+    say("1/8", "four hosts with systemd and SSH: two for models, a gateway, and one for logs, metrics and alerts")
     hosts("up", "--group", GROUP, "--spec", "-", stdin=json.dumps(HOSTS))
     (FOLDER / "hosts.yml").write_text(hosts("inventory", "--group", GROUP))
-    say("2/6", "a tiny model, and secrets of this demo")
+    say("2/8", "tiny models, secrets of this demo, simulated GPUs")
     make_models()
     make_secrets()
     play("prepare", DEMO / "prepare.yml", show=False)
-    say("3/6", "playbooks/site.yml: log shipping, models, model servers")
-    changed = play("site", ROOT / "playbooks" / "site.yml", show=True)
-    say("4/6", "a question to each model")
-    answers = ask()
-    say("5/6", "a bad model is rolled out to ml1; it loads, reports healthy, and never answers")
-    begun = time.monotonic()
-    roll_out_bad_model()
-    took = time.monotonic() - begun
-    say("6/6", "the old model answers again")
-    ask(limit="ml1", lines=1)
-    play("back", ROOT / "playbooks" / "site.yml", "--limit=ml1", show=False)
-    report(answers, changed, took)
+    say(
+        "3/8", "playbooks/site.yml: logs, metrics, GPU events, models, model servers, gateway, Prometheus, Alertmanager"
+    )
+    changed = play("site", PLAYBOOKS / "site.yml", show=True)
+    say("4/8", "a question to the model, through the gateway, over TLS with a key")
+    ask()
+    model = "v2" if desired_model() == "v1" else "v1"
+    say(
+        "5/8", f"playbooks/model_rollout.yml: model {model}, host by host, while 16 clients ask, half of them streaming"
+    )
+    play("load", DEMO / "load.yml", "--extra-vars=demo_load=start", show=False)
+    rollout("rollout", model)
+    desire_model(model)
+    say("6/8", "a bad model: it loads, reports healthy, and never answers")
+    rollout("bad-model", "silent", rc=2)
+    play("load", DEMO / "load.yml", "--extra-vars=demo_load=stop", show=False)
+    seen = clients()
+    say("7/8", "a GPU of ml2 falls off the bus")
+    alert()
+    say("8/8", "playbooks/audit.yml: does every host still have what it should?")
+    found = audit()
+    report(changed, model, seen, found, time.monotonic() - begun)
     return 0
 
 
@@ -103,57 +119,108 @@ def make_models() -> None:
 
 def make_secrets() -> None:
     """What a team keeps in its vault. Made once, so that a second run finds a fleet that is right."""
-    path = FOLDER / "secrets.yml"
-    found: dict[str, Any] = yaml.safe_load(path.read_text()) if path.exists() else {}
-    if "demo_api_key" not in found:
-        found = {"demo_api_key": secrets.token_urlsafe(24), "demo_pki": make_pki(LOG_HOST, ML_HOSTS)}
+    names = [str(host["name"]) for host in HOSTS]
+    found: dict[str, Any] = yaml.safe_load(vault().read_text()) if vault().exists() else {}
+    if not {"ca", *names} <= found.get("demo_pki", {}).keys():
+        found = {
+            "demo_api_key": f"sk-{secrets.token_urlsafe(24)}",
+            "demo_upstream_key": f"sk-{secrets.token_urlsafe(24)}",
+            "demo_pki": make_pki("ops", [name for name in names if name != "ops"]),
+            "demo_model": "v1",
+        }
     found["demo_folder"] = str(FOLDER)
     found["demo_sums"] = {name: hashlib.sha256((FOLDER / f"{name}.gguf").read_bytes()).hexdigest() for name in MODELS}
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    write_vault(found)
+
+
+def vault() -> Path:
+    return FOLDER / "secrets.yml"
+
+
+def write_vault(found: dict[str, Any]) -> None:
+    handle = os.open(vault(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as out:
         yaml.safe_dump(found, out)
 
 
-def ask(limit: str = "ml_hosts", lines: int = 8) -> list[dict[str, Any]]:
-    """Ask each model, show ``lines`` of what arrived on the log host because of it."""
-    play("ask", DEMO / "ask.yml", f"--limit={limit},{LOG_HOST}", show=False)
-    names = ML_HOSTS if limit == "ml_hosts" else (limit,)
-    answers = [json.loads((FOLDER / f"answer-{name}.json").read_text()) for name in names]
-    for answer in answers:
-        print(f"{answer['host']}: {answer['tokens']} tokens of nonsense, as it must be: {answer['text'][:40]!r}")
-        print(f"the request's log lines, as they arrived on {LOG_HOST}:")
-        print("".join(f"  {line[:180]}\n" for line in answer["lines"][-lines:]), end="", flush=True)
-    return answers
+def desired_model() -> str:
+    return str(yaml.safe_load(vault().read_text())["demo_model"])
 
 
-def roll_out_bad_model() -> None:
-    """Must fail, and be taken back."""
-    output = run(
-        "bad-model", ansible(ROOT / "playbooks" / "site.yml", "--limit=ml1", "--extra-vars=demo_model=broken"), rc=2
+def desire_model(name: str) -> None:
+    """What a team would commit to its inventory."""
+    write_vault({**yaml.safe_load(vault().read_text()), "demo_model": name})
+
+
+def ask() -> None:
+    """Show what the model says, and what arrived on the log host because of it."""
+    play("ask", DEMO / "ask.yml", show=False)
+    asked = json.loads((FOLDER / "asked.json").read_text())
+    answer = asked["answers"][0]
+    print(f"{answer['tokens']} tokens of nonsense, as it must be: {answer['text'][:40]!r}")
+    print(f"first token after {answer['ttft_s'] * 1000:.0f} ms; without a key and with a wrong one: refused")
+    print("the requests' log lines, as they arrived on ops:")
+    for lines in asked["lines"].values():
+        print("".join(f"  {line[:180]}\n" for line in lines[-3:]), end="", flush=True)
+
+
+def rollout(name: str, model: str, rc: int = 0) -> None:
+    """Show what it says of each host, and of itself where it is stopped."""
+    options = [f"--extra-vars=demo_model={model}", '--extra-vars={"model_rollout_batches": [1]}']
+    begun = time.monotonic()
+    output = run(name, ansible(PLAYBOOKS / "model_rollout.yml", *options), rc=rc)
+    said = re.findall(r'ml\d (?:\([^)]*\): |is not as it should be)[^\n"]*', output)
+    if not said:
+        raise Failed(f"the rollout did not say who runs what; see {log_path(name)}")
+    print("".join(f"{line[:300]}\n" for line in dict.fromkeys(said)), end="")
+    print(f"took {time.monotonic() - begun:.0f} s", flush=True)
+
+
+def clients() -> collections.Counter[str]:
+    """What all of them saw of both. Anything but whole answers is what this product is to prevent."""
+    seen: collections.Counter[str] = collections.Counter()
+    for found in json.loads((FOLDER / "load.json").read_text()).values():
+        seen.update(found)
+    bad = {what: count for what, count in seen.items() if not what.endswith(" whole")}
+    if bad:
+        raise Failed(f"clients saw {bad}; see {FOLDER / 'load.json'}")
+    print(
+        f"the clients meanwhile: {seen['stream whole']} streams and {seen['short whole']} short answers, all whole",
+        flush=True,
     )
-    said = re.search(r"Module failed: (.*?The host is as it was before)", output, re.DOTALL)
-    if said is None:
-        raise Failed(f"the bad model was not refused and taken back; see {log_path('bad-model')}")
-    print(f"ml1 refused it: {' '.join(said.group(1).split())[:300]}", flush=True)
+    return seen
 
 
-def report(answers: list[dict[str, Any]], changed: dict[str, int], took: float) -> None:
-    rows = [("host", "model", "endpoint", "first token", "tokens/s", "log lines received")]
-    for answer in answers:
-        speed = "-" if answer["tokens_per_s"] is None else f"{answer['tokens_per_s']:.0f}"
-        first = f"{answer['ttft_s'] * 1000:.0f} ms"
-        rows.append((answer["host"], answer["model"], answer["endpoint"], first, speed, str(len(answer["lines"]))))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    print()
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-    print("\nsite.yml: " + ", ".join(f"{host} changed={count}" for host, count in sorted(changed.items())))
-    print(f"bad model: refused and rolled back in {took:.0f} s; the old one answers")
+def alert() -> None:
+    play("alert", DEMO / "alert.yml", show=False)
+    told = json.loads((FOLDER / "alert.json").read_text())
+    print(f"on the log host: {' '.join(told['event'].split()[:4])} ... {told['event'].rpartition('] ')[2]}")
+    print(f"on-call was told: {told['alert']['labels']['alertname']}: {told['alert']['annotations']['summary']}")
+    print(f"what to do then:  {told['alert']['annotations']['runbook_url']}", flush=True)
+
+
+def audit() -> str:
+    options = [f"--extra-vars=audit_dir={FOLDER / 'audit'}"]
+    output = run("audit", ansible(PLAYBOOKS / "audit.yml", *options))
+    found = re.search(r"^\d+ hosts?: .*", output, re.MULTILINE)
+    if found is None:
+        raise Failed(f"the audit did not say what it found; see {log_path('audit')}")
+    print(found[0], flush=True)
+    return found[0]
+
+
+def report(changed: dict[str, int], model: str, seen: collections.Counter[str], found: str, took: float) -> None:
+    print("\nsite.yml:    " + ", ".join(f"{host} changed={count}" for host, count in sorted(changed.items())))
+    print(f"rollout:     {model} on both hosts; the clients' {sum(seen.values())} answers were all whole")
+    print(f"bad model:   refused by the canary, which serves {model} again")
+    print(f"audit:       {found}")
+    print(f"all of it:   {took / 60:.1f} minutes")
     print(
         "\nLook around:\n"
-        "  .venv/bin/python -m tools.hosts ps\n"
-        "  .venv/bin/ansible -i .build/demo/hosts.yml ml1 -b -a 'systemctl status mlops-model-chat'\n"
-        f"  .venv/bin/ansible -i .build/demo/hosts.yml {LOG_HOST} -b -a 'ls -R /var/log/mlops'\n"
+        f"  {(FOLDER / 'audit' / 'audit.html').relative_to(ROOT)}    the fleet page\n"
+        "  docker exec mlops-hosts-demo-ops amtool --alertmanager.url=http://127.0.0.1:9093 alert\n"
+        "  docker exec mlops-hosts-demo-ops ls -R /var/log/mlops\n"
+        "  docker exec mlops-hosts-demo-ml1 systemctl status mlops-model-chat\n"
         "Take it down: make demo-down",
         flush=True,
     )
@@ -198,6 +265,10 @@ def run(name: str, argv: list[str], *, show: bool = False, rc: int = 0) -> str:
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_INJECT_FACT_VARS": "false",
         "ANSIBLE_NOCOLOR": "true",
+        # Where the fakes are: their tasks are those of the scenarios.
+        "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+        # Writes the report of playbooks/audit.yml; other playbooks do not concern it.
+        "ANSIBLE_CALLBACKS_ENABLED": "mlops.hosts.audit",
     }
     with (
         open(log_path(name), "w") as log,

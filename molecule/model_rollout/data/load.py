@@ -5,7 +5,7 @@
 """Clients of a gateway: some that stream, some that ask for little, until a file is there. Every answer is looked at,
 not its status: a stream is whole when it has all of its tokens, says why it ended, and ends.
 
-    load.py PORT KEY STOP_FILE RESULT_FILE PHASE_FILE
+    CLIENT_KEY=… load.py PORT STOP_FILE RESULT_FILE PHASE_FILE
 
 The result counts answers by the phase that the file named when they were asked for, and by what they were.
 """
@@ -82,13 +82,11 @@ def client(port: int, key: str, stop: str, phase: str, found: Found, *, stream: 
         time.sleep(PAUSE_S)
 
 
-def main(port: str, key: str, stop: str, result: str, phase: str) -> None:
+def main(port: str, stop: str, result: str, phase: str) -> None:
     found: Found = collections.defaultdict(collections.Counter)
     kinds = [True] * STREAMS + [False] * SHORT
-    clients = [
-        threading.Thread(target=client, args=(int(port), key, stop, phase, found), kwargs={"stream": kind})
-        for kind in kinds
-    ]
+    args = (int(port), os.environ["CLIENT_KEY"], stop, phase, found)
+    clients = [threading.Thread(target=client, args=args, kwargs={"stream": kind}) for kind in kinds]
     for one in clients:
         one.start()
     for one in clients:
