@@ -118,6 +118,18 @@ gpus:
     remapped_rows_pending:
       description: Whether memory rows wait for a reset to be remapped.
       type: bool
+    pcie_width:
+      description: Lanes of the PCI Express link now. NVIDIA only.
+      type: int
+    pcie_width_max:
+      description: Lanes that the link of the GPU can have in this host. NVIDIA only.
+      type: int
+    pcie_generation:
+      description: Generation of the PCI Express link now, which is lower while the GPU is idle. NVIDIA only.
+      type: int
+    pcie_generation_max:
+      description: Generation that the link of the GPU can have in this host. NVIDIA only.
+      type: int
     temperature_c:
       description: Temperature of the GPU in degrees Celsius. On AMD that of the edge, or of the hotspot without it.
       type: int
@@ -190,6 +202,10 @@ gpus:
       type: str
     health_reasons:
       description: A sentence for each thing that is wrong.
+      type: list
+      elements: str
+    memory_reasons:
+      description: Those of RV(gpus[].health_reasons) that are about its memory.
       type: list
       elements: str
 driver:

@@ -19,7 +19,7 @@ def check_health(gpu: Gpu) -> tuple[Health, tuple[str, ...]]:
 
     A failed GPU must not be used; a degraded one works and wants attention.
     """
-    faults = tuple(dict.fromkeys((*gpu.faults, *_found(gpu))))
+    faults = all_faults(gpu)
     if any(fault.is_fatal for fault in faults):
         health: Health = "failed"
     else:
@@ -27,14 +27,20 @@ def check_health(gpu: Gpu) -> tuple[Health, tuple[str, ...]]:
     return health, tuple(dict.fromkeys(fault.reason for fault in faults))
 
 
+def all_faults(gpu: Gpu) -> tuple[Fault, ...]:
+    """What its tool says, and what follows from its values."""
+    return tuple(dict.fromkeys((*gpu.faults, *_found(gpu))))
+
+
 def _found(gpu: Gpu) -> t.Iterator[Fault]:
     if gpu.recovery_action not in (None, "none"):
         action = str(gpu.recovery_action)
         yield Fault(f"The driver asks for a recovery action: {action}.", is_fatal=action not in _STILL_WORKS)
     if gpu.ecc_uncorrected:
-        yield Fault(f"Uncorrectable memory errors since the driver was loaded: {gpu.ecc_uncorrected}.")
+        reason = f"Uncorrectable memory errors since the driver was loaded: {gpu.ecc_uncorrected}."
+        yield Fault(reason, is_memory=True)
     if gpu.remapped_rows_pending:
-        yield Fault("Memory rows wait to be remapped: the GPU needs a reset.")
+        yield Fault("Memory rows wait to be remapped: the GPU needs a reset.", is_memory=True)
     for what, now, pending in (("ECC", gpu.ecc_mode, gpu.ecc_pending), ("MIG", gpu.mig_mode, gpu.mig_pending)):
         if now is not None and pending is not None and now != pending:
             yield Fault(f"{what} is {now} and will be {pending} after a reset of the GPU or a reboot.")

@@ -35,17 +35,29 @@ _LIST_MIG = re.compile(r"\s+MIG (\S+)\s+Device\s+(\d+): \(UUID: (MIG-[^)]+)\)")
 _SIGNS = (
     (
         "remapped_rows/remapped_row_failure",
-        Fault("Row remapping has failed: the memory cannot be repaired any more.", True),
+        Fault("Row remapping has failed: the memory cannot be repaired any more.", True, is_memory=True),
     ),
-    ("remapped_banks/bank_remapper_pending", Fault("Memory banks wait to be remapped: the GPU needs a reset.")),
-    ("retired_pages/pending_retirement", Fault("Memory pages wait to be retired: the GPU needs a reset.")),
-    ("retired_pages/pending_blacklist", Fault("Memory pages wait to be retired: the GPU needs a reset.")),
-    ("ecc_errors/channel_repair_pending", Fault("A memory channel waits to be repaired: the GPU needs a reset.")),
+    (
+        "remapped_banks/bank_remapper_pending",
+        Fault("Memory banks wait to be remapped: the GPU needs a reset.", is_memory=True),
+    ),
+    (
+        "retired_pages/pending_retirement",
+        Fault("Memory pages wait to be retired: the GPU needs a reset.", is_memory=True),
+    ),
+    (
+        "retired_pages/pending_blacklist",
+        Fault("Memory pages wait to be retired: the GPU needs a reset.", is_memory=True),
+    ),
+    (
+        "ecc_errors/channel_repair_pending",
+        Fault("A memory channel waits to be repaired: the GPU needs a reset.", is_memory=True),
+    ),
     ("ecc_errors/tpc_repair_pending", Fault("A processing cluster waits to be repaired: the GPU needs a reset.")),
-    ("ecc_errors/unrepairable_memory", Fault("A part of the memory cannot be repaired.")),
+    ("ecc_errors/unrepairable_memory", Fault("A part of the memory cannot be repaired.", is_memory=True)),
     (
         "ecc_errors/aggregate/sram_threshold_exceeded",
-        Fault("The on-chip memory has had more uncorrectable errors than NVIDIA allows.", True),
+        Fault("The on-chip memory has had more uncorrectable errors than NVIDIA allows.", True, is_memory=True),
     ),
 )
 
@@ -137,6 +149,10 @@ def _gpu(element: ET.Element, index: int, mig_names: MigNames) -> Gpu:
         ecc_pending=values.word(_text(element, "ecc_mode/pending_ecc")),
         ecc_uncorrected=_uncorrected(element.find("ecc_errors/volatile")),
         remapped_rows_pending=values.yes(_text(element, "remapped_rows/remapped_row_pending")),
+        pcie_width=_link(element, "link_widths/current_link_width"),
+        pcie_width_max=_link(element, "link_widths/max_link_width"),
+        pcie_generation=_link(element, "pcie_gen/current_link_gen"),
+        pcie_generation_max=_link(element, "pcie_gen/max_link_gen"),
         temperature_c=values.whole(_text(element, "temperature/gpu_temp")),
         utilization_percent=values.whole(_text(element, "utilization/gpu_util")),
         mig_mode=values.word(_text(element, "mig_mode/current_mig")),
@@ -147,6 +163,10 @@ def _gpu(element: ET.Element, index: int, mig_names: MigNames) -> Gpu:
         processes=tuple(_processes(element)),
         faults=tuple(_faults(element)),
     )
+
+
+def _link(element: ET.Element, path: str) -> int | None:
+    return values.whole(_text(element, f"pci/pci_gpu_link_info/{path}"))
 
 
 def _mig_device(element: ET.Element, gpu_uuid: str | None, names: MigNames) -> MigDevice:
@@ -232,7 +252,9 @@ def _faults(element: ET.Element) -> t.Iterator[Fault]:
     for mig in element.findall("mig_devices/mig_device"):
         count = sum(values.whole(leaf.text) or 0 for leaf in mig.iter() if "uncorrectable" in leaf.tag)
         if count:
-            yield Fault(f"MIG device {_text(mig, 'index')} has had uncorrectable memory errors: {count}.")
+            yield Fault(
+                f"MIG device {_text(mig, 'index')} has had uncorrectable memory errors: {count}.", is_memory=True
+            )
 
 
 def _pci_id(text: str | None) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .health import check_health
+from .health import all_faults, check_health
 from .types import Driver, Gpu
 
 
@@ -38,4 +38,5 @@ def _as_result(gpu: Gpu) -> dict[str, t.Any]:
     result["mig_devices"] = list(result["mig_devices"])
     result["processes"] = list(result["processes"])
     health, reasons = check_health(gpu)
-    return {**result, "health": health, "health_reasons": list(reasons)}
+    memory = dict.fromkeys(fault.reason for fault in all_faults(gpu) if fault.is_memory)
+    return {**result, "health": health, "health_reasons": list(reasons), "memory_reasons": list(memory)}

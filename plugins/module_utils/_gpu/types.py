@@ -54,10 +54,11 @@ class Process:
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: a sentence, and whether the GPU must not be used because of it."""
+    """One thing that is wrong: a sentence, whether the GPU must not be used because of it, and whether it is memory."""
 
     reason: str
     is_fatal: bool = False
+    is_memory: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,10 @@ class Gpu:
     ecc_pending: str | None = None
     ecc_uncorrected: int | None = None
     remapped_rows_pending: bool | None = None
+    pcie_width: int | None = None
+    pcie_width_max: int | None = None
+    pcie_generation: int | None = None
+    pcie_generation_max: int | None = None
     temperature_c: int | None = None
     utilization_percent: int | None = None
     mig_mode: str | None = None

@@ -27,7 +27,8 @@ GPU_KEYS = {
     "memory_clock_max_mhz",
     "virtualization_mode", "compute_mode", "ecc_mode", "ecc_pending",
     "ecc_uncorrected", "remapped_rows_pending", "temperature_c", "utilization_percent", "mig_mode", "mig_pending",
-    "mig_devices", "recovery_action", "processes", "health", "health_reasons",
+    "mig_devices", "recovery_action", "processes", "health", "health_reasons", "memory_reasons",
+    "pcie_width", "pcie_width_max", "pcie_generation", "pcie_generation_max",
 }  # fmt: skip
 
 
