@@ -23,7 +23,7 @@ import sys
 HOME = pathlib.Path("/usr/local/lib/fake-gpu-tools")
 STATE = pathlib.Path("/var/lib/fake-gpu")
 CONTROL = pathlib.Path("/usr/local/bin/fake-gpu")
-IN_PATH = ("nvidia-smi", "amd-smi")
+IN_PATH = ("nvidia-smi", "amd-smi", "dcgmi", "nvbandwidth")
 PROGRAMS = (*IN_PATH, "nvidia-ctk", "amd-ctk", CONTROL.name)
 LAUNCHER = """#!/bin/sh
 # A fake of {name}, for tests.

@@ -10,7 +10,7 @@
     fake-gpu clear                                         no faults any more
     fake-gpu hold --gpu GPU --name CMD [--pid N] [--hidden] [--instance GI] [--memory MIB]
     fake-gpu release [--gpu GPU]                           no clients any more
-    fake-gpu set --gpu GPU KEY=VALUE...                    recovery=Reset, uncorrected=2, ...
+    fake-gpu set --gpu GPU KEY=VALUE...                    recovery=Reset, uncorrected=2, link_width=8, ...
     fake-gpu install --driver VERSION                      new libraries: the loaded module differs until a reload
     fake-gpu reload                                        the driver is unloaded and loaded again
     fake-gpu boot                                          what a reboot does

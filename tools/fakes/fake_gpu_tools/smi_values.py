@@ -83,7 +83,7 @@ def values(machine: Machine, gpu: Gpu) -> Values:
             for name in ("max_link_gen", "current_link_gen", "device_current_link_gen", "max_device_link_gen")
         },
         "pci/pci_gpu_link_info/link_widths/max_link_width": "16x",
-        "pci/pci_gpu_link_info/link_widths/current_link_width": "16x",
+        "pci/pci_gpu_link_info/link_widths/current_link_width": f"{gpu.link_width}x",
         "pci/tx_util": "0 KB/s",
         "pci/rx_util": "0 KB/s",
         "performance_state": "P0",

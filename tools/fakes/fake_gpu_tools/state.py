@@ -86,6 +86,7 @@ class Gpu:
     virtualization: str = "None"
     recovery: str = "None"
     uncorrected: int = 0
+    link_width: int = 16
     instances: list[GpuInstance] = dataclasses.field(default_factory=list)
     holders: list[Holder] = dataclasses.field(default_factory=list)
 
