@@ -29,7 +29,7 @@ def render(document: Document) -> str:
 
 
 def _suite(top: ET.Element, host: t.Mapping[str, t.Any], started: str) -> None:
-    suite = ET.SubElement(top, "testsuite", name=_clean(host["name"]), hostname=_clean(host["name"]))
+    suite = ET.SubElement(top, "testsuite", name=clean(host["name"]), hostname=clean(host["name"]))
     suite.set("timestamp", started.rstrip("Z"))
     reachable = _case(suite, host, "reachable")
     if host["state"] == "unreachable":
@@ -65,13 +65,14 @@ def _suite(top: ET.Element, host: t.Mapping[str, t.Any], started: str) -> None:
 
 
 def _case(suite: ET.Element, host: t.Mapping[str, t.Any], name: str) -> ET.Element:
-    return ET.SubElement(suite, "testcase", classname=_clean(host["name"]), name=_clean(name), time="0")
+    return ET.SubElement(suite, "testcase", classname=clean(host["name"]), name=clean(name), time="0")
 
 
 def _problem(case: ET.Element, tag: str, kind: str, message: str, text: str = "") -> None:
-    problem = ET.SubElement(case, tag, type=kind, message=_clean(message.partition("\n")[0]))
-    problem.text = _clean(text or message)
+    problem = ET.SubElement(case, tag, type=kind, message=clean(message.partition("\n")[0]))
+    problem.text = clean(text or message)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Without what no XML document may hold."""
     return _FORBIDDEN.sub("\ufffd", text)

@@ -19,8 +19,9 @@ class OutputError(Exception):
 class Output:
     """A folder that can be written to."""
 
-    def __init__(self, folder: str) -> None:
-        """Make the folder and write to it, so that an audit does not end with nowhere to go. Raises OutputError."""
+    def __init__(self, folder: str, option: str = "audit_dir") -> None:
+        """Make the folder and write to it, so that an audit does not end with nowhere to go. Raises OutputError, which
+        names ``option``."""
         self.folder = os.path.abspath(os.path.expanduser(folder))
         try:
             os.makedirs(self.folder, exist_ok=True)
@@ -28,7 +29,7 @@ class Output:
                 pass
         except OSError as exc:
             raise OutputError(
-                f"audit_dir {self.folder} cannot be written: {exc.strerror or exc}; name a folder that can"
+                f"{option} {self.folder} cannot be written: {exc.strerror or exc}; name a folder that can"
             ) from exc
 
     def write(self, texts: t.Mapping[str, str]) -> list[str]:
