@@ -21,9 +21,16 @@ def result(
     events: t.Mapping[str, t.Any] | None = None,
     dry_run: bool = False,
 ) -> dict[str, t.Any]:
-    host = Host(plain(read), plain(probe), plain(models), plain(events), plain(options), bool(dry_run))
+    answers = [_answer(one) for one in models]
+    host = Host(_answer(read), _answer(probe), answers, _answer(events), plain(options), bool(dry_run))
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
     return report.result(check(host), host.options["level"], now)
+
+
+def _answer(told: t.Any) -> t.Any:
+    """A host that could not be reached has not answered."""
+    answer = plain(told)
+    return {**answer, "failed": True} if answer and answer.get("unreachable") else answer
 
 
 class FilterModule:
