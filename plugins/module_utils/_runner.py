@@ -188,6 +188,11 @@ class Running:
         *lines, self._rest = (self._rest + data).split(b"\n")
         return lines
 
+    @property
+    def rest(self) -> bytes:
+        """What is left of a line: when the program has ended, its last one if no line break follows."""
+        return self._rest
+
     def completed(self) -> Completed:
         """How it has ended, after read() said so; without what it printed."""
         rc = self._process.wait()

@@ -49,7 +49,7 @@ class Load:
                     self._read_links()
                     reading_at = self.clock() + _BETWEEN_READINGS_S
             done = source.completed()
-        text = b"\n".join(lines).decode("utf-8", "replace")
+        text = b"\n".join([*lines, source.rest]).decode("utf-8", "replace")
         return Completed(argv, done.rc, text, done.stderr, timed_out=done.rc in _TIMED_OUT)
 
     def _read_links(self) -> None:

@@ -84,8 +84,10 @@ def test_a_host_that_is_gone_is_no_answer(asked):
         asked({}, {"mlops.hosts.gpu_info": AnsibleConnectionFailure("no route")})
 
 
-def report(folder, results, not_tested=()):
-    one = action(acceptance_report.ActionModule, {"dir": str(folder), "results": results, "not_tested": not_tested})
+def report(folder, results, not_tested=None):
+    one = action(
+        acceptance_report.ActionModule, {"dir": str(folder), "results": results, "not_tested": not_tested or []}
+    )
     return one.run(task_vars={})
 
 

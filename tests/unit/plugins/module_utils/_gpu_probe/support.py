@@ -29,7 +29,7 @@ class Stream:
         self.limit, self.argv = float(argv[limit]), tuple(word for word in argv[limit + 1 :] if word != "env")
         self.argv = tuple(word for word in self.argv if not word.startswith("CUDA_DEVICE_ORDER="))
         assert argv[0] == "timeout" and "--signal=INT" in argv
-        self.done = None
+        self.done, self.rest = None, b""
 
     def __enter__(self):
         return self
@@ -45,7 +45,8 @@ class Stream:
         self.left, self.limit = self.left - wait, self.limit - wait
         if self.left <= 0:
             self.done = self.run(*self.argv)
-            return self.done.stdout.encode().splitlines()
+            *lines, self.rest = self.done.stdout.encode().split(b"\n")
+            return lines
         if self.limit <= 0:
             self.done = Completed(self.argv, 124, "", "")
         return []
