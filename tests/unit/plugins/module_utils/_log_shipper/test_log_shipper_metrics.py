@@ -36,7 +36,7 @@ def test_what_rsyslog_counts_becomes_metrics():
         "mlops_log_shipper_read_lines_total 3010",
         'mlops_log_shipper_buffered_lines{sink="a"} 958',
         'mlops_log_shipper_dropped_lines_total{sink="a"} 2052',
-        'mlops_log_shipper_sink_suspended_seconds_total{sink="a"} 12',
+        'mlops_log_shipper_sink_suspended_seconds_total{sink="a"} 0',
         'mlops_log_shipper_failed_lines_total{sink="a"} 0',
     ]
 
@@ -51,6 +51,45 @@ def test_each_metric_has_help_and_a_type_once():
     lines = page(RECORDED).splitlines()
     assert len([line for line in lines if line.startswith("# TYPE ")]) == 5
     assert len([line for line in lines if line.startswith("# HELP ")]) == 5
+
+
+def reports(*rows):
+    """The counter of a sink after reports of its action and its queues, 15 s apart: processed, and what waits."""
+    seconds = iter(range(100, 1000, 15))
+    counters = metrics.Counters(clock=lambda: next(seconds))
+    for processed, *sizes in rows:
+        counters.take(json.dumps({"name": "mlops_sink_a", "origin": "core.action", "processed": processed}))
+        for name, size in zip(("mlops_sink_a", "mlops_sink_a[DA]"), sizes):
+            counters.take(json.dumps({"name": name, "origin": "core.queue", "size": size}))
+    return next(float(line.split()[-1]) for line in counters.page().splitlines() if "suspended_seconds_total{" in line)
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"),
+    [
+        pytest.param([(9, 3)], 0, id="it has just begun"),
+        pytest.param([(9, 3), (9, 3), (9, 40), (9, 40)], 45, id="it takes none of what waits"),
+        pytest.param([(9, 3), (9, 3), (12, 0), (12, 0)], 15, id="it takes some again"),
+        pytest.param([(9, 0), (9, 0), (9, 0)], 0, id="nothing waits"),
+        pytest.param([(9, 0), (9, 3)], 0, id="lines came after the last report"),
+        pytest.param([(9, 40), (20, 40), (31, 40)], 0, id="it is slow"),
+        pytest.param([(9, 0, 7), (9, 0, 7)], 15, id="what waits is on disk"),
+    ],
+)
+def test_a_sink_that_takes_nothing_is_told_by_what_waits_and_is_not_processed(rows, seconds):
+    assert reports(*rows) == seconds
+
+
+def test_a_sink_that_was_down_is_told_from_a_recording():
+    """rsyslog 8.2504 with omrelp, nobody at the other end and three lines: its own counters of that stay 0."""
+    seconds = iter(range(0, 1000, 5))
+    counters = metrics.Counters(clock=lambda: next(seconds))
+    recorded = (DATA / "8.2504/impstats_down.txt").read_text()
+    for line in recorded.splitlines():
+        counters.take(line)
+    assert '"suspended": 0, "suspended.duration": 0' in recorded and '"suspended": 1' not in recorded
+    assert 'mlops_log_shipper_buffered_lines{sink="relp"} 3\n' in counters.page()
+    assert 'mlops_log_shipper_sink_suspended_seconds_total{sink="relp"} 65\n' in counters.page()
 
 
 def test_the_program_keeps_a_page_of_what_it_is_told(tmp_path, monkeypatch):
