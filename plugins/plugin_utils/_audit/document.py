@@ -63,6 +63,11 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"([0-9]+)", name) if part]
 
 
+def gpu_name(gpu: t.Mapping[str, t.Any]) -> str:
+    """Its number. One that is lost has none, and is named by its place on the bus."""
+    return str(gpu.get("pci_address") if gpu.get("index") is None else gpu["index"])
+
+
 def gpu_problem(host: t.Mapping[str, t.Any]) -> str | None:
     """What is wrong with the GPUs of a host as a whole, besides the health of each."""
     count, expected = host["gpu_count"], host["gpu_expected"]

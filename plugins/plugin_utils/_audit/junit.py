@@ -11,7 +11,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from . import text
-from .document import Document, gpu_problem
+from .document import Document, gpu_name, gpu_problem
 
 # What no XML document may hold.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,11 +49,7 @@ def _suite(top: ET.Element, host: t.Mapping[str, t.Any], started: str) -> None:
         _problem(_case(suite, host, "gpus"), "error", "failed", "the GPUs could not be read")
     elif host["gpus"] or gpu_problem(host):
         case = _case(suite, host, "gpus")
-        lines = [
-            f"GPU {gpu.get('index')} {gpu.get('name')} is {gpu['health']}: {' '.join(gpu.get('health_reasons') or ())}"
-            for gpu in host["gpus"]
-            if gpu.get("health") != "ok"
-        ]
+        lines = [_broken(gpu) for gpu in host["gpus"] if gpu.get("health") != "ok"]
         lines += [problem] if (problem := gpu_problem(host)) else []
         if lines:
             _problem(case, "failure", "gpu", lines[0], "\n".join(lines))
@@ -66,6 +62,11 @@ def _suite(top: ET.Element, host: t.Mapping[str, t.Any], started: str) -> None:
 
 def _case(suite: ET.Element, host: t.Mapping[str, t.Any], name: str) -> ET.Element:
     return ET.SubElement(suite, "testcase", classname=clean(host["name"]), name=clean(name), time="0")
+
+
+def _broken(gpu: t.Mapping[str, t.Any]) -> str:
+    model, reasons = gpu.get("name") or gpu.get("pci_id"), " ".join(gpu.get("health_reasons") or ())
+    return f"GPU {gpu_name(gpu)} {model} is {gpu['health']}: {reasons}"
 
 
 def _problem(case: ET.Element, tag: str, kind: str, message: str, text: str = "") -> None:

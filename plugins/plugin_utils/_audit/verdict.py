@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from . import text
-from .document import STATES, Document, gpu_problem
+from .document import STATES, Document, gpu_name, gpu_problem
 
 # Ansible itself ends with 1, 2, 4, 8, 99 and 250; 2 means the same there and here.
 OK = 0
@@ -76,7 +76,7 @@ def _said(host: t.Mapping[str, t.Any]) -> str:
 
 def _gpus(host: t.Mapping[str, t.Any]) -> list[str]:
     found = [
-        f"GPU {gpu.get('index')} is {gpu.get('health')}: {' '.join(gpu.get('health_reasons') or ())}"
+        f"GPU {gpu_name(gpu)} is {gpu.get('health')}: {' '.join(gpu.get('health_reasons') or ())}"
         for gpu in host["gpus"]
         if gpu.get("health") != "ok"
     ]

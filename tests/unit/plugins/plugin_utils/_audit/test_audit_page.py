@@ -206,6 +206,11 @@ class TestJunit:
         text = message + "\n2 GPUs are listed and 3 are on the PCI bus"
         assert self.cases(fleet)[1]["gpus"] == [("failure", message, text)]
 
+    def test_a_gpu_that_is_lost_is_named_by_its_place(self, fleet):
+        lost = gpu(None, name=None, pci_id="10de:2330", pci_address="0000:13:00.0", health="failed")
+        fleet.gpus("a", lost, expected=1)
+        assert self.cases(fleet)[1]["gpus"][0][1] == "GPU 0000:13:00.0 10de:2330 is failed: "
+
     def test_a_host_without_gpus_has_none(self, fleet):
         fleet.gpus("a")
         assert "gpus" not in self.cases(fleet)[1]
