@@ -26,7 +26,7 @@ _FAMILIES = {
     "mlops_log_shipper_read_lines_total": Family("counter", "Entries read from the journal."),
     "mlops_log_shipper_buffered_lines": Family("gauge", "Lines that wait for a sink in the shipper."),
     "mlops_log_shipper_dropped_lines_total": Family("counter", "Lines that a full buffer had no room for."),
-    "mlops_log_shipper_sink_suspended_seconds_total": Family("counter", "How long lines waited for a sink that took none."),
+    "mlops_log_shipper_sink_suspended_seconds_total": Family("counter", "How long lines waited and a sink took none."),
     "mlops_log_shipper_failed_lines_total": Family("counter", "Lines that a sink refused."),
 }
 
