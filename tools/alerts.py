@@ -1,11 +1,12 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tables of docs/alerts.md: the alerts, with the test in which each fires, and their limits.
+"""Write the tables of docs/alerts.md: the alerts, with where and how each was seen firing, and their limits.
 
     python -m tools.alerts
 
-They are read from roles/monitoring/files/rules and from tests/rules, which ``promtool test rules`` runs.
+They are read from roles/monitoring/files/rules, from tests/rules, which ``promtool test rules`` runs, and from what the
+scenario monitoring fails without: the alerts that its receivers are told of.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 RULES = ROOT / "roles/monitoring/files/rules"
 TESTS = ROOT / "tests/rules"
+FLEET = ROOT / "molecule/monitoring/data/fleet_alerts.yml"
 PAGE = ROOT / "docs/alerts.md"
 Data = dict[str, t.Any]
 
@@ -45,8 +47,13 @@ def tests(folder: Path = TESTS) -> dict[str, list[tuple[Data, Data]]]:
     return found
 
 
+def fleet(path: Path = FLEET) -> dict[str, str]:
+    """Of each alert that receivers of the test fleet are told of, the summary."""
+    return dict(yaml.safe_load(path.read_text())["fleet_alerts"])
+
+
 def seen_firing(alert: str, tested: t.Mapping[str, t.Sequence[tuple[Data, Data]]]) -> str:
-    """The summary with which it fires first."""
+    """The summary with which it fires first in a test."""
     for expected, _test in tested.get(alert, ()):
         for firing in expected["exp_alerts"]:
             return str(firing["exp_annotations"]["summary"])
@@ -54,13 +61,15 @@ def seen_firing(alert: str, tested: t.Mapping[str, t.Sequence[tuple[Data, Data]]
 
 
 def alerts_table() -> str:
-    tested = tests()
-    lines = ["| alert | severity | after | seen firing |", "|---|---|---|---|"]
+    tested, told = tests(), fleet()
+    lines = ["| alert | severity | after | by | seen firing |", "|---|---|---|---|---|"]
     for file in rules().values():
         for rule in file:
             if name := rule.get("alert"):
-                after, text = rule.get("for", "at once"), seen_firing(name, tested)
-                lines.append(f"| [{name}](#{name.lower()}) | {rule['labels']['severity']} | {after} | {text} |")
+                after, severity = rule.get("for", "at once"), rule["labels"]["severity"]
+                tested_text = seen_firing(name, tested)
+                by, text = ("test fleet", told[name]) if name in told else ("promtool", tested_text)
+                lines.append(f"| [{name}](#{name.lower()}) | {severity} | {after} | {by} | {text} |")
     return "\n".join(lines)
 
 

@@ -55,6 +55,13 @@ def test_the_page_has_the_tables_of_today():
     assert alerts.page(alerts.PAGE.read_text()) == alerts.PAGE.read_text(), "run python -m tools.alerts"
 
 
+def test_what_the_test_fleet_is_told_of_are_alerts_that_its_scenario_waits_for():
+    verify = (alerts.FLEET.parents[1] / "verify.yml").read_text()
+    assert alerts.fleet().keys() <= ALERTS.keys()
+    assert f"data/{alerts.FLEET.name}" in verify
+    assert "until: fleet_alerts.values() | difference(summaries) == []" in verify
+
+
 def test_tests_are_of_alerts_that_exist():
     assert TESTS.keys() == ALERTS.keys()
 
