@@ -16,7 +16,7 @@ def files(repository: Repository, manager: Manager) -> tuple[DesiredFile, Desire
     """The key, then the source list that trusts only this key."""
     if manager == "apt":
         key_path = f"/etc/apt/keyrings/{repository.name}.asc"
-        list_path, text = f"/etc/apt/sources.list.d/{repository.name}.sources", _deb822(repository, key_path)
+        list_path, text = f"/etc/apt/sources.list.d/{repository.name}.sources", deb822(repository, key_path)
     else:
         key_path = f"/etc/pki/rpm-gpg/RPM-GPG-KEY-{repository.name}"
         list_path, text = f"/etc/yum.repos.d/{repository.name}.repo", _yum(repository, key_path)
@@ -26,7 +26,8 @@ def files(repository: Repository, manager: Manager) -> tuple[DesiredFile, Desire
     )
 
 
-def _deb822(repository: Repository, key_path: str) -> str:
+def deb822(repository: Repository, key_path: str) -> str:
+    """A source list of apt that trusts this key alone."""
     fields = {
         "Types": "deb",
         "URIs": " ".join(repository.uris),

@@ -1,0 +1,221 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Packages with all that they depend on, as apt itself resolves them for a host on which nothing is installed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import re
+import time
+import typing as t
+import urllib.parse
+
+from .._component import openpgp, repositories
+from .._component.desired import DesiredPackage, Effect
+from .._component.desired import Repository as Source
+from .._component.packages import install_name
+from .._errors import HostError
+from .._runner import Completed, Runner, must
+from . import files
+from .manifest import Entry, Repository
+
+# What Ansible's own module installs first where it is not there.
+ALWAYS = ("python3-apt",)
+_TIMEOUT_S = 3600
+_FRESH_S = 600
+_URI = re.compile(r"'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})")
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A package that apt would fetch. ``name``: what apt calls the file; ``sha256`` is that of its signed index."""
+
+    uri: str
+    name: str
+    size: int
+    sha256: str
+
+    @property
+    def published(self) -> str:
+        return urllib.parse.unquote(self.uri.rsplit("/", 1)[-1])
+
+
+class Apt:
+    """An apt of its own, with the sources of this host and some more, that knows of no installed package."""
+
+    def __init__(self, work: str, run: Runner) -> None:
+        self._work = work
+        self._run = run
+        self._archives = os.path.join(work, "archives")
+        self._controls: dict[File, str] = {}
+        for name in ("sources.d", "preferences.d", "keys", "lists/partial", "archives/partial", "none/partial"):
+            os.makedirs(os.path.join(work, name), exist_ok=True)
+        for name in ("status", "extended_states"):
+            with open(os.path.join(work, name), "w", encoding="utf-8"):
+                pass
+
+    def configure(self, sources: t.Sequence[Source], preferences: t.Sequence[str], etc: str = "/etc/apt") -> None:
+        """Have these beside those of the host, each source trusted by its own key alone."""
+        folder = self._beside(f"{etc}/sources.list.d", "sources.d")
+        pins = self._beside(f"{etc}/preferences.d", "preferences.d")
+        for place, text in enumerate(preferences):
+            files.write(os.path.join(pins, f"mlops-bundle-{place}"), text.encode())
+        for one in sources:
+            key = os.path.join(self._work, "keys", f"{one.name}.asc")
+            files.write(key, one.key.encode())
+            path = os.path.join(folder, f"{one.name}.sources")
+            if os.path.lexists(path):
+                os.unlink(path)  # the host has it as well
+            files.write(path, repositories.deb822(one, key).encode())
+        if not self._is_fresh():
+            self._update()
+
+    def _is_fresh(self) -> bool:
+        """Whether these lists were read a short while ago, for another component."""
+        try:
+            age = time.time() - os.stat(self._stamp).st_mtime
+            with open(self._stamp, encoding="utf-8") as stamp:
+                return 0 <= age < _FRESH_S and stamp.read() == self._sources_digest()
+        except FileNotFoundError:
+            return False
+
+    def _sources_digest(self) -> str:
+        folder = os.path.join(self._work, "sources.d")
+        return "".join(f"{name} {files.digest(os.path.join(folder, name))}\n" for name in sorted(os.listdir(folder)))
+
+    @property
+    def _stamp(self) -> str:
+        return os.path.join(self._work, "updated")
+
+    def _update(self) -> None:
+        said = self._apt("-q", "update")
+        must(said, "the package lists cannot be read")
+        failed = re.findall(r"^(?:E|W): (.*(?:Failed to fetch|GPG error|not signed).*)$", said.stderr, re.MULTILINE)
+        if failed:
+            raise HostError(f"the package lists cannot be read: {failed[0]}; correct the repository, and run again")
+        files.write(self._stamp, self._sources_digest().encode())
+        os.utime(self._stamp)
+
+    def _beside(self, parts: str, name: str) -> str:
+        """A folder with what the host has in one of its own."""
+        folder = os.path.join(self._work, name)
+        for old in os.listdir(folder):
+            os.unlink(os.path.join(folder, old))
+        for one in os.listdir(parts) if os.path.isdir(parts) else ():
+            os.symlink(os.path.join(parts, one), os.path.join(folder, one))
+        return folder
+
+    def closure(self, names: t.Sequence[str], what: str) -> list[File]:
+        """The files of these packages and of all that they depend on."""
+        # Without this it names the MD5 alone.
+        forced = ("-o", "Acquire::ForceHash=SHA256")
+        said = self._apt("-qq", "--print-uris", *forced, *self._install(names), archives="none")
+        must(said, f"the packages of {what} cannot be resolved", why=_reason(said))
+        found = [File(uri, name, int(size), value) for uri, name, size, value in _URI.findall(said.stdout)]
+        if len(found) != len([line for line in said.stdout.splitlines() if line.startswith("'")]):
+            raise HostError(f"the packages of {what} cannot be resolved: apt has no checksum for some of them")
+        return found
+
+    def download(self, names: t.Sequence[str], found: t.Sequence[File], what: str) -> int:
+        """Have the files here, as apt verifies them. Those that are here are not fetched again. How many were not."""
+        missing = [one for one in found if not self._is_there(one)]
+        if missing:
+            said = self._apt("-q", "--download-only", *self._install(names))
+            must(said, f"the packages of {what} cannot be fetched", why=_reason(said))
+        for one in found:
+            if not self._is_there(one):
+                raise HostError(f"the package {one.name} of {what} is not what apt's index says; run again")
+        return len(missing)
+
+    def path(self, one: File) -> str:
+        return os.path.join(self._archives, one.name)
+
+    def control(self, one: File) -> str:
+        """Its stanza of an index, without what tells where it is."""
+        if one not in self._controls:
+            said = self._run("dpkg-deb", "--field", self.path(one), timeout_s=60)
+            self._controls[one] = must(said, f"the package {one.name} cannot be read").stdout.rstrip("\n")
+        return self._controls[one]
+
+    def _is_there(self, one: File) -> bool:
+        path = self.path(one)
+        return os.path.exists(path) and os.path.getsize(path) == one.size and files.digest(path) == one.sha256
+
+    @staticmethod
+    def _install(names: t.Sequence[str]) -> tuple[str, ...]:
+        return ("--yes", "--no-install-recommends", "install", *names)
+
+    def _apt(self, *argv: str, archives: str = "archives") -> Completed:
+        places = {
+            "Dir::State": self._work,
+            "Dir::State::status": f"{self._work}/status",
+            "Dir::State::lists": f"{self._work}/lists",
+            "Dir::State::extended_states": f"{self._work}/extended_states",
+            "Dir::Cache": self._work,
+            "Dir::Cache::archives": f"{self._work}/{archives}",
+            "Dir::Etc::sourceparts": f"{self._work}/sources.d",
+            "Dir::Etc::preferencesparts": f"{self._work}/preferences.d",
+            "Debug::NoLocking": "1",
+        }
+        options = [word for name, value in places.items() for word in ("-o", f"{name}={value}")]
+        return self._run("apt-get", *options, *argv, timeout_s=_TIMEOUT_S)
+
+
+def source(item: t.Mapping[str, t.Any]) -> Source:
+    """A repository of a component, as the module component takes it."""
+    if not item.get("key"):
+        raise HostError(f"repository {item['name']!r} has no signing key")
+    openpgp.require_fingerprint(item["key"], item["fingerprint"], f"repository {item['name']!r}")
+    uris, suites, components, arches = (tuple(item[name]) for name in ("uris", "suites", "components", "architectures"))
+    return Source(item["name"], uris, suites, components, arches, item["key"])
+
+
+def names(packages: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """Packages of a component that are to be installed, as apt is asked for them."""
+    present = [one for one in packages if one["state"] == "present"]
+    return [install_name(DesiredPackage(one["name"], True, one["version"], False, Effect()), "apt") for one in present]
+
+
+def index(apt: Apt, published: t.Sequence[tuple[File, Entry]], root: str) -> bytes:
+    """A Packages file of these, whose paths are below ``root``."""
+    stanzas = [
+        f"{apt.control(one)}\nFilename: {os.path.relpath(entry.path, root)}\nSize: {entry.size}\n"
+        f"SHA256: {entry.sha256}\n"
+        for one, entry in published
+    ]
+    return "\n".join(stanzas).encode("utf-8", "surrogateescape")
+
+
+def release(packages: bytes, component: str, suite: str, arch: str, date: str) -> str:
+    """A Release file for one index of a flat repository."""
+    return (
+        f"Origin: mlops.hosts bundle\nLabel: {component}\nSuite: {component}\nCodename: {suite}\nDate: {date}\n"
+        f"Architectures: {arch}\nSHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
+    )
+
+
+def entry_of(one: File, apt: Apt, component: str, suite: str) -> Entry:
+    name, version, arch = _identity(apt.control(one))
+    path = f"apt/{suite}/pool/{one.sha256[:16]}/{one.published}"
+    return Entry("apt", name, version, arch, suite, path, one.sha256, one.size, one.uri, (component,))
+
+
+def repository(component: str, suite: str, arch: str, entries: t.Iterable[Entry]) -> Repository:
+    return Repository(component, suite, arch, tuple(sorted({one.name for one in entries})))
+
+
+def _identity(control: str) -> tuple[str, str, str]:
+    fields = dict(re.findall(r"^(Package|Version|Architecture): (.+)$", control, re.MULTILINE))
+    return fields["Package"], fields["Version"], fields["Architecture"]
+
+
+def _reason(said: Completed) -> str | None:
+    """What apt complains of, which is not in its last line."""
+    words = re.findall(
+        r"^(?:E: |The following packages have unmet dependencies:\n)(.+)$", said.stderr + said.stdout, re.M
+    )
+    return " | ".join(word.strip() for word in words[:3]) or None

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Makes one part of a bundle: what is there already is not fetched again, and what is half done is gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import typing as t
+
+from .. import _text_file
+from .._errors import HostError
+from .._runner import Runner, must
+from . import apt, files, gpg, models, wheels
+from .manifest import NAME, Entry, Manifest, read
+
+Data = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """``new``: files that were not there. ``entries`` of this part."""
+
+    changed: bool
+    new: int
+    entries: tuple[Entry, ...]
+    manifest: Manifest
+
+    def as_result(self) -> dict[str, t.Any]:
+        return {
+            "changed": self.changed,
+            "files": len(self.entries),
+            "bytes": sum(one.size for one in self.entries),
+            "new_files": self.new,
+            "fingerprint": self.manifest.fingerprint,
+        }
+
+
+def component(item: Data, params: Data, run: Runner) -> Made:
+    """The packages of a component, in a signed repository of their own."""
+    out, name, suite = params["dir"], item["name"], release()
+    arch = must(run("dpkg", "--print-architecture"), "the architecture cannot be read").stdout.strip()
+    work = apt.Apt(os.path.join(params["work"], "apt"), run)
+    names = [*apt.names(item["packages"]), *apt.ALWAYS]
+    work.configure([apt.source(one) for one in item["repositories"]], item["preferences"])
+    found = sorted(work.closure(names, name), key=lambda one: one.name)
+    work.download(names, found, name)
+    published = [(one, apt.entry_of(one, work, name, suite)) for one in found]
+    new = sum(files.publish(work.path(one), os.path.join(out, at.path), at.sha256) for one, at in published)
+    if not params["signing_key"]:
+        raise HostError("signing_key must be the path of a key, since hosts trust packages by it alone")
+    with gpg.signer(params["signing_key"], run) as signer:
+        manifest = dataclasses.replace(read(out), key=signer.public, fingerprint=signer.fingerprint)
+        root = f"apt/{suite}"
+        packages = apt.index(work, published, root)
+        indexes = _signed(signer, packages, out, f"{root}/{name}", (name, suite, arch))
+    manifest = manifest.with_repository(apt.repository(name, suite, arch, (at for _one, at in published)))
+    return _written(out, manifest, name, suite, [*(at for _one, at in published), *indexes], new)
+
+
+def model(item: Data, params: Data, _run: Runner) -> Made:
+    """A model that is in a store of this host."""
+    out, manifest = params["dir"], read(params["dir"])
+    found, new = models.entries(item, item["folder"], out)
+    if item["source"].startswith("hf://"):
+        known = {one.path: one for one in (*manifest.entries, *found)}
+        found.append(models.listing(item["source"], item["revision"], known.values(), out))
+    return _added(out, manifest, found, new)
+
+
+def environment(item: Data, params: Data, run: Runner) -> Made:
+    """The files of a Python environment. The index is one for all environments."""
+    out, manifest = params["dir"], read(params["dir"])
+    work = os.path.join(params["work"], "wheels")
+    wheels.download(item, work, run, dict(os.environ))
+    found, new = wheels.entries(item, work, out)
+    known = {one.path: one for one in (*manifest.entries, *found)}
+    return _added(out, manifest, [*found, *wheels.index(known.values(), out)], new)
+
+
+def release() -> str:
+    """The name of the distribution's release, such as trixie."""
+    for line in (_text_file.read("/etc/os-release") or "").splitlines():
+        if line.startswith("VERSION_CODENAME="):
+            return line.partition("=")[2].strip("\"'")
+    raise HostError("/etc/os-release names no release of a distribution; make the bundle on Debian or Ubuntu")
+
+
+def _signed(signer: gpg.Signer, packages: bytes, out: str, at: str, of: tuple[str, str, str]) -> list[Entry]:
+    """The index and its signature, which stays as it is while the index does and the key does."""
+    component, suite, arch = of
+    path = os.path.join(out, at)
+    changed = files.write(f"{path}/Packages", packages)
+    signed = os.path.exists(f"{path}/InRelease") and read(out).fingerprint == signer.fingerprint
+    if changed or not signed:
+        date = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime())
+        files.write(f"{path}/InRelease", signer.sign(apt.release(packages, component, suite, arch, date)))
+    return [
+        Entry(
+            *("file", f"{component} {name}", "", "", suite, f"{at}/{name}", files.digest(f"{path}/{name}")),
+            *(os.path.getsize(f"{path}/{name}"), "the packages of this bundle", (component,)),
+        )
+        for name in ("InRelease", "Packages")
+    ]
+
+
+def _added(out: str, manifest: Manifest, entries: t.Sequence[Entry], new: int) -> Made:
+    """Models and wheels stay until the bundle is begun anew: another host may need those that this one does not."""
+    known = {(one.path, one.suite): one for one in (*manifest.entries, *entries)}
+    return _done(out, dataclasses.replace(manifest, entries=tuple(known[at] for at in sorted(known))), entries, new)
+
+
+def _written(out: str, manifest: Manifest, name: str, suite: str, entries: t.Sequence[Entry], new: int) -> Made:
+    return _done(out, manifest.replaced(name, suite, entries), entries, new)
+
+
+def _done(out: str, manifest: Manifest, entries: t.Sequence[Entry], new: int) -> Made:
+    before = read(out)
+    changed = dataclasses.replace(manifest, made_at=before.made_at) != before
+    if changed:
+        manifest = dataclasses.replace(manifest, made_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        files.write(os.path.join(out, NAME), manifest.text().encode())
+    # Last: what was dropped is gone when nothing names it any more.
+    removed = files.prune(out, {one.path for one in manifest.entries})
+    return Made(bool(changed or new or removed), new, tuple(entries), manifest)
