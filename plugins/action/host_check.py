@@ -68,6 +68,8 @@ class ActionModule(role_component.ActionModule):
         warnings = [text for name in right for text in _told(roles[name], built[name], second[name])]
         for (key, question), answer in zip(more.items(), first[""]):
             result[key] = self._in_any_way(question, answer, task_vars)
+        if not details:  # an audit tells what differs, whether it could be had or not
+            self._require_mirror([name for name in result["differing"] if name in built], roles, built, task_vars)
         if details:
             result["roles"] = {
                 name: right[name] if name in right else refused.get(name) or self._in_full(name, task_vars)
@@ -121,6 +123,22 @@ class ActionModule(role_component.ActionModule):
                     comparisons[name] = self.comparison(name, found, task_vars)
                     built[name] = found
         return built, comparisons
+
+    def _require_mirror(
+        self,
+        names: t.Sequence[str],
+        roles: t.Mapping[str, Role],
+        built: t.Mapping[str, Built],
+        task_vars: dict[str, t.Any],
+    ) -> None:
+        """Fail before anything changes where the mirror lacks something that these roles need on the host."""
+        found = [mirror for name in names if (mirror := roles[name].mirror)]
+        if found:
+            components = [str((built[name].component or {}).get("name", name)) for name in names if roles[name].mirror]
+            components += [name for name in names if roles[name].mirror]
+            args = {"url": found[0].url, "manifest": found[0].text, "components": list(dict.fromkeys(components))}
+            answer = self._ask(Question("mlops.hosts.mirror_info", args), task_vars)
+            self._refuse([f"{sentence}." for sentence in answer["problems"]])
 
     def _in_full(self, name: str, task_vars: dict[str, t.Any]) -> Answer:
         """What the role's own task returns in check mode."""

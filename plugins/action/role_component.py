@@ -15,6 +15,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..plugin_utils._roles import mirror as mirrors
 from ..plugin_utils._roles import templates, variables
 from ..plugin_utils._roles.built import Built, Check, Data, Decision, Question
 from ..plugin_utils._roles.platform import ROLES, load_all, platform
@@ -54,6 +55,7 @@ class Role:
     warnings: tuple[str, ...]
     facts: Data
     questions: tuple[Question, ...]
+    mirror: mirrors.Mirror | None = None
 
     def build(self, answers: t.Sequence[Answer]) -> Built:
         """``answers``: to its questions, in order. Facts that were gathered are those of Ansible."""
@@ -61,7 +63,8 @@ class Role:
         if PLATFORM in self.questions:
             found = rest.pop(0)["ansible_facts"]
             facts.update({name.removeprefix("ansible_"): value for name, value in found.items()})
-        return t.cast("Built", self.room.build(self.options, platform(self.name, facts), *rest))
+        built = t.cast("Built", self.room.build(self.options, platform(self.name, facts), *rest))
+        return self.mirror.apply(built, facts) if self.mirror else built
 
     @property
     def is_absent(self) -> bool:
@@ -153,6 +156,8 @@ class ActionModule(component.ActionModule):
             names, address = room.fleet(options)
             options["fleet"] = self._fleet(names, address, room.FLEET, task_vars)
         needed, facts = room.facts(options), task_vars.get("ansible_facts") or {}
+        if found.mirror:
+            needed = tuple(dict.fromkeys((*needed, *mirrors.FACTS)))
         asked = room.asks(options) if hasattr(room, "asks") else None
         return Role(
             name=name,
@@ -164,6 +169,7 @@ class ActionModule(component.ActionModule):
                 *((PLATFORM,) if any(facts.get(fact) is None for fact in needed) else ()),
                 *((asked,) if isinstance(asked, Question) else asked or ()),
             ),
+            mirror=found.mirror,
         )
 
     def _answers(self, questions: t.Sequence[Question], task_vars: dict[str, t.Any]) -> list[Answer]:

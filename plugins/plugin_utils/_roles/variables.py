@@ -13,6 +13,8 @@ import typing as t
 import yaml
 from ansible.errors import AnsibleError
 
+from ...module_utils._errors import HostError
+from . import mirror as mirrors
 from .options import Spec, convert, misspelt
 from .platform import ROLES
 
@@ -45,12 +47,14 @@ class Options(dict[str, t.Any]):
 class Read:
     """``options`` without the name of the role before theirs. ``problems`` are sentences; with one, nothing counts.
 
-    ``warnings`` name variables that are no option, and are almost the name of one.
+    ``warnings`` name variables that are no option, and are almost the name of one. ``mirror``: where its packages come
+    from, None where the role keeps to its own repositories.
     """
 
     options: Options
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
+    mirror: mirrors.Mirror | None = None
 
 
 def read(role: str, variables: Variables, template: Template) -> Read:
@@ -66,12 +70,23 @@ def read(role: str, variables: Variables, template: Template) -> Read:
         unread, unknown = unknown, {}
     converted = convert({name: option for name, option in spec.items() if name not in unknown}, values)
     noun = slice(len(role) + 1, None)
+    options = Options(
+        {name[noun]: value for name, value in converted.values.items()},
+        {name[noun]: why for name, why in unread.items()},
+    )
+    problems = [*unknown.values(), *converted.problems]
+    found: mirrors.Mirror | None = None
+    if not problems and options.get("state") != "absent":
+        try:
+            found = mirrors.read(variables, lambda value: plain(template(value)))
+        except HostError as exc:
+            problems.append(f"{exc}.")
+    if found:
+        found.options(role, options, spec)
     return Read(
-        options=Options(
-            {name[noun]: value for name, value in converted.values.items()},
-            {name[noun]: why for name, why in unread.items()},
-        ),
-        problems=(*unknown.values(), *converted.problems),
+        options=options,
+        mirror=None if mirrors.has_own_repository(role, options, spec) else found,
+        problems=tuple(problems),
         warnings=tuple(
             f"{name} is no option of the role {role} and is not read; did you mean {option}?"
             for name, option in misspelt(role, spec, variables).items()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.mlops.hosts.plugins.action import host_check
 from ansible_collections.mlops.hosts.plugins.action.host_check import ActionModule
+from ansible_collections.mlops.hosts.plugins.module_utils._bundle.manifest import Manifest, Repository
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built, Check, Question
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.mirror import Mirror
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import Read
 
 COMPONENT = "mlops.hosts.component"
@@ -21,7 +23,7 @@ CHECK = Check(Question("mlops.hosts.container_image", {}), lambda answer: answer
 FACTS = {"ansible_distribution": "Debian", "ansible_distribution_release": "trixie"}
 
 
-def room(built=None, *, facts=(), asks=None, after=(), state="present", problems=(), verify="changed"):
+def room(built=None, *, facts=(), asks=None, after=(), state="present", problems=(), verify="changed", mirror=None):
     """A role: what it builds, what it needs to know first, and its options."""
 
     def build(_options, platform, *answers):
@@ -32,7 +34,7 @@ def room(built=None, *, facts=(), asks=None, after=(), state="present", problems
         facts=lambda _options: facts,
         asks=lambda _options: asks,
         AFTER=after,
-        read=Read({"state": state, "verify": verify}, tuple(problems), ()),
+        read=Read({"state": state, "verify": verify}, tuple(problems), (), mirror),
     )
 
 
@@ -262,3 +264,42 @@ def test_gpus_are_asked_along(host):
     failed = host(answers={"a": right("a")}, modules={"mlops.hosts.gpu_info": {"failed": True, "msg": "it hangs"}})
     found = failed.check({"log_shipper": room(component("a"))}, gpus=True)["gpus"]
     assert found["failed"] and found["msg"] == "it hangs"
+
+
+MIRROR = Mirror("https://m", Manifest(repositories=(Repository("shipper", "trixie", "amd64", ("rsyslog",)),)))
+OF_MIRROR = {**FACTS, "ansible_os_family": "Debian", "ansible_architecture": "x86_64"}
+
+
+@pytest.fixture
+def mirrored(host):
+    """A host of which one role is right, one differs, and both have a mirror, which answers as told."""
+
+    def mirrored(*problems, differs=True):
+        built = component("shipper")
+        built = Built(component={**built.component, "packages": [{"name": "rsyslog"}]})
+        rooms = {"log_shipper": room(built, mirror=MIRROR), "model_store": room(component("store"), mirror=MIRROR)}
+        answers = {
+            "mlops.hosts.platform_facts": {"ansible_facts": OF_MIRROR},
+            "shipper": {**right("shipper"), "changed": differs},
+            "store": right("store"),
+        }
+        asked = host(answers=answers, modules={"mlops.hosts.mirror_info": {"problems": list(problems)}})
+        return asked, rooms
+
+    return mirrored
+
+
+def test_a_mirror_that_has_all_lets_a_role_run(mirrored):
+    asked, rooms = mirrored()
+    assert asked.check(rooms)["differing"] == ["log_shipper"]
+
+
+def test_what_a_mirror_lacks_stops_the_host_before_a_role_runs(mirrored):
+    asked, rooms = mirrored("https://m/a has status 404", "https://m/b has status 404")
+    with pytest.raises(AnsibleActionFail, match=r"https://m/a has status 404. https://m/b has status 404.$"):
+        asked.check(rooms)
+
+
+def test_a_host_that_is_right_does_not_ask_the_mirror(mirrored):
+    asked, rooms = mirrored("https://m/a has status 404", differs=False)
+    assert asked.check(rooms)["differing"] == []

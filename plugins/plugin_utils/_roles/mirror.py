@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The mlops.hosts founders
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to the mlops.hosts collection: it can change in any release.
+"""Points roles at a mirror of a bundle: ``mlops_hosts_mirror``, its address, and ``mlops_hosts_mirror_manifest``, a
+file on the controller that is trusted.
+
+A role whose own variable names a mirror keeps to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import typing as t
+import urllib.parse
+
+from ...module_utils._bundle import models, wheels
+from ...module_utils._bundle.manifest import Manifest, parse
+from ...module_utils._errors import HostError
+from .built import Built, Data
+
+URL, MANIFEST = "mlops_hosts_mirror", "mlops_hosts_mirror_manifest"
+FACTS = ("distribution", "distribution_release", "os_family", "architecture")
+# Options of roles that name a mirror of their own, of packages and of the rest.
+OWN_REPOSITORIES = {
+    "container_runtime": ("mirror",),
+    "cuda_toolkit": ("repository_url",),
+    "gpu_driver": ("repository_url", "amd_mirror"),
+    "gpu_metrics": ("repository_url",),
+    "log_shipper": ("repository_url",),
+}
+OWN_SOURCES = {"model_runtime": ("index_url", "extra_index_urls"), "model_store": ("endpoint",)}
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Mirror:
+    url: str
+    manifest: Manifest
+
+    @property
+    def text(self) -> str:
+        """The manifest, for a host."""
+        return self.manifest.text()
+
+    def options(self, role: str, options: dict[str, t.Any], spec: Data) -> None:
+        """Point the options at it of roles that fetch by themselves."""
+        if _has_own(OWN_SOURCES.get(role, ()), role, options, spec):
+            return
+        if role == "model_runtime":
+            options["index_url"] = f"{self.url}/{wheels.INDEX}/"
+        elif role == "model_store":
+            # Of the hub nobody else may have the token, and the mirror needs none.
+            options.update(endpoint=f"{self.url}/hub", token="", token_file="", seeds=[])
+            options["artifacts"] = [self._artifact(one) for one in options["artifacts"]]
+
+    def _artifact(self, item: Data) -> dict[str, t.Any]:
+        source = str(item.get("source") or "")
+        if item.get("endpoint") or not models.is_mirrored(source):
+            return dict(item)
+        plain = {name: value for name, value in item.items() if name not in ("token", "token_file")}
+        if source.startswith("hf://"):
+            return plain
+        return {**plain, "source": f"{self.url}/{urllib.parse.quote(models.place(source, None))}"}
+
+    def apply(self, built: Built, facts: Data) -> Built:
+        """With the bundle's repository in the place of those that the component has."""
+        component = built.component
+        if component is None or component.get("state") == "absent" or not present(component):
+            return built
+        # Other families have no part in a bundle.
+        if facts.get("os_family") != "Debian":
+            return built
+        name, suite = component["name"], str(facts.get("distribution_release"))
+        arch = _ARCHITECTURES.get(str(facts.get("architecture")), str(facts.get("architecture")))
+        repository = self.manifest.repository(name, suite, arch)
+        lacking = [one["name"] for one in present(component) if repository and one["name"] not in repository.packages]
+        if repository is None or lacking:
+            what = f"the packages {', '.join(lacking)}" if lacking else "no packages"
+            problem = (
+                f"The bundle of {MANIFEST} {'lacks' if lacking else 'has'} {what} of {name} for "
+                f"{facts['distribution']} {suite} on {arch}; run the playbook bundle for a host like this one, and "
+                "copy the bundle to the mirror."
+            )
+            return dataclasses.replace(built, problems=(*built.problems, problem))
+        mirrored = {
+            "name": f"mlops-mirror-{name}",
+            "uris": [f"{self.url}/apt/{suite}/"],
+            "suites": [f"{name}/"],
+            "key": self.manifest.key,
+            "fingerprint": self.manifest.fingerprint,
+        }
+        return dataclasses.replace(built, component={**component, "repositories": [mirrored]})
+
+
+def read(variables: Data, template: t.Callable[[t.Any], t.Any]) -> Mirror | None:
+    """None where no mirror is set. HostError where its manifest is not there, or is none."""
+    url = str(template(variables[URL]) or "") if URL in variables else ""
+    if not url:
+        return None
+    path = str(template(variables[MANIFEST]) or "") if MANIFEST in variables else ""
+    if not url.startswith(("https://", "http://")):
+        raise HostError(f"{URL} must be an address such as https://mirror.example.org/bundle, not {url!r}")
+    if not os.path.isfile(path):
+        raise HostError(
+            f"{MANIFEST} must be the path of the bundle's bundle.json on the controller, by which the mirror is "
+            f"trusted, and {path or 'nothing'!r} is no file"
+        )
+    found = os.stat(path)
+    return Mirror(url.rstrip("/"), _manifest(path, found.st_mtime_ns, found.st_size))
+
+
+@functools.lru_cache(maxsize=4)
+def _manifest(path: str, _changed_ns: int, _size: int) -> Manifest:
+    with open(path, encoding="utf-8") as source:
+        return parse(source.read(), path)
+
+
+def has_own_repository(role: str, options: Data, spec: Data) -> bool:
+    """Whether the role's own variables name where its packages are."""
+    return _has_own(OWN_REPOSITORIES.get(role, ()), role, options, spec)
+
+
+def _has_own(nouns: t.Iterable[str], role: str, options: Data, spec: Data) -> bool:
+    return any(options.get(noun) not in (None, "", [], spec.get(f"{role}_{noun}", {}).get("default")) for noun in nouns)
+
+
+def present(component: Data) -> list[Data]:
+    """The packages that a component installs."""
+    return [one for one in component.get("packages") or () if one.get("state", "present") == "present"]
