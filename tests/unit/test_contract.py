@@ -578,7 +578,7 @@ def test_examples_read_files_beside_the_inventory():
     assert [page.relative_to(ROOT).as_posix() for page in pages if relative.search(page.read_text())] == []
 
 
-@pytest.mark.parametrize("playbook", ["audit", "driver_upgrade", "model_rollout", "model_rollback"])
+@pytest.mark.parametrize("playbook", ["audit", "bundle", "driver_upgrade", "model_rollout", "model_rollback"])
 def test_plays_over_a_whole_fleet_say_that_they_are_not_sliced(playbook):
     """AWX gives each slice of a job an inventory of its own hosts only."""
     page = (ROOT / "docs/audit.md").read_text()
@@ -589,4 +589,4 @@ def test_plays_over_a_whole_fleet_say_that_they_are_not_sliced(playbook):
 def test_every_play_in_batches_is_one_of_them():
     in_batches = {path.stem for path in ROOT.glob("playbooks/*.yml") for play in load(path) if "serial" in play}
     # The batches of the site are for the load alone: none waits for another to be right.
-    assert in_batches - {"site"} == {"driver_upgrade", "model_rollout", "model_rollback"}
+    assert in_batches - {"site"} == {"bundle", "driver_upgrade", "model_rollout", "model_rollback"}
