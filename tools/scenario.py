@@ -62,6 +62,8 @@ BY_NAME_ONLY = (
     "driver_upgrade_load",
     # 200,000 numbered lines of two hosts, a minute's outage, restarts, and 20 kinds of breakage on each: half an hour.
     "log_loss",
+    # apt resolves what the roles of two releases need, from nothing, and four hosts fetch or install it: ten minutes.
+    "air_gap",
     # Another distribution's names and files for what a scenario that is not left out does on Debian, or on EL.
     "component_dnf",
     "container_runtime_el",
