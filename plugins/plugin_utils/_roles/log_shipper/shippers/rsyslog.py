@@ -11,7 +11,6 @@ all.
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from .....module_utils._log_shipper.paths import DRAIN_S, PROGRAM
@@ -25,6 +24,8 @@ STATE = f"{SPOOL}/journal.state"
 
 # RainerScript finds the first match only. A line with more of them is replaced as a whole.
 _MATCHES = 8
+
+_SYSLOG = ("syslog_tls", "relp_tls")
 
 # Where the packages of modules are listed in vars/, by types of sinks.
 _MODULES = {"opensearch": "elasticsearch", "kafka": "kafka", "http": "http", "loki": "http"}
@@ -108,7 +109,9 @@ class Rsyslog:
                     "__log_shipper_drain_s": DRAIN_S,
                     "__log_shipper_receipts": RECEIPTS,
                     "__log_shipper_sources": [
-                        {"name": source.name, "condition": condition(source)} for source in pipeline.read
+                        {"number": number, "condition": condition(source)}
+                        for number, source in enumerate(pipeline.read, 1)
+                        if source in _shared(pipeline)
                     ],
                     "__log_shipper_files": [
                         {"name": source.name, "paths": list(source.paths)} for source in from_files(pipeline)
@@ -116,6 +119,8 @@ class Rsyslog:
                     "__log_shipper_events": [{"field": field, "name": field.lower()} for field in EVENT_FIELDS]
                     if any(source.events for source in pipeline.read)
                     else [],
+                    "__log_shipper_json": any(flow.source.json for flow in _into(pipeline, fields=True)),
+                    "__log_shipper_any_unit": any(not flow.source.units for flow in _into(pipeline, fields=False)),
                     "__log_shipper_redactions": list(map(_redaction, redactions(pipeline))),
                     "__log_shipper_redacted": TEXT,
                     "__log_shipper_redaction_matches": _MATCHES,
@@ -139,15 +144,38 @@ def _sink(pipeline: Pipeline, sink: Sink) -> dict[str, t.Any]:
         "tls": sink.tls,
         "url_path": sink.url_path,
         "password": sink.password.home if sink.password else None,
-        "flows": [_flow(flow) for flow in pipeline.flows(sink)],
+        "flows": [_flow(pipeline, flow) for flow in pipeline.flows(sink)],
     }
 
 
-def _flow(flow: Flow) -> dict[str, t.Any]:
+def _into(pipeline: Pipeline, *, fields: bool) -> list[Flow]:
+    """What leads to sinks that get a syslog header, or to those that get an object with fields."""
+    return [
+        flow
+        for sink in pipeline.sinks
+        if (sink.type not in _SYSLOG if fields else sink.type in _SYSLOG)
+        for flow in pipeline.flows(sink)
+    ]
+
+
+def _shared(pipeline: Pipeline) -> list[Source]:
+    """Sources that several sinks get: whether a line is of them is worked out once."""
+    found = [flow.source for sink in pipeline.sinks for flow in pipeline.flows(sink)]
+    return [source for source in pipeline.read if found.count(source) > 1]
+
+
+def _flow(pipeline: Pipeline, flow: Flow) -> dict[str, t.Any]:
+    source = flow.source
+    shared = source in _shared(pipeline)
+    terms = [f'$.is_{pipeline.read.index(source) + 1} != ""' if shared else condition(source)]
+    if not flow.everything:
+        terms.append("(" + " or ".join(['$.test != ""', *map(_way, flow.ways)]) + ")")
     return {
-        "source": flow.source.name,
-        "json": flow.source.json,
-        "condition": "" if flow.everything else " or ".join(['$.test != ""', *map(_way, flow.ways)]),
+        "source": source.name,
+        # A line that has one of these units has a unit.
+        "unit": bool(source.units),
+        "json": source.json,
+        "condition": " and ".join(terms),
         "labels": [{"name": name, "value": value} for name, value in flow.labels],
     }
 
@@ -161,11 +189,10 @@ def _way(route: t.Any) -> str:
     return "(" + " and ".join(terms) + ")"
 
 
-def _redaction(redaction: Redaction) -> dict[str, t.Any]:
-    """With the groups that the expression has when one more, for the rest of the line, comes last."""
-    after = redaction.after_group
-    rest = after + re.compile(redaction.after).groups + 1
-    return {"pattern": _quoted(redaction.pattern), "after": after, "rest": rest}
+def _redaction(redaction: Redaction) -> dict[str, str]:
+    """The whole expression, and its parts, which are matched by themselves."""
+    parts = {"pattern": redaction.pattern, "before": redaction.before, "secret": redaction.secret}
+    return {name: _quoted(text) for name, text in parts.items()}
 
 
 def _quoted(text: str) -> str:
@@ -177,15 +204,16 @@ def condition(source: Source) -> str:
     """RainerScript. journald vouches for names that begin with an underscore: no program can forge them."""
     if source.paths:
         return f'$syslogtag == "mlops-file-{source.name}:"'
-    terms = ['$inputname == "imjournal"']
+    # Each source has one of the first three, and a line of a file has none of them.
+    terms = []
     if source.transport:
-        terms.append(f'$.transport == "{source.transport}"')
+        terms.append(f'$!_TRANSPORT == "{source.transport}"')
     if source.units:
         patterns = "|".join(map(unit_pattern, source.units))
-        terms.append(f'($.unit != "" and re_match($.unit, "^({patterns})\\$"))')
+        terms.append(f're_match($!_SYSTEMD_UNIT, "^({patterns})\\$")')
     if source.containers:
         patterns = "|".join(map(wildcards, source.containers))
-        terms.append(f'($.container != "" and re_match($.container, "^({patterns})\\$"))')
+        terms.append(f'$!CONTAINER_NAME != "" and re_match($!CONTAINER_NAME, "^({patterns})\\$")')
     if source.events:
         terms.append('($!MLOPS_GPU_EVENT == "1" or $.test != "")')
     if source.severity < 7:

@@ -34,6 +34,9 @@ LINES = {
     '{"n": 5, "prompt": "a long secr': '{"n": 5, "prompt": "[redacted]',
     '{"n": 5, "prompt": "a long secr\\': '{"n": 5, "prompt": "[redacted]\\',
     "prompt: 'a long secr": "prompt: '[redacted]",
+    '{"text": "a\\\\"}': '{"text": "[redacted]"}',
+    '{"text": "a\\\\': '{"text": "[redacted]',
+    '{"text" : "\\"': '{"text" : "[redacted]',
     # Nothing to hide.
     "bearer of news": "bearer of news",
     '{"prompt": "", "prompt_tokens": 12, "key": 1}': '{"prompt": "", "prompt_tokens": 12, "key": 1}',
@@ -69,15 +72,20 @@ def test_each_secret_of_a_line_is_taken_out(line, expected):
 
 
 def in_rainerscript(line):
-    """What the loop of rsyslog.conf.j2 does with a line: matches that are looked for in what is left of it."""
+    """What the loop of rsyslog.conf.j2 does with a line: matches that are looked for in what is left of it, and whose
+    parts are matched once more, without groups."""
     for redaction in BUILT_IN:
-        shown, done, rest = rsyslog._redaction(redaction), "", line
-        pattern = re.compile(f"{redaction.pattern.replace('$', chr(92) + 'Z')}(.*)", re.DOTALL)
+        done, rest = "", line
+        parts = (redaction.pattern, redaction.before, redaction.secret)
+        pattern, before, secret = (text.replace("$", r"\Z") for text in parts)
         for _number in range(rsyslog._MATCHES):
-            if found := pattern.search(rest):
-                done += rest[: found.start()] + found[1] + TEXT + found[shown["after"]]
-                rest = found[shown["rest"]]
-        line = TEXT if pattern.search(rest) else done + rest
+            if found := re.search(f"{pattern}.*", rest, re.DOTALL):
+                whole = re.match(pattern, found[0])[0]
+                shown = re.match(f"({before})", whole)[0]
+                after = whole[len(shown) :]
+                done += rest[: found.start()] + shown + TEXT + after[len(re.match(f"({secret})", after)[0]) :]
+                rest = found[0][len(whole) :]
+        line = TEXT if re.search(pattern, rest) else done + rest
     return line
 
 

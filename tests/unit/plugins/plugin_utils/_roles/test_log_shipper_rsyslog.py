@@ -43,10 +43,13 @@ def test_packages_are_those_that_are_needed(lists, packages):
     assert made(**lists)["packages"] == [{"name": name, "state": "present"} for name in packages]
 
 
-KERNEL = '$inputname == "imjournal" and $.transport == "kernel"'
+KERNEL = '$!_TRANSPORT == "kernel"'
 
 
-MODELS = '$inputname == "imjournal" and ($.unit != "" and re_match($.unit, "^(mlops-.*|vllm[.]service)\\$"))'
+MODELS = 're_match($!_SYSTEMD_UNIT, "^(mlops-.*|vllm[.]service)\\$")'
+
+
+PLAIN = MODELS.replace("|vllm[.]service", "")
 
 
 TEST_LINE = '$.test != ""'
@@ -70,7 +73,7 @@ CONDITIONS = {
     ),
     "containers": (
         {"name": "boxes", "type": "containers", "containers": ["chat-?"]},
-        '$inputname == "imjournal" and ($.container != "" and re_match($.container, "^(chat-.)\\$"))',
+        '$!CONTAINER_NAME != "" and re_match($!CONTAINER_NAME, "^(chat-.)\\$")',
     ),
     "files": ({"name": "old", "type": "files", "paths": ["/var/log/a.log"]}, '$syslogtag == "mlops-file-old:"'),
 }
@@ -79,8 +82,16 @@ CONDITIONS = {
 @pytest.mark.parametrize("kind", CONDITIONS)
 def test_a_source_is_a_condition(kind):
     given, words = CONDITIONS[kind]
-    (shown_source,) = shown("sources", sources=[given], sinks=[sink()], routes=[route(sources=[given["name"]])])
-    assert shown_source == {"name": given["name"], "condition": words}
+    (one,) = shown("sinks", sources=[given], sinks=[sink()], routes=[route(sources=[given["name"]])])
+    assert [(flow["source"], flow["condition"]) for flow in one["flows"]] == [(given["name"], words)]
+
+
+def test_what_several_sinks_get_is_worked_out_once():
+    lists = {"sources": [source(), {"name": "kernel", "type": "kernel"}], "sinks": [sink(), sink("second", port=6515)]}
+    routes = [route(sinks=["central", "second"]), route("b", sources=["kernel"], sinks=["second"], priority="err")]
+    assert shown("sources", **lists, routes=routes) == [{"number": 1, "condition": PLAIN}]
+    conditions = [[flow["condition"] for flow in one["flows"]] for one in shown("sinks", **lists, routes=routes)]
+    assert conditions == [['$.is_1 != ""'], ['$.is_1 != ""', f"{KERNEL} and ({TEST_LINE} or ($syslogseverity <= 3))"]]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +114,7 @@ def test_a_source_is_a_condition(kind):
 )
 def test_a_route_takes_what_it_says(routes, condition):
     (one,) = shown("sinks", sources=[source()], sinks=[sink()], routes=routes)
-    assert [flow["condition"] for flow in one["flows"]] == [condition]
+    assert [flow["condition"] for flow in one["flows"]] == [f"{PLAIN} and ({condition})" if condition else PLAIN]
 
 
 def test_labels_are_those_of_the_source_and_of_each_route():
