@@ -22,13 +22,15 @@ TEXT = "[redacted]"
 class Redaction:
     """``secret``, where it follows ``before`` and ``after`` follows it, becomes ``TEXT``.
 
-    A line that it is in has one of ``hints``, whatever the case: cheaper to look for. Without hints it may be anywhere.
+    A line that it is in has one of ``hints``, with ``any_case`` whatever their case: cheaper to look for. Without hints
+    it may be anywhere.
     """
 
     secret: str
     before: str = ""
     after: str = ""
     hints: tuple[str, ...] = ()
+    any_case: bool = False
 
     @property
     def pattern(self) -> str:
@@ -56,13 +58,19 @@ _TOKEN = "[A-Za-z0-9._~+/=-]{8,}"
 _JSON_TEXT = r'([^"\\]|\\.)+'
 _MEMBERS = ("prompt", "content", "text", "input", "completion", "system")
 BUILT_IN = (
-    Redaction(_TOKEN, before="[Bb][Ee][Aa][Rr][Ee][Rr] +", hints=("bearer",)),
-    Redaction(_TOKEN, before="[Aa][Pp][Ii][_-]?[Kk][Ee][Yy][\"']?[=:] ?[\"']?", hints=("key",)),
+    Redaction(_TOKEN, before="[Bb][Ee][Aa][Rr][Ee][Rr] +", hints=("bearer",), any_case=True),
+    Redaction(_TOKEN, before="[Aa][Pp][Ii][_-]?[Kk][Ee][Yy][\"']?[=:] ?[\"']?", hints=("key",), any_case=True),
     Redaction("[A-Za-z0-9]{16,}", before="hf_", hints=("hf_",)),
     Redaction("[A-Za-z0-9_-]{16,}", before="sk-", hints=("sk-",)),
-    Redaction(_JSON_TEXT, before=f'"({"|".join(_MEMBERS)})" ?: ?"', after='("|\\\\?$)', hints=_MEMBERS),
+    Redaction(
+        _JSON_TEXT,
+        before=f'"({"|".join(_MEMBERS)})" ?: ?"',
+        after='("|\\\\?$)',
+        # And not prompt_tokens, which each answer of an engine has.
+        hints=tuple(f'"{name}"' for name in _MEMBERS),
+    ),
     # As vLLM writes with --enable-log-requests.
-    Redaction("[^']+", before="prompt: ?'", after="('|$)", hints=("prompt",)),
+    Redaction("[^']+", before="prompt: ?'", after="('|$)", hints=("prompt:",)),
 )
 
 

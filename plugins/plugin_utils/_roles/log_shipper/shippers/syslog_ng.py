@@ -27,6 +27,7 @@ from ..pipeline import (
     Sink,
     Source,
     once,
+    once_each,
     unit_pattern,
     wildcards,
 )
@@ -174,6 +175,7 @@ class SyslogNg:
                 if any(source.events for source in pipeline.read)
             ],
             "__log_shipper_redactions": list(map(_redaction, redactions(pipeline))),
+            "__log_shipper_candidate": _candidate(redactions(pipeline)),
             "__log_shipper_redacted": TEXT,
             "__log_shipper_sinks": [_sink(pipeline, sink, numbers) for sink in pipeline.sinks if pipeline.flows(sink)],
             "__log_shipper_receivers": [
@@ -207,7 +209,7 @@ def condition(source: Source) -> str:
     """A filter. journald vouches for fields that begin with an underscore: no program can forge them."""
     terms = ['tags("mlops_journal")']
     if source.transport:
-        terms.append(f'"${{.mlops.transport}}" eq {quoted(source.transport)}')
+        terms.append(f'"${{.journald._TRANSPORT}}" eq {quoted(source.transport)}')
     if source.units:
         terms.append(_matches(".mlops.unit", map(unit_pattern, source.units)))
     if source.containers:
@@ -242,6 +244,23 @@ def _redaction(redaction: Redaction) -> str:
     """What precedes the secret is no part of the match, and what follows is only looked at: groups that are kept would
     lie in the buffer."""
     return quoted(f"({redaction.before})\\K({_without_return(redaction.secret)})(?=({redaction.after}))")
+
+
+def _candidate(found: t.Sequence[Redaction]) -> str:
+    """A filter that takes each line that one of them is in. Expressions are slow here: its unit forbids to make code at
+    run time, and PCRE interprets them."""
+    if not all(redaction.hints for redaction in found):
+        return 'message(".*" type("pcre"))'
+    hints = once_each((hint, redaction.any_case) for redaction in found for hint in redaction.hints)
+    between = [_has(hint, any_case) for hint, any_case in hints if hint.startswith('"')]
+    others = [_has(hint, any_case) for hint, any_case in hints if not hint.startswith('"')]
+    # What has no quotation mark has none of those.
+    return " or ".join([*others, f"({_has(chr(34))} and ({' or '.join(between)}))"] if between else others)
+
+
+def _has(text: str, any_case: bool = False) -> str:
+    ignored = ' "ignore-case"' if any_case else ""
+    return f'message({quoted(text)} type("string") flags("substring"{ignored}))'
 
 
 def _without_return(pattern: str) -> str:

@@ -377,7 +377,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {34, 34},
-    ["hints"] = {"prompt", "content", "text", "input", "completion", "system"},
+    ["hints"] = {"\034prompt\034", "\034content\034", "\034text\034", "\034input\034", "\034completion\034", "\034system\034"},
   },
   {
     ["program"] = {
@@ -434,7 +434,7 @@ local REDACTIONS = {
       {"found"},
     },
     ["first"] = {112, 112},
-    ["hints"] = {"prompt"},
+    ["hints"] = {"prompt:"},
   },
   {
     ["program"] = {

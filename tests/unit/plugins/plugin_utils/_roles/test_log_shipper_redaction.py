@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import pipeline
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper import byte_patterns, pipeline
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.redaction import BUILT_IN, TEXT, redactions
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.log_shipper.shippers import rsyslog
 
@@ -69,6 +69,37 @@ def test_expressions_mean_the_same_to_each_program():
 )
 def test_each_secret_of_a_line_is_taken_out(line, expected):
     assert redacted(line) == expected
+
+
+def texts(items):
+    """The texts that a parsed expression matches, of what may be repeated the fewest and one more."""
+    found = [""]
+    for kind, value in items:
+        name = str(kind)
+        if name == "LITERAL":
+            ways = [chr(value)]
+        elif name == "IN":
+            assert all(str(one) == "LITERAL" for one, _code in value)
+            ways = [chr(code) for _one, code in value]
+        elif name == "SUBPATTERN":
+            ways = texts(value[3])
+        elif name == "BRANCH":
+            ways = [text for way in value[1] for text in texts(way)]
+        else:
+            assert name == "MAX_REPEAT"
+            least, most, body = value
+            ways = [text * times for text in texts(body) for times in {least, min(least + 1, int(most))}]
+        found = [text + way for text in found for way in ways]
+    return found
+
+
+@pytest.mark.parametrize("redaction", BUILT_IN, ids=lambda redaction: redaction.hints[0])
+def test_no_secret_is_without_a_hint(redaction):
+    found = texts(byte_patterns._parser.parse(redaction.before))
+    assert found
+    for text in found:
+        assert re.fullmatch(redaction.before, text)
+        assert any(hint in (text.lower() if redaction.any_case else text) for hint in redaction.hints), text
 
 
 def in_rainerscript(line):

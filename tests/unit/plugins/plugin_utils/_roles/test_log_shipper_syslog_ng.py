@@ -231,10 +231,10 @@ def condition(**given):
             {"type": "journald", "units": ["vllm", "gpu?.service"]},
             '("${.mlops.unit}" ne "" and match("^(vllm[.]service|gpu.[.]service)$" value(".mlops.unit") type("pcre")))',
         ),
-        ({"type": "kernel"}, '"${.mlops.transport}" eq "kernel"'),
+        ({"type": "kernel"}, '"${.journald._TRANSPORT}" eq "kernel"'),
         (
             {"type": "kernel", "priority": "err"},
-            '"${.mlops.transport}" eq "kernel" and (level(err..emerg) or tags("mlops_test"))',
+            '"${.journald._TRANSPORT}" eq "kernel" and (level(err..emerg) or tags("mlops_test"))',
         ),
         (
             {"type": "containers", "containers": ["web*"]},
@@ -289,3 +289,10 @@ def test_a_line_of_podman_loses_its_line_feed(kind, cut):
 @pytest.mark.parametrize(("sink", "parsed"), [("syslog", 0), ("loki", 0), ("search", 1), ("lines", 1), ("local", 1)])
 def test_json_is_parsed_only_for_sinks_with_fields(sink, parsed):
     assert config(sinks=sinks(sink), routes=[route(to=[sink])]).count("json-parser(") == parsed
+
+
+def test_expressions_are_tried_where_a_secret_can_be():
+    candidate = syslog_ng._candidate(BUILT_IN)
+    assert candidate.startswith('message("bearer" type("string") flags("substring" "ignore-case")) or ')
+    assert ' or (message("\\"" type("string") flags("substring")) and (message("\\"prompt\\"" ' in candidate
+    assert syslog_ng._candidate((*BUILT_IN, Redaction("badge-[0-9]+"))) == 'message(".*" type("pcre"))'
