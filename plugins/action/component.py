@@ -20,6 +20,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._package_manager import SOURCES
 from ..plugin_utils._fast_check import ask
+from ..plugin_utils._jmespath import ExpressionError, for_hosts
 
 try:
     from ansible.template import trust_as_template
@@ -132,6 +133,7 @@ class ActionModule(ActionBase):
         for option, rendered in (
             ("files", lambda file: self._file(file, task_vars, hidden)),
             ("repositories", self._repository),
+            ("ready", _ready),
         ):
             items = args.get(option) or []
             # Of another type, it is the module that says what is wrong.
@@ -192,6 +194,17 @@ class ActionModule(ActionBase):
             # 2.18 has no public way that lays no decrypted copy on the disk.
             return t.cast("bytes", self._loader._get_file_contents(path)[0]).decode()
         return t.cast("str", self._loader.get_text_file_contents(path))
+
+
+def _ready(condition: dict[str, t.Any]) -> dict[str, t.Any]:
+    """With its expectation parsed, which hosts cannot."""
+    asked = condition.get("inference")
+    if not isinstance(asked, dict) or asked.get("expectation") is None:
+        return condition
+    try:
+        return {**condition, "inference": {**asked, "expectation": for_hosts("expectation", asked["expectation"])}}
+    except ExpressionError as exc:
+        raise AnsibleActionFail(str(exc)) from exc
 
 
 class _Unwritten:

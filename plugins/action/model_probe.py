@@ -11,6 +11,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._jmespath import ExpressionError, compiled
+
 
 class ActionModule(ActionBase):
     _supports_check_mode = True
@@ -45,23 +47,14 @@ class ActionModule(ActionBase):
 def _compiled(expect: t.Any) -> t.Callable[[t.Any], t.Any]:
     """Before the host is asked: a mistake in the expression must not cost a long wait."""
     try:
-        import jmespath
-        from jmespath.exceptions import JMESPathError
-    except ImportError as exc:
-        raise AnsibleActionFail(
-            "expect needs the Python library jmespath on the controller; install it where ansible-core is installed"
-        ) from exc
-    if not isinstance(expect, str):
-        raise AnsibleActionFail(f"expect must be a JMESPath expression, not {expect!r}")
-    try:
-        expression = jmespath.compile(_plain(expect))
-    except JMESPathError as exc:
-        raise AnsibleActionFail(f"expect is not a JMESPath expression: {exc}") from exc
+        expression = compiled("expect", expect)
+    except ExpressionError as exc:
+        raise AnsibleActionFail(str(exc)) from exc
 
     def search(document: t.Any) -> t.Any:
         try:
             return expression.search(document)
-        except JMESPathError as exc:
+        except ExpressionError as exc:
             raise AnsibleActionFail(f"expect cannot be evaluated over the answer: {exc}") from exc
 
     return search

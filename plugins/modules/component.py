@@ -460,7 +460,7 @@ options:
     description:
       - What must hold after a change, before it is final. At most one of C(tcp), C(http), C(command) and C(inference)
         is given; with none of them the unit alone is asked for.
-      - Nothing is asked on a host that is already right.
+      - Nothing is asked on a host that is already right, but for C(models_file).
     type: list
     elements: dict
     default: []
@@ -514,6 +514,24 @@ options:
           expect:
             description: Text that the answer must contain.
             type: str
+          expectation:
+            description:
+              - JMESPath expression over what the module M(mlops.hosts.model_probe) returns of an answer, such as
+                V(ttft_s < `2` && contains(text, 'Paris')). A server whose answer gives it a value that is false, null,
+                zero or empty six times in a row is not ready.
+              - It is parsed on the controller, which needs the Python library C(jmespath) for it, and evaluated on the
+                host. There are names, indexes, C([*]), C([]), C([?...]), C(|), comparisons, C(&&), C(||) and C(!)
+                there, and the functions C(abs), C(contains), C(ends_with), C(length), C(max), C(min), C(starts_with)
+                and C(sum). Other expressions are refused.
+            type: raw
+          models_file:
+            description:
+              - File in which O(ready[].unit) has noted the models that it has given to a server that takes them in
+                when it runs, such as Ollama. A line for each has its name, a blank, and the first 12 digits of its
+                digest.
+              - What the server lists by C(/api/tags) must be the same when a change ends. When it is not so later, the
+                unit differs, and is restarted.
+            type: path
           max_ttft_s:
             description:
               - Seconds that the first token of a completion may take. A server that is slower six times in a row does

@@ -254,7 +254,6 @@ expectation:
       type: raw
 """
 
-import dataclasses
 import ssl
 import typing as t
 
@@ -262,7 +261,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._errors import HostError
 from ..module_utils._http_module import ModuleFetch
-from ..module_utils._inference.answer import Answer
+from ..module_utils._inference.answer import Answer, document
 from ..module_utils._inference.ask import ask
 from ..module_utils._inference.question import Question, read_api_key
 from ..module_utils._inference.wait import wait_for_answer
@@ -295,22 +294,13 @@ def probe(params: dict[str, t.Any]) -> Answer:
     return ask(fetch, question, timeout_s=params["timeout_s"])
 
 
-def outcome(answer: Answer | None) -> dict[str, t.Any]:
-    """The same keys, whatever came back."""
-    speed = None if answer is None else answer.tokens_per_s
-    return {
-        "changed": False,
-        "answered": answer is not None,
-        "model": answer.model if answer else None,
-        "text": answer.text if answer else None,
-        "tokens": answer.tokens if answer else 0,
-        "ttft_s": round(answer.ttft_s, 4) if answer else None,
-        "tokens_per_s": None if speed is None else round(speed, 2),
-        "finish_reason": answer.finish_reason if answer else None,
-        "dimensions": answer.dimensions if answer else None,
-        "outputs": [dataclasses.asdict(output) for output in answer.outputs] if answer else [],
-        "stage": "answers" if answer else None,
-    }
+# The same keys, whatever came back.
+_NO_ANSWER: dict[str, t.Any] = {
+    **dict.fromkeys(("model", "text", "ttft_s", "tokens_per_s", "finish_reason", "dimensions", "stage")),
+    "answered": False,
+    "tokens": 0,
+    "outputs": [],
+}
 
 
 def main() -> None:
@@ -345,8 +335,8 @@ def main() -> None:
     try:
         answer = probe(module.params)
     except HostError as exc:
-        module.fail_json(msg=str(exc), **{**outcome(None), **exc.details})
-    module.exit_json(**outcome(answer))
+        module.fail_json(msg=str(exc), **{**_NO_ANSWER, "changed": False, **exc.details})
+    module.exit_json(changed=False, **document(answer))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ real one was seen to do, the others what their source says:
   waits for open streams, says 503 and takes new ones. When its scheduler, a child process, dies, it kills itself. It
   logs its key, at level info.
 - Text Embeddings Inference binds last, and logs its key in its first line. A host that is no address is all addresses.
-- Ollama listens at once, keeps what it is given below HOME, and cuts what is open when it is told to stop.
+- Ollama listens at once, keeps what it is given below HOME, and cuts what is open when it is told to stop. The digest
+  of a model is that of its manifest, and not that of its file.
 - Triton binds last, and does not start with a model that does not load: one without a version. What a model states is
   in its config.json.
 
@@ -251,11 +252,11 @@ class OllamaHandler(Handler):
         if not raw.startswith(b"GGUF"):
             self._answer(400, {"error": "invalid file magic"})
             return
-        digest = hashlib.sha256(raw).hexdigest()
+        blob = f"sha256-{hashlib.sha256(raw).hexdigest()}"
         blobs = store() / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, blobs / f"sha256-{digest}")
-        self.server.models[name] = digest
+        shutil.copyfile(source, blobs / blob)
+        self.server.models[name] = hashlib.sha256(json.dumps({"layers": [blob]}).encode()).hexdigest()
         (store() / "manifests.json").write_text(json.dumps(self.server.models))
         self._answer(200, {"status": "success"})
 

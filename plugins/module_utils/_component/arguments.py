@@ -126,6 +126,8 @@ SPEC = {
                 "max_tokens": {"type": "int", "default": 8, "no_log": False},
                 "api_key_file": _text(no_log=False),
                 "expect": _text(),
+                "expectation": {"type": "raw"},
+                "models_file": {"type": "path"},
                 "max_ttft_s": {"type": "float"},
                 "min_tokens_per_s": {"type": "float", "no_log": False},
                 "closed_paths": _items(),

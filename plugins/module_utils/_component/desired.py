@@ -289,6 +289,8 @@ def _ready(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         raise HostError(f"a ready condition is one of tcp, http, command and inference, not {' and '.join(given)}")
     if not given and not item["unit"]:
         raise HostError("a ready condition needs a unit, or one of tcp, http, command and inference")
+    if (item.get("inference") or {}).get("models_file") and not item["unit"]:
+        raise HostError("a ready condition with models_file needs the unit that is given the models")
     return {key: value for key, value in item.items() if value is not None}
 
 

@@ -49,6 +49,8 @@ class Observed:
     own_groups: t.Mapping[str, int] = dataclasses.field(
         default_factory=dict
     )  # of users that are desired, by their name
+    # What units that run were given, and what they have, where that is not the same.
+    other_models: t.Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
 
 
 def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> Observed:
@@ -77,6 +79,7 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
     ours = {*(item.path for item in component.files), *owned.paths}
     strays = {item.path: _below(item.path) for item in component.directories if item.purge}
     drop_ins = {item.name: units.drop_ins(item.name) for item in component.units}
+    seen_units = units.observe(unit_names, run)
     unasked = {path for found in (*strays.values(), *drop_ins.values()) for path in found}
     return Observed(
         manager=manager,
@@ -94,10 +97,11 @@ def observe(component: Component, owned: Ledger, store: Store, run: Runner) -> O
         users={name: users.observe(name) for name in user_names},
         missing_groups={item.name: users.missing_groups(item) for item in component.users if item.groups},
         own_groups={item.name: gid for item in component.users if (gid := users.own_group(item.name)) is not None},
-        units=units.observe(unit_names, run),
+        units=seen_units,
         leaving_units=leaving_units,
         boot_links=boot_links.observe([name for name in unit_names if boot_links.file_of(name) in ours]),
         missing_images=_missing(component.images, run) if component.images else (),
+        other_models=_other_models(component, seen_units),
         repository_files=repository_files,
     )
 
@@ -106,6 +110,20 @@ def _missing(desired: t.Sequence[DesiredImage], run: Runner) -> tuple[DesiredIma
     from .._container_runtime import images  # few components have some, and every fast check would load it
 
     return tuple(image for image in desired if images.missing([image.name], image.engine, run))
+
+
+def _other_models(component: Component, seen: t.Mapping[str, Unit]) -> dict[str, tuple[str, str]]:
+    found = {}
+    for condition in component.ready:
+        asked = condition.get("inference") or {}
+        if asked.get("models_file") and seen[condition["unit"]].active_state == "active":
+            # Few servers take in their models, and every fast check would load it.
+            from .._http_plain import PlainFetch
+            from .._inference import models
+
+            if difference := models.difference(asked["models_file"], asked["url"], PlainFetch()):
+                found[condition["unit"]] = difference
+    return found
 
 
 def _children(path: str) -> list[str]:

@@ -169,6 +169,8 @@ class _Planner:
                 # systemd 252 forgets a running unit when its mask goes, and would start it beside its own processes.
                 self.do["stop"].append(desired.name)
                 self.do["start"].append(desired.name)
+            elif desired.name in self.situation.seen.other_models:
+                self._do("restart", desired.name, "models", *self.situation.seen.other_models[desired.name])
             elif desired.name in self.affected["restart"]:
                 self.do["restart"].append(desired.name)
             elif desired.name in self.affected["reload"]:

@@ -195,6 +195,7 @@ def _inference(
         max_tokens=to_install.get("max_tokens") or 8,
         api_key=read_api_key(to_install["api_key_file"]) if to_install.get("api_key_file") else None,
         expect=to_install.get("expect"),
+        expectation=to_install.get("expectation"),
         closed_paths=None if closed is None else tuple(closed),
         inputs=tuple(to_install.get("inputs") or ()),
         max_ttft_s=to_install.get("max_ttft_s"),
@@ -216,3 +217,12 @@ def _inference(
         )
     except NotAnswering as exc:
         raise NotReady(f"{exc}{_all_last_words(watched, env)}", stage=exc.stage) from exc
+    if to_install.get("models_file"):
+        from .._inference import models
+
+        if found := models.difference(to_install["models_file"], question.url, env.fetch):
+            given, has = found
+            raise NotReady(
+                f"the server at {question.url} was given {given}, and has {has}; let nobody else change its models",
+                stage="answers",
+            )

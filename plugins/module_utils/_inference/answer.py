@@ -54,6 +54,23 @@ class Answer:
     outputs: tuple[Tensor, ...] = ()
 
 
+def document(answer: Answer) -> dict[str, t.Any]:
+    """What the module ``model_probe`` returns of an answer, and expectations are of."""
+    speed = answer.tokens_per_s
+    return {
+        "answered": True,
+        "model": answer.model,
+        "text": answer.text,
+        "tokens": answer.tokens,
+        "ttft_s": round(answer.ttft_s, 4),
+        "tokens_per_s": None if speed is None else round(speed, 2),
+        "finish_reason": answer.finish_reason,
+        "dimensions": answer.dimensions,
+        "outputs": [{"name": one.name, "datatype": one.datatype, "shape": list(one.shape)} for one in answer.outputs],
+        "stage": "answers",
+    }
+
+
 class NotAnswering(HostError):
     """The server did not answer. The message says which stage it reached and what it said last.
 

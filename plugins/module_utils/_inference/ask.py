@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 import typing as t
 
 from .._http import Fetch
-from . import completion, embedding, tensor
-from .answer import Answer
+from . import completion, embedding, expectation, tensor
+from .answer import Answer, document
 from .exchange import Exchange
 from .question import Kind, Question
 
@@ -28,4 +29,11 @@ def ask(fetch: Fetch, question: Question, *, timeout_s: float, clock: t.Callable
     A reply that is not complete after ``timeout_s`` counts as cut short. A read that hangs just before that can take as
     long again.
     """
-    return _ASKED[question.kind](Exchange(fetch, question, timeout_s=timeout_s, clock=clock))
+    exchange = Exchange(fetch, question, timeout_s=timeout_s, clock=clock)
+    answer = _ASKED[question.kind](exchange)
+    if question.expectation is not None:
+        value = expectation.evaluate(question.expectation["tree"], document(answer))
+        if not value:
+            said = f"the value of {question.expectation['text']} is {json.dumps(value)}"
+            raise exchange.verdict.unexpected(said)
+    return answer

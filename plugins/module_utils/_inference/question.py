@@ -27,6 +27,7 @@ class Question:
 
     ``kind``: for text, which ``max_tokens``, ``expect`` and the limits are of, for the vector of the prompt, or for
     what the model infers. ``inputs``: its inputs that are not to be zeros, each with ``name``, ``data`` and ``shape``.
+    ``expectation``: of the answer, with its ``text`` and its ``tree`` as the module expectation has it.
     ``closed_paths``: where a request without the key, and one with a wrong key, must be refused; None is the path that
     answered. Without a key, nothing must be.
     """
@@ -42,6 +43,7 @@ class Question:
     inputs: tuple[t.Mapping[str, t.Any], ...] = ()
     max_ttft_s: float | None = None
     min_tokens_per_s: float | None = None
+    expectation: t.Mapping[str, t.Any] | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -59,6 +61,8 @@ class Question:
             raise HostError(f"text and speed can be expected of a completion, and not of a question for {self.kind}")
         if self.inputs and self.kind != "tensor":
             raise HostError(f"inputs are those of tensors, and not of a question for {self.kind}")
+        if self.expectation is not None and not isinstance(self.expectation, dict):
+            raise HostError("an expectation is parsed by the action plugin; call the module by its full name")
         if self.max_tokens < 1:
             raise HostError(f"at least one token must be asked for, not {self.max_tokens}")
         if self.api_key and not re.fullmatch(r"[!-~]+", self.api_key):

@@ -45,6 +45,10 @@ class Verdict:
         situation = f"the server on {self._question.where} takes questions but answered none"
         return self.error(situation, said, stage="answers", repeats=repeats)
 
+    def unexpected(self, said: str) -> NotAnswering:
+        situation = f"the server on {self._question.where} answers, and not as expected"
+        return self.error(situation, said, stage="answers", repeats=True)
+
     def slow(self, said: str) -> NotAnswering:
         situation = f"the server on {self._question.where} answers too slowly"
         return self.error(situation, said, stage="answers", repeats=True)

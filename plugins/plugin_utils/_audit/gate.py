@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 
+from .. import _jmespath
 from .document import Document
 
 # Evaluated without jmespath, which nobody needs for it.
@@ -63,33 +63,21 @@ def _native(document: Document) -> t.Any:
 
 
 def _compiled(expression: t.Any) -> t.Callable[[Document], t.Any]:
-    if not isinstance(expression, str):
-        raise GateError(f"audit_fail_on must be a JMESPath expression, not {expression!r}")
     try:
-        import jmespath
-        from jmespath import exceptions
-    except ImportError as exc:
-        raise GateError(
-            "audit_fail_on needs the Python library jmespath on the controller; "
-            "install it where ansible-core is installed"
-        ) from exc
-    # jmespath knows types by their exact name, and Ansible's text has one of its own.
-    text = str(json.loads(json.dumps(expression)))
-    try:
-        compiled = jmespath.compile(text)
-    except exceptions.JMESPathError as exc:
-        raise GateError(f"audit_fail_on is not a JMESPath expression: {exc}") from exc
+        compiled = _jmespath.compiled("audit_fail_on", expression)
+    except _jmespath.ExpressionError as exc:
+        raise GateError(str(exc)) from exc
     try:
         compiled.search(_SAMPLE)
-    except exceptions.JMESPathTypeError:
+    except _jmespath.Misfit:
         pass  # it may fit the values of the real document
-    except exceptions.JMESPathError as exc:
-        raise GateError(f"audit_fail_on {text!r} cannot be evaluated: {exc}") from exc
+    except _jmespath.ExpressionError as exc:
+        raise GateError(f"audit_fail_on {compiled.text!r} cannot be evaluated: {exc}") from exc
 
     def search(document: Document) -> t.Any:
         try:
             return compiled.search(document)
-        except exceptions.JMESPathError as exc:
-            raise GateError(f"audit_fail_on {text!r} cannot be evaluated over this audit: {exc}") from exc
+        except _jmespath.ExpressionError as exc:
+            raise GateError(f"audit_fail_on {compiled.text!r} cannot be evaluated over this audit: {exc}") from exc
 
     return search

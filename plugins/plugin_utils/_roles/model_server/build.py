@@ -217,5 +217,6 @@ def _probe(instance: Instance) -> dict[str, t.Any]:
         "api_key_file": question.get("api_key_file"),
         "max_tokens": question.get("max_tokens"),
         "expect_text": question.get("expect"),
+        "expect": question.get("expectation"),
         "closed_paths": question.get("closed_paths"),
     }

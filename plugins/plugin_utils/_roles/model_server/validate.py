@@ -12,6 +12,7 @@ import typing as t
 
 from ....module_utils._inference.question import KEY
 from ....module_utils._preflight import overlap, parse_ip
+from ... import _jmespath
 from ..built import Data
 from ..platform import Platform
 from . import gpus
@@ -106,6 +107,7 @@ def _wrong(instance: Instance) -> t.Iterator[str]:
     yield from _wrong_exposure(instance, engine)
     yield from gpus.invalid(instance)
     yield from _wrong_options(instance, engine)
+    yield from _wrong_gate(instance)
     yield from _wrong_extras(instance, engine)
 
 
@@ -192,6 +194,14 @@ def _wrong_options(instance: Instance, engine: Engine) -> t.Iterator[str]:
     gate = {f"gate.{name}" for name, value in (instance.given.get("gate") or {}).items() if value is not None}
     for option in sorted(of_some & (instance.given.keys() | gate) - engine.options):
         yield f"has {option}, which {engine.name} does not have; leave it out"
+
+
+def _wrong_gate(instance: Instance) -> t.Iterator[str]:
+    if (expectation := instance.gate.get("expectation")) is not None:
+        try:
+            _jmespath.for_hosts("gate.expectation", expectation)
+        except _jmespath.ExpressionError as exc:
+            yield f"has a gate that cannot be used: {exc}"
 
 
 def _wrong_extras(instance: Instance, engine: Engine) -> t.Iterator[str]:

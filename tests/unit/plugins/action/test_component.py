@@ -48,6 +48,20 @@ def test_text_is_content(run):
     assert run.asked[0]["files"] == [{"path": "/etc/a", "content": '{"a": 1}'}]
 
 
+def test_an_expectation_goes_to_the_host_with_its_tree(run):
+    inference = {"url": "http://127.0.0.1:1", "expectation": "tokens"}
+    run(name="a", ready=[{"inference": inference, "timeout_s": 5}, {"tcp": "127.0.0.1:1"}])
+    tree = {"type": "field", "children": [], "value": "tokens"}
+    given = {**inference, "expectation": {"text": "tokens", "tree": tree}}
+    assert run.asked[0]["ready"] == [{"inference": given, "timeout_s": 5}, {"tcp": "127.0.0.1:1"}]
+
+
+def test_what_is_no_expression_is_refused_before_the_host_is_asked(run):
+    with pytest.raises(AnsibleActionFail, match="expectation is not a JMESPath expression"):
+        run(name="a", ready=[{"inference": {"url": "http://127.0.0.1:1", "expectation": "tokens >"}}])
+    assert run.asked == []
+
+
 @pytest.mark.parametrize("secret", [False, "false", "no", 0])
 def test_a_file_that_is_no_secret_keeps_its_content(run, secret):
     run(name="a", files=[{"path": "/etc/a", "content": "x", "secret": secret}])

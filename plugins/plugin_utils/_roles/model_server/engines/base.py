@@ -193,6 +193,7 @@ def question(instance: Instance, closed_paths: tuple[str, ...], **more: t.Any) -
         "model": instance.served_name,
         "api_key_file": instance.key_file,
         "closed_paths": None if instance.key_file is None else list(closed_paths),
+        "expectation": instance.gate.get("expectation"),
         **more,
     }
     return {key: value for key, value in asked.items() if value is not None}

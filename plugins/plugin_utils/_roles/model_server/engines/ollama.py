@@ -28,7 +28,10 @@ _TAKE_MODEL = (
     """said=$(printf 'FROM %s\\n' "$model" | "$@" create "$served" -f /dev/stdin 2>&1) || """
     """{ printf '%s\\n' "$said" | tail -n 1 >&2; exit 1; }; """
     '"$@" list | while read -r name _rest; do case "$name" in NAME|"$served"|"$served:latest") ;; '
-    '*) "$@" rm "$name" </dev/null >/dev/null;; esac; done; :'
+    '*) "$@" rm "$name" </dev/null >/dev/null;; esac; done; '
+    # What it has now is what it was given. Whoever reaches its API can change that.
+    '"$@" list | while read -r name digest _rest; do [ "$name" = NAME ] || printf "%s %s\\n" "$name" "$digest"; done '
+    '>"$CACHE_DIRECTORY/models.new" && mv "$CACHE_DIRECTORY/models.new" "$CACHE_DIRECTORY/models"'
 )
 
 
@@ -66,6 +69,10 @@ class Ollama(Engine):
 
     def after_start(self, instance: Instance, program: t.Sequence[str]) -> list[str]:
         return ["/bin/sh", "-c", _TAKE_MODEL, "sh", instance.served_name, str(instance.model_path), *program]
+
+    def question(self, instance: Instance) -> dict[str, t.Any]:
+        # Where its unit notes the models that it was given: see after_start.
+        return {**super().question(instance), "models_file": f"/var/cache/mlops-model-{instance.name}/models"}
 
     def environment(self, instance: Instance) -> Data:
         ip = parse_ip(instance.host)

@@ -48,7 +48,7 @@ def changed(path="/etc/a.conf", impact="restart", after=NEW, units=None):
     return PathChange(path, Entry("file", content=b"1"), after, "root", "root", Effect(impact, units))
 
 
-def plan(desired, have, changes=(), package_effects=(), owned=None, others=(), drop_ins=(), leaving=()):
+def plan(desired, have, changes=(), package_effects=(), owned=None, others=(), drop_ins=(), leaving=(), models=None):
     component = Component("demo", True, units=(DesiredUnit("a.service", *desired),) if desired else ())
     seen = Observed(
         manager=None,
@@ -63,6 +63,7 @@ def plan(desired, have, changes=(), package_effects=(), owned=None, others=(), d
         units={"a.service": have},
         repository_files=(),
         leaving_units=leaving,
+        other_models={"a.service": models} if models else {},
     )
     situation = Situation(component, Ledger("demo", units=owned or {}), others, seen, None)
     return plan_units.plan(situation, changes, package_effects)
@@ -276,3 +277,18 @@ def test_the_units_of_a_file(path, names):
         return Completed(argv, 0, out, "")
 
     assert units.of_file(path, run) == names
+
+
+def test_a_server_that_has_other_models_than_it_was_given_is_started_again():
+    part = plan(("started", True), RUNNING, models=("chat 1a", "chat 2b"))
+    assert part.changes == UnitChanges(restart=NAME)
+    (row,) = part.drift
+    assert row.as_row() == {
+        "kind": "unit",
+        "item": "a.service",
+        "attribute": "models",
+        "want": "chat 1a",
+        "have": "chat 2b",
+    }
+    changes = plan(("started", True), RUNNING, [changed()], models=("chat 1a", "chat 2b")).changes
+    assert changes == UnitChanges(restart=NAME)

@@ -71,3 +71,33 @@ def test_what_a_command_that_succeeds_warns_of_is_in_its_report():
     env = ready.RunEnvironment(run=lambda *_argv, **_more: done, fetch=None)
     (report,) = ready.wait([{"command": ["check"]}], [], settle_s=0, env=env)
     assert report["warnings"] == ["the sink is down"]
+
+
+@pytest.mark.parametrize(
+    ("digest", "answers"), [pytest.param("1a" * 32, True, id="its"), pytest.param("2b" * 32, False, id="another")]
+)
+def test_a_server_with_another_model_than_it_was_given_is_not_ready(tmp_path, digest, answers):
+    class Ollama(Server):
+        @contextlib.contextmanager
+        def fetch(self, url, *, headers=(), **options):
+            if url.endswith("/api/tags"):
+                document = json.dumps({"models": [{"name": "m:latest", "digest": digest}]}).encode()
+                yield Response(200, {"content-type": "application/json"}, io.BytesIO(document))
+            else:
+                with super().fetch(url, headers=headers, **options) as answer:
+                    yield answer
+
+    (tmp_path / "models").write_text(f"m:latest {'1a' * 6}\n")
+    question = {"url": "http://127.0.0.1:8001", "model": "m", "models_file": str(tmp_path / "models")}
+    env = ready.RunEnvironment(run=None, fetch=Ollama(CHAT).fetch)
+
+    def wait():
+        return ready.wait([{"inference": question}], [], settle_s=0, env=env)
+
+    if answers:
+        assert wait()[0]["stage"] == "answers"
+        return
+    with pytest.raises(
+        ready.NotReady, match="was given m:latest 1a1a1a1a1a1a, and has m:latest 2b2b2b2b2b2b; let nobody"
+    ):
+        wait()

@@ -417,6 +417,28 @@ def test_the_gate_asks_where_the_server_listens(host, url):
     ]
 
 
+def test_an_expectation_is_that_of_the_question_and_of_the_verification():
+    expectation = "ttft_s < `2`"
+    found = built(chat(gate={"expectation": expectation}))
+    assert found.component["ready"][0]["inference"]["expectation"] == expectation
+    assert found.verify["probes"][0]["expect"] == expectation
+    for engine in ("tei", "triton"):
+        component = made(chat(engine=engine, binary="/opt/x", gate={"expectation": "dimensions == `32` || outputs"}))
+        assert component["ready"][0]["inference"]["expectation"] == "dimensions == `32` || outputs"
+
+
+@pytest.mark.parametrize(
+    ("expectation", "words"),
+    [
+        pytest.param("ttft_s <", "gate.expectation is not a JMESPath expression", id="syntax"),
+        pytest.param("sort(outputs)", "calls sort, which is not evaluated on hosts", id="function"),
+    ],
+)
+def test_an_expectation_that_hosts_cannot_evaluate_is_refused(expectation, words):
+    (problem,) = problems([chat(gate={"expectation": expectation})])
+    assert problem.startswith("Model server instance 'chat' has a gate that cannot be used: ") and words in problem
+
+
 def test_limits_of_the_gate_are_those_of_the_question():
     (ready,) = made(chat(gate={"max_ttft_s": 2.5, "min_tokens_per_s": 20.0}))["ready"]
     assert (ready["inference"]["max_ttft_s"], ready["inference"]["min_tokens_per_s"]) == (2.5, 20.0)

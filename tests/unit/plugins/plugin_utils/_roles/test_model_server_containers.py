@@ -461,7 +461,7 @@ def test_ollama_in_a_container_is_given_its_model_there(engine, tmp_path):
     )
     client.chmod(0o755)
     command = unit["ExecStartPost"][0].replace(f"/usr/bin/{engine}", str(client))
-    done = run_by_systemd(command, tmp_path / "none", MAINPID=str(os.getpid()))
+    done = run_by_systemd(command, tmp_path / "none", MAINPID=str(os.getpid()), CACHE_DIRECTORY=str(tmp_path))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     inside = "exec --interactive mlops-model-chat ollama"
     assert [line.strip() for line in told.read_text().splitlines()] == [
@@ -471,7 +471,9 @@ def test_ollama_in_a_container_is_given_its_model_there(engine, tmp_path):
         f"{inside} list",
         f"{inside} rm old:latest",
         f"{inside} rm older:latest",
+        f"{inside} list",
     ]
+    assert (tmp_path / "models").read_text() == "old:latest x\nolder:latest x\nchat:latest x\n"
 
 
 def test_an_engine_without_images_is_native_only(monkeypatch):

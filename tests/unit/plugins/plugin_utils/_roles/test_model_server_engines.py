@@ -322,20 +322,32 @@ def taking(tmp_path):
         program.chmod(0o755)
         unit = unit_of(made(ollama(served_name="chat:v1", model={"path": "/srv/m 1/a'b$c%d.gguf"})))
         command = unit["ExecStartPost"][0].replace("/opt/ollama/bin/ollama", str(program))
-        done = run_by_systemd(command, tmp_path / "none", **{"MAINPID": str(os.getpid()), **environment})
+        done = run_by_systemd(
+            command, tmp_path / "none", **{"MAINPID": str(os.getpid()), "CACHE_DIRECTORY": str(tmp_path), **environment}
+        )
         return done, told.read_text()
 
     return run
 
 
-def test_ollama_is_given_its_model_when_it_listens(taking):
+def test_ollama_is_given_its_model_when_it_listens(taking, tmp_path):
     done, told = taking()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert told.splitlines() == [
         "list list list create chat:v1 -f /dev/stdin FROM /srv/m 1/a'b$c%d.gguf",
         "taken",
-        "list rm old:latest rm chat:latest ",
+        "list rm old:latest rm chat:latest list ",
     ]
+    # This one removes nothing.
+    assert (tmp_path / "models").read_text() == "old:latest x\nchat:v1 x\nchat:latest x\n"
+
+
+def test_the_models_of_ollama_are_held_to_what_it_was_given():
+    (ready,) = made(ollama())["ready"]
+    assert (ready["unit"], ready["inference"]["models_file"]) == (
+        "mlops-model-chat.service",
+        "/var/cache/mlops-model-chat/models",
+    )
 
 
 def test_a_model_that_ollama_does_not_take_is_a_start_that_fails(taking):
