@@ -21,6 +21,7 @@ import urllib.request
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._http_plain import PlainFetch
 from ansible_collections.mlops.hosts.plugins.module_utils._inference.answer import NotAnswering
+from ansible_collections.mlops.hosts.plugins.module_utils._inference.models import difference
 from ansible_collections.mlops.hosts.plugins.module_utils._inference.question import Question
 from ansible_collections.mlops.hosts.plugins.module_utils._inference.wait import wait_for_answer
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines import ENGINES
@@ -62,6 +63,7 @@ class Running:
         self.environment = {
             **{name: str(value) for name, value in variables.items() if value is not None},
             **{"PATH": os.environ["PATH"], "HOME": str(place), "CREDENTIALS_DIRECTORY": str(place)},
+            "CACHE_DIRECTORY": str(place),
         }
         command = " ".join([*self.engine.command(self.instance), *self.instance.extra_args])
         self.process = subprocess.Popen(
@@ -89,6 +91,7 @@ class Running:
     def wait(self, **more):
         asked = self.engine.question(self.instance)
         asked.pop("api_key_file", None)
+        asked.pop("models_file", None)
         question = Question(**{**asked, "api_key": self.instance.api_key, **more})
         return wait_for_answer(PlainFetch(), question, deadline_s=20, alive=self._alive)[0]
 
@@ -242,6 +245,31 @@ def test_ollama_serves_no_model_of_an_earlier_name(start):
     assert second.taken().returncode == 0
     with pytest.raises(NotAnswering, match="has no model first; it serves second:latest"):
         second.wait(model="first")
+
+
+def test_what_others_do_to_the_models_of_ollama_is_seen_and_its_unit_takes_it_back(start, tmp_path):
+    server = start("ollama")
+    assert server.taken().returncode == 0
+    note, url = server.environment["CACHE_DIRECTORY"] + "/models", server.instance.url
+    (tmp_path / "other.gguf").write_bytes(b"GGUF and something else")
+
+    def differs():
+        return difference(note, url, PlainFetch())
+
+    given = pathlib.Path(note).read_text().strip()
+    assert differs() is None
+    for name in ("chat", "extra"):
+        asked = json.dumps({"model": name, "from": str(tmp_path / "other.gguf")}).encode()
+        with PlainFetch()(f"{url}/api/create", method="POST", data=asked) as response:
+            assert response.status == 200
+        desired, have = differs()
+        assert desired == given and have != given and f"{name}:latest " in have
+    assert server.taken().returncode == 0
+    assert differs() is None
+    assert pathlib.Path(note).read_text().strip() == given
+    with PlainFetch()(f"{url}/api/delete", method="POST", data=b'{"model": "chat"}') as response:
+        assert response.status == 200
+    assert differs() == (given, "none")
 
 
 def test_a_file_that_ollama_does_not_take_is_said_in_one_line(start, tmp_path):

@@ -16,7 +16,7 @@ real one was seen to do, the others what their source says:
   logs its key, at level info.
 - Text Embeddings Inference binds last, and logs its key in its first line. A host that is no address is all addresses.
 - Ollama listens at once, keeps what it is given below HOME, and cuts what is open when it is told to stop. The digest
-  of a model is that of its manifest, and not that of its file.
+  of a model is that of its manifest, and not that of its file. What no model has any more goes.
 - Triton binds last, and does not start with a model that does not load: one without a version. What a model states is
   in its config.json.
 
@@ -230,7 +230,8 @@ class OllamaHandler(Handler):
         if self.path == "/v1/models":
             self._answer(200, {"object": "list", "data": [{"id": name} for name in names]})
         elif self.path == "/api/tags":
-            self._answer(200, {"models": [{"name": name, "digest": self.server.models[name]} for name in names]})
+            digests = {name: digest_of_manifest(blob) for name, blob in self.server.models.items()}
+            self._answer(200, {"models": [{"name": name, "digest": digests[name]} for name in names]})
         else:
             self._answer(404, {"error": "not found"})
 
@@ -239,7 +240,9 @@ class OllamaHandler(Handler):
         if self.path == "/api/create":
             self._create(name, pathlib.Path(asked["from"]))
         elif self.path == "/api/delete":  # a POST here, and a DELETE of the real one
-            self._answer(200, {"digest": self.server.models.pop(name)})
+            del self.server.models[name]
+            self._keep()
+            self._answer(200, {})
         elif name not in self.server.models:
             self._answer(404, {"error": {"message": f'model "{asked["model"]}" not found', "type": "not_found_error"}})
         elif self.path in ("/v1/chat/completions", "/v1/completions"):
@@ -256,9 +259,19 @@ class OllamaHandler(Handler):
         blobs = store() / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, blobs / blob)
-        self.server.models[name] = hashlib.sha256(json.dumps({"layers": [blob]}).encode()).hexdigest()
-        (store() / "manifests.json").write_text(json.dumps(self.server.models))
+        self.server.models[name] = blob
+        self._keep()
         self._answer(200, {"status": "success"})
+
+    def _keep(self) -> None:
+        (store() / "manifests.json").write_text(json.dumps(self.server.models))
+        for path in (store() / "blobs").iterdir():
+            if path.name not in self.server.models.values():
+                path.unlink()
+
+
+def digest_of_manifest(blob: str) -> str:
+    return hashlib.sha256(json.dumps({"layers": [blob]}).encode()).hexdigest()
 
 
 def store() -> pathlib.Path:
