@@ -15,6 +15,7 @@ from .._errors import HostError
 from .._holders import Holder, holders
 from .._http import Fetch
 from .._lock import locked
+from . import parts
 from .desired import DesiredArtifact
 from .patience import Patience
 from .plan import Item, Observed, Plan, observe, plan, plan_purge
@@ -125,6 +126,8 @@ def ensure(
         used = _used(decided, store, environment, dry_run=dry_run)
         if used:
             decided = plan(observed, store, keep=settings.keep, used=used)
+        for item in decided.publish:
+            _require(item, parts.missing_of_gguf([desired.path for desired in item.files]), "the other parts need")
         _check_space(decided, observed, path, environment, settings)
         return observed, decided
 
@@ -217,6 +220,29 @@ def _check_space(decided: Plan, observed: Observed, path: str, environment: RunE
         )
 
 
+def _require(item: Item, missing: t.Sequence[str], who: str) -> None:
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise HostError(
+            f"the files of {item.name} lack {missing[0]}{more}, which {who}; choose all parts of a model (files, "
+            "include, exclude), or none; it was not published",
+            missing=list(missing),
+        )
+
+
+def _require_shards(item: Item, fetched: t.Mapping[str, Fetched], store: Store) -> None:
+    paths = [desired.path for desired in item.files]
+    for desired in item.files:
+        if desired.path.endswith(parts.INDEX):
+            with open(store.blob_path(_content(item, desired.key, fetched)), "rb") as file:
+                missing = parts.missing_of_index(desired.path, file.read(), paths)
+            _require(item, missing, f"{desired.path} names")
+
+
+def _content(item: Item, key: str, fetched: t.Mapping[str, Fetched]) -> str:
+    return item.stored[key] if key in item.stored else fetched[key].sha256
+
+
 def _mib(count: int) -> int:
     return -(-count // _MIB)
 
@@ -240,6 +266,8 @@ def _apply(
     fetched = transfer.all(decided.fetch)
     for record, kept in decided.link_blobs:
         store.relink_blob(record, kept)
+    for item in decided.publish:
+        _require_shards(item, fetched, store)
     for record, relink, seen in decided.repair:
         store.repair(record, relink, seen)
     for item in decided.publish:
@@ -267,11 +295,9 @@ def _apply(
 
 def _record(item: Item, fetched: t.Mapping[str, Fetched], store: Store, environment: RunEnvironment) -> Record:
     source = item.artifact.origin
-
-    def content(key: str) -> str:
-        return item.stored[key] if key in item.stored else fetched[key].sha256
-
-    files = tuple(store.kept(desired.path, content(desired.key), desired.git_sha1) for desired in item.files)
+    files = tuple(
+        store.kept(desired.path, _content(item, desired.key, fetched), desired.git_sha1) for desired in item.files
+    )
     return Record(item.name, item.version, source.shown, source.revision, environment.now(), files)
 
 

@@ -143,6 +143,47 @@ def test_an_address_signed_for_get_is_asked_for_its_first_byte(bench, hub, serve
 # Refused before anything changes
 
 
+def web(bench, served, contents, **more):
+    """An artefact of plain files with their sums."""
+    files = []
+    for name, content in contents.items():
+        write(served / "plain", {name: content})
+        files.append({"path": name, "sha256": hashlib.sha256(content).hexdigest()})
+    return {"name": "big", "source": f"{bench.hub.url}/plain/", "files": files, **more}
+
+
+def test_a_model_in_several_files_comes_whole(bench, served):
+    index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}).encode()
+    shards = {
+        "sub/model.safetensors.index.json": index,
+        "sub/model-1.safetensors": b"1",
+        "sub/model-2.safetensors": b"2",
+    }
+    parts = {f"split-0000{one}-of-00002.gguf": b"GGUF" for one in (1, 2)}
+    assert bench(web(bench, served, {**shards, **parts}))["changed"]
+    assert not bench(web(bench, served, {**shards, **parts}))["changed"]
+
+
+def test_a_shard_that_the_index_names_and_nobody_has_chosen_is_found_before_the_model_is_published(bench, served):
+    index = json.dumps({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}).encode()
+    with pytest.raises(HostError) as caught:
+        bench(web(bench, served, {"model.safetensors.index.json": index, "model-1.safetensors": b"1"}))
+    assert str(caught.value) == (
+        "the files of big lack model-2.safetensors, which model.safetensors.index.json names; choose all parts of a "
+        "model (files, include, exclude), or none; it was not published"
+    )
+    assert not bench.current("big").exists()
+
+
+def test_a_part_of_a_split_model_that_nobody_has_chosen_is_found_before_the_first_byte(bench, served):
+    said = refused(bench, web(bench, served, {"m-00002-of-00003.gguf": b"GGUF"}))
+    assert "the files of big lack m-00001-of-00003.gguf and 1 more, which the other parts need" in said
+
+
+def test_an_index_that_cannot_be_read_is_no_reason(bench, served):
+    assert bench(web(bench, served, {"model.safetensors.index.json": b"[]"}))["changed"]
+
+
 def test_a_branch_is_refused_with_its_commit(bench):
     said = refused(bench, {**bench.chat(), "revision": "main"})
     assert "'main'" in said and "can move" in said and f"points to {bench.commits['main']} now" in said
