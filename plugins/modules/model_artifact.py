@@ -11,8 +11,8 @@ description:
   - Fetches models from a Hugging Face hub (any endpoint), from stores that speak S3, from OCI registries, from web
     servers, or from a path on the host, verifies every file, and publishes each version in one step.
   - All artefacts of a host are given to one execution. Nothing is published unless every file of every artefact is
-    complete and has the right checksum, and none of several that a server needs together is missing: shards of an index
-    of safetensors, parts of a split GGUF file.
+    complete and has the right checksum. A model of which a shard that its index of safetensors names, or a part of a
+    split GGUF file, is not among the files is not published either.
   - What is there already is not asked for again. A host that is right needs no network, and no file is read again to be
     hashed, since size, time and inode of each verified file are recorded.
   - Downloads go on where an earlier run was cut off.
