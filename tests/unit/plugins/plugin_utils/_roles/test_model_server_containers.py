@@ -455,8 +455,8 @@ def test_ollama_in_a_container_is_given_its_model_there(engine, tmp_path):
     client, told = tmp_path / "client", tmp_path / "told"
     client.write_text(
         "#!/bin/sh\n"
-        'if [ "$5" = list ]; then printf "%s x\\n" NAME old:latest older:latest chat:latest; fi\n'
         f'{{ printf "%s " "$@"; [ "$5" != create ] || cat; echo; }} >>{told}\n'
+        'if [ "$5" = list ]; then printf "%s x\\n" NAME old:latest older:latest chat:latest; fi\n'
         '[ "$5" != rm ] || cat >/dev/null\n'  # as a client does that is told to pass on what it reads
     )
     client.chmod(0o755)
