@@ -119,3 +119,16 @@ def test_what_our_programs_write_is_known():
     }
     assert "mlops_gpu_events_total" in written
     assert written <= metric_names.known()
+
+
+def test_what_is_read_of_vllm_is_on_its_page():
+    """The page is that of vLLM 0.32.0 for CPUs, as it runs in scenario model_server_vllm; its sources declare more."""
+    root = PLUGINS.parent
+    page = dict(re.findall(r"(?m)^# TYPE (\S+) (\w+)$", (root / "tests/unit/data/vllm/0.32.0/metrics.txt").read_text()))
+    readers = [*(root / "roles/monitoring/files/rules").glob("*.yml"), root / "tools/dashboards.yml"]
+    read = {name for path in readers for name in re.findall(r"vllm:[a-z_]+", path.read_text())}
+    assert len(read) > 5
+    assert {re.sub("_bucket$", "", name) for name in read} <= page.keys()
+    declared = dict(line.split()[:2] for line in (DATA / "vllm.txt").read_text().splitlines()[1:])
+    both = page.keys() & declared.keys()
+    assert {name: declared[name] for name in both if declared[name] not in (page[name], "untyped")} == {}
