@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Diagnostics of DCGM as they are printed. No real run could be recorded here: the texts of DCGM 4 are those of the
-fake, which follows its source, and that of DCGM 3 is the one that a user reported."""
+fake, which follows its source, and that of DCGM 3 is typed after one that a user reported."""
 
 from __future__ import annotations
 
