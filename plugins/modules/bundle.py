@@ -196,6 +196,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=BUNDLE, mutually_exclusive=[PARTS], required_one_of=[PARTS])
     (part,) = (name for name in PARTS if module.params[name])
     try:
+        make.claim(module.params["dir"])
         made = getattr(make, part)(module.params[part], module.params, ModuleRunner(module))
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)

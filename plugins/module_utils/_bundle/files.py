@@ -12,6 +12,8 @@ import shutil
 import typing as t
 
 _PIECE = 1024 * 1024
+# The folders of a bundle, in which nothing else may be.
+TOPS = ("apt", "hub", "web", "wheels")
 
 
 def digest(path: str) -> str:
@@ -62,7 +64,7 @@ def publish(source: str, target: str, sha256: str) -> bool:
 def prune(folder: str, kept: t.Collection[str]) -> list[str]:
     """Remove what no entry names, below the folders that are the bundle's own. What was removed."""
     removed = []
-    for top in ("apt", "hub", "web", "wheels"):
+    for top in TOPS:
         for at, _folders, names in os.walk(os.path.join(folder, top), topdown=False):
             for name in names:
                 path = os.path.relpath(os.path.join(at, name), folder)

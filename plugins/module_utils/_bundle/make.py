@@ -39,6 +39,18 @@ class Made:
         }
 
 
+def claim(out: str) -> None:
+    """Make a directory a bundle. HostError where it has something in a folder of one, which a bundle would remove."""
+    if not os.path.exists(os.path.join(out, NAME)):
+        taken = [top for top in files.TOPS if os.path.lexists(os.path.join(out, top))]
+        if taken:
+            raise HostError(
+                f"{out} must be a directory for a bundle alone, and has {', '.join(taken)} without a {NAME}; "
+                "give another"
+            )
+        files.write(os.path.join(out, NAME), Manifest().text().encode())
+
+
 def component(item: Data, params: Data, run: Runner) -> Made:
     """The packages of a component, in a signed repository of their own."""
     out, name, suite = params["dir"], item["name"], release()

@@ -9,6 +9,7 @@ import json
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._bundle.files import prune, publish, write
+from ansible_collections.mlops.hosts.plugins.module_utils._bundle.make import claim
 from ansible_collections.mlops.hosts.plugins.module_utils._bundle.manifest import (
     Entry,
     Manifest,
@@ -104,3 +105,17 @@ def test_only_what_nothing_names_goes(tmp_path):
         "apt/a",
         "notes.txt",
     ]
+
+
+def test_a_directory_that_has_files_of_others_does_not_become_a_bundle(tmp_path):
+    write(f"{tmp_path}/web/index.html", b"")
+    with pytest.raises(HostError, match="must be a directory for a bundle alone, and has web without a bundle.json"):
+        claim(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["web"]
+
+
+def test_a_bundle_that_was_begun_is_gone_on_with(tmp_path):
+    claim(str(tmp_path))
+    write(f"{tmp_path}/apt/pool/a", b"")
+    claim(str(tmp_path))
+    assert read(str(tmp_path)) == Manifest()
