@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule faults vm vllm compat matrix test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults vm vllm ee compat matrix test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -34,6 +34,10 @@ faults: setup  ## stop changes at every step on real hosts, and look at what bec
 vm: setup  ## drivers on a virtual host under QEMU: kernels, modules, boot loader, reboot; k=EXPRESSION for some tests
 	pytest --config-file=tests/vm/pytest.ini $(if $(k),-k '$(k)') tests/vm
 	@$(if $(k),:,$(PY) tools/runs.py vm)
+
+ee: setup  ## build the execution environment, and run jobs in it as AWX does, on two hosts; k=EXPRESSION for some tests
+	pytest --config-file=tests/ee/pytest.ini $(if $(k),-k '$(k)') tests/ee
+	@$(if $(k),:,$(PY) tools/runs.py ee)
 
 vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a quarter of an hour
 	$(PY) tools/vllm_wheels.py

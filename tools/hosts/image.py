@@ -109,6 +109,16 @@ RUN programs="/usr/bin/llama-server $(ls /usr/lib/*/ggml/backends0/libggml-cpu-x
  && tar --create --dereference --hard-dereference --file={LAYER} $programs $libraries /bin/busybox
 """
 )
+# Where ansible-builder begins, as with a public base: a Python with pip, here one that no package of Debian manages.
+PYTHON = "/opt/python/bin/python3"
+_EXECUTION_BASE = (
+    _CLEAN_BASE
+    + """\
+RUN update-ca-certificates && python3 -m venv /opt/python
+ENV PATH=/opt/python/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+"""
+)
 _HOST_PACKAGES = [
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod", "procps", "cron"),
     *("python3", "python3-apt", "sudo", "openssh-server", "iproute2", "ca-certificates"),
@@ -199,6 +209,13 @@ def ensure_server(client: docker.DockerClient) -> str:
     return _image(client, "mlops-hosts-server", "forky", _SERVER, packages, {}, machine_mirror())
 
 
+def ensure_execution_base(client: docker.DockerClient) -> str:
+    """The image from which an execution environment is built, with Python at PYTHON."""
+    packages = ["python3-venv", "ca-certificates"]
+    files = _certificate_files()
+    return _image(client, "mlops-hosts-ee-base", "trixie", _EXECUTION_BASE, packages, files, machine_mirror())
+
+
 def _host(client: docker.DockerClient, suite: str, stock: bool, mirror: Mirror | None) -> str:
     image = _image(client, f"mlops-hosts-{suite}", suite, _HOST, _HOST_PACKAGES, _host_files(), mirror)
     if stock:
@@ -209,10 +226,12 @@ def _host(client: docker.DockerClient, suite: str, stock: bool, mirror: Mirror |
 
 
 def _host_files() -> dict[str, str]:
-    return {
-        **{f"usr/local/share/ca-certificates/machine-{name}.crt": pem for name, pem in _machine_certificates().items()},
-        "etc/systemd/system/ssh.service.d/keys.conf": _SSH_KEYS,
-    }
+    return {**_certificate_files(), "etc/systemd/system/ssh.service.d/keys.conf": _SSH_KEYS}
+
+
+def _certificate_files() -> dict[str, str]:
+    certificates = _machine_certificates()
+    return {f"usr/local/share/ca-certificates/machine-{name}.crt": pem for name, pem in certificates.items()}
 
 
 def _apt_files(suite: str, mirror: Mirror | None) -> dict[str, str]:
