@@ -15,6 +15,8 @@ import typing as t
 from pathlib import Path
 
 import ansible_runner
+import jinja2
+import yaml
 
 from tools.hosts.docker_engine import BUILD, ROOT, engine
 from tools.hosts.group import Group, Host
@@ -91,18 +93,19 @@ class Fleet:
         inventory: t.Mapping[str, t.Any] | None = None,
         hosts: t.Sequence[str] = HOSTS,
         limit: str | None = None,
-        environment: t.Mapping[str, str] | None = None,
-        files: t.Mapping[str, str] | None = None,
+        credential: tuple[str, t.Mapping[str, str]] | None = None,
     ) -> Job:
-        """Run a playbook of the project. ``hosts`` are the inventory's, as of a slice; ``answers`` are extra vars."""
+        """Run a playbook of the project. ``hosts`` are the inventory's, as of a slice; ``answers`` are extra vars.
+
+        ``credential`` is a type of playbooks/awx.yml, and its inputs.
+        """
         self._count += 1
         folder = HERE / "jobs" / str(self._count)
         shutil.copytree(PROJECT, folder / "project")
         (folder / "env").mkdir()
         (folder / "inventory").mkdir()
-        for name, text in (files or {}).items():
-            (folder / "env" / name).write_text(text)
-            (folder / "env" / name).chmod(0o600)
+        environment = _inject(folder, *credential) if credential else {}
+        (folder / "env/extravars").write_text(_extra_vars({"awx_job_id": self._count}, answers or {}))
         (folder / "known_hosts").write_text(self._known_hosts())
         (folder / "inventory/hosts.json").write_text(json.dumps(_inventory(hosts, inventory or {})))
         run = ansible_runner.run(
@@ -110,9 +113,8 @@ class Fleet:
             ident="job",
             playbook=playbook,
             limit=limit,
-            extravars={"awx_job_id": self._count, **(answers or {})},
             # Without colours, which would be in the middle of words.
-            envvars={"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **(environment or {})},
+            envvars={"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FORCE_COLOR": "0", **environment},
             ssh_key=PRIVATE_KEY.read_text(),
             quiet=True,
             process_isolation=True,
@@ -146,6 +148,45 @@ def _inventory(hosts: t.Sequence[str], variables: t.Mapping[str, t.Any]) -> dict
             "children": {"ml_hosts": {"hosts": {name: {} for name in hosts}}},
         }
     }
+
+
+class _Untrusted(yaml.SafeDumper):
+    """Writes a text, and a name too, as AWX does: as one that is no template."""
+
+
+_Untrusted.add_representer(str, lambda dumper, text: dumper.represent_scalar("!unsafe", text))
+
+
+def _extra_vars(own: t.Mapping[str, t.Any], answers: t.Mapping[str, t.Any]) -> str:
+    untrusted: str = yaml.dump(dict(answers), Dumper=_Untrusted) if answers else ""
+    return yaml.safe_dump(dict(own)) + untrusted
+
+
+class _Playbook(yaml.SafeLoader):
+    """Reads a text that is no template as the text."""
+
+
+_Playbook.add_constructor("!unsafe", lambda _, node: node.value)
+
+
+def tasks() -> list[dict[str, t.Any]]:
+    """Of playbooks/awx.yml."""
+    return t.cast("list[dict[str, t.Any]]", yaml.load((ROOT / "playbooks/tasks/awx.yml").read_text(), _Playbook))
+
+
+def credential_types() -> dict[str, t.Any]:
+    (found,) = [task["vars"]["awx_credential_types"] for task in tasks() if "credential types" in task["name"]]
+    return t.cast("dict[str, t.Any]", found)
+
+
+def _inject(folder: Path, name: str, inputs: t.Mapping[str, str]) -> dict[str, str]:
+    """Put the inputs of a credential where its type says. The environment of the job."""
+    injectors = credential_types()[name]["injectors"]
+    path = folder / "env/credential"
+    path.touch(mode=0o600)
+    known = {**inputs, "tower": {"filename": f"/runner/env/{path.name}"}}
+    path.write_text(jinja2.Template(injectors["file"]["template"]).render(known))
+    return {variable: jinja2.Template(text).render(known) for variable, text in injectors["env"].items()}
 
 
 def _clean_copy() -> Path:

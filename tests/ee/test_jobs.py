@@ -98,7 +98,7 @@ def test_a_limit_says_what_it_left_out(fleet):
 
 def test_each_slice_of_an_audit_has_a_report_of_its_own(fleet):
     """AWX gives each slice an inventory of its own hosts, and a number of its own: awx_job_id."""
-    answers = {"audit_dir": "/shared/{{ awx_job_id }}"}
+    answers = {"awx_audit_dir": "/shared"}
     slices = [fleet.job("audit.yml", answers, inventory=INVENTORY, hosts=[name]) for name in HOSTS]
     assert [job.rc for job in slices] == [16, 16]
     reports = [report(folder) for folder in sorted(fleet.shared.iterdir(), key=lambda folder: int(folder.name))]
@@ -117,3 +117,25 @@ def test_a_rollout_takes_its_models_as_text(fleet):
     job = fleet.job("model_rollout.yml", answers)
     assert (job.rc, job.status) == (0, "successful"), job.output
     assert set(fleet.on_hosts(STORED).values()) == {str(second)}
+
+
+TOKEN = "hf_of_the_tests"
+
+
+def test_a_secret_of_a_credential_is_read_from_its_file_and_is_nowhere_else(fleet):
+    artifacts = [
+        {
+            **INVENTORY["model_store_artifacts"][0],
+            "token": "{{ lookup('file', lookup('env', 'MLOPS_HUB_TOKEN_FILE')) }}",
+        }
+    ]
+    fleet.on_hosts(put(FIRST))
+    inventory = {**INVENTORY, "model_store_artifacts": artifacts}
+    without = fleet.job("site.yml", inventory=inventory)
+    assert without.rc == 2, without.output
+    job = fleet.job("site.yml", inventory=inventory, credential=("hub_token", {"token": TOKEN}))
+    assert job.rc == 0, job.output
+    holding = [
+        path for path in job.artifacts.rglob("*") if path.is_file() and TOKEN in path.read_text(errors="replace")
+    ]
+    assert holding == [job.artifacts / "env/credential"]

@@ -52,7 +52,7 @@ def convert(spec: Spec, values: t.Mapping[str, t.Any]) -> Converted:
         if value is None:
             value = option.get("default")
         if value is None and option.get("required"):
-            problems.append(f"{name} is required; for example: {name}: {_example(option)}.")
+            problems.append(f"{name} is required; for example: {name}: {example(option)}.")
         converted[name] = None if value is None else _value(name, option, value, problems)
     return Converted(converted, tuple(problems))
 
@@ -80,7 +80,7 @@ def _value(where: str, option: t.Mapping[str, t.Any], value: t.Any, problems: li
             raise _Invalid(f"one of {', '.join(str(choice) or 'the empty text' for choice in option['choices'])}")
     except _Invalid as desired:
         found = "" if option.get("no_log") else f", not {_shown(value)}"
-        problems.append(f"{where} must be {desired}{found}; for example: {_name(where)}: {_example(option)}.")
+        problems.append(f"{where} must be {desired}{found}; for example: {_name(where)}: {example(option)}.")
         return None
     return converted
 
@@ -117,7 +117,7 @@ def _entries(
             converted[name] = _value(f"{where}.{name}", options[name], value, problems)
     for name, nested in options.items():
         if nested.get("required") and entries.get(name) is None:
-            problems.append(f"{where}.{name} is required; for example: {name}: {_example(nested)}.")
+            problems.append(f"{where}.{name} is required; for example: {name}: {example(nested)}.")
     return converted
 
 
@@ -225,7 +225,8 @@ def _shown(value: t.Any) -> str:
     return text if isinstance(value, str) else f"{text} ({type(value).__name__})"
 
 
-def _example(option: t.Mapping[str, t.Any]) -> str:
+def example(option: t.Mapping[str, t.Any]) -> str:
+    """A value that the option takes, as YAML in a flow."""
     kind = option.get("type", "str")
     default = option.get("default")
     if kind == "list":
@@ -233,11 +234,11 @@ def _example(option: t.Mapping[str, t.Any]) -> str:
             "type": option.get("elements", "str"),
             **({"options": option["options"]} if "options" in option else {}),
         }
-        return f"[{_example(element)}]"
+        return f"[{example(element)}]"
     if kind == "dict":
         options: Spec = option.get("options") or {"key": {"type": "str"}}
         needed = [name for name in options if options[name].get("required")] or list(options)[:1]
-        return "{" + ", ".join(f"{name}: {_example(options[name])}" for name in needed) + "}"
+        return "{" + ", ".join(f"{name}: {example(options[name])}" for name in needed) + "}"
     if option.get("choices"):
         return next(str(choice) for choice in option["choices"] if str(choice))
     if kind == "bool":
