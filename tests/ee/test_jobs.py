@@ -70,6 +70,12 @@ def test_text_that_is_no_list_is_refused(fleet):
     )
 
 
+def test_an_answer_is_no_template(fleet):
+    job = fleet.job("site.yml", {**ANSWERS, "model_store_reserve_mib": "{{ 7 * 6 }}"})
+    assert (job.rc, job.changed) == (2, {})
+    assert "model_store_reserve_mib must be a whole number, not '{{ 7 * 6 }}'" in " ".join(job.output.split())
+
+
 def test_an_audit_that_finds_nothing_is_a_successful_job(fleet):
     job = fleet.job("audit.yml", ANSWERS)
     assert (job.rc, job.status) == (0, "successful"), job.output
