@@ -169,8 +169,9 @@ def page(found: Found) -> str:
 Written by `make bench` on {datetime.date.today()}, on hosts of Debian 13, {os.cpu_count()} cores. What the role
 `log_shipper` runs beside the plainest forwarder of the same package: no queue, no rules, no redaction, no fields.
 Both read the same {found.lines:,} lines of the journal and send them over syslog with TLS to a sink on the same host
-that only counts. Medians of {found.rounds} rounds, in turn; CPU is that of the shipper alone, from its first line on. Each
-tenth of the JSON lines has a prompt, which the role redacts. The load average of the machine was {found.load:.1f} before.
+that only counts. Medians of {found.rounds} rounds, in turn; CPU is that of the shipper alone, from its first line on.
+Each tenth of the JSON lines has a prompt, which the role redacts. The load average of the machine was
+{found.load:.1f} before.
 
 | target | measured | reached |
 |---|---|---|
