@@ -30,7 +30,7 @@ ROUNDS_FIRST = 1
 # A file of each is removed: the one has no unit, of the other rsyslog is restarted.
 DIFFER = ("cuda_toolkit", "log_shipper")
 BASE = "57be16e"
-# The server of the demo's variables, for it.
+# The server of the inventory, for it.
 BASE_SERVER = {
     "name": "chat",
     "model": {"path": "/var/lib/mlops-models/models/chat/current/good.gguf"},

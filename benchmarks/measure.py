@@ -87,7 +87,7 @@ class Play:
         argv = [
             *program,
             f"--inventory={FOLDER / 'hosts.yml'}",
-            f"--inventory={ROOT / 'tools' / 'demo' / 'inventory'}",
+            f"--inventory={HERE / 'inventory'}",
             f"--extra-vars=@{FOLDER / 'vars.yml'}",
             *self.options,
             str(self.playbook),

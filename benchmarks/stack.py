@@ -49,7 +49,7 @@ def prepared(names: Sequence[str]) -> Iterator[None]:
         _make_models()
         made = _vars(names)
         _write_vars(made)
-        Play("demo", ROOT / "tools" / "demo" / "prepare.yml", must_change=True).run()
+        Play("models", HERE / "prepare_models.yml", must_change=True).run()
         Play("prepare", HERE / "prepare_fleet.yml", must_change=True).run()
         _write_vars({**made, **_of_repositories()})
         Play("site", SITE, ("--limit=log_hosts",), must_change=True).run()
@@ -99,14 +99,14 @@ def _ml_host() -> dict[str, object]:
 
 
 def _make_models() -> None:
-    """The same as the demo's; broken.gguf is only published."""
+    """broken.gguf is only published."""
     for name, options in {"good": ["--seed=1"], "broken": ["--broken=says-nothing"]}.items():
         program = [sys.executable, str(ROOT / "tools" / "fakes" / "tiny_model.py"), *options]
         subprocess.run([*program, str(FOLDER / f"{name}.gguf")], check=True, stdout=subprocess.DEVNULL)
 
 
 def _vars(names: Sequence[str]) -> dict[str, Any]:
-    """What the demo's inventory asks for, and what prepare_fleet.yml does."""
+    """What the inventory needs, and what prepare_fleet.yml does."""
     pki = make_pki("loghost", [names[0]])
     return {
         "bench_driver": DRIVER,
@@ -121,7 +121,7 @@ def _vars(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _of_repositories() -> dict[str, Any]:
-    """What the roles are asked for beside the demo's: a driver and a toolkit of NVIDIA's, Docker with GPUs."""
+    """What the roles are asked for beside the inventory's: a driver and a toolkit of NVIDIA's, Docker with GPUs."""
     keys = {
         f"{variable}_{name}": (FOLDER / f"{repository}-{file}").read_text().strip() + end
         for variable, repository in {
