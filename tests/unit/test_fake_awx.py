@@ -131,7 +131,7 @@ def of_the_playbook(name):
 def test_templates_run_playbooks_that_the_example_has():
     templates = of_the_playbook("awx_job_templates")
     playbooks = {template.get("playbook", name) for name, template in templates.items()}
-    assert playbooks == {path.stem for path in (ROOT / "examples/awx").glob("*.yml")}
+    assert playbooks <= {path.stem for path in (ROOT / "examples/awx").glob("*.yml")}
 
 
 def test_nodes_of_workflows_run_templates_that_are_made_and_lead_to_nodes_that_are_there():
