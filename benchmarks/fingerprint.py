@@ -26,8 +26,8 @@ runs on the controller (`plugins/action`, `plugins/plugin_utils`), and what a ho
 _YAML = ("playbooks/**/*.yml", "roles/*/[!m]*/**/*.yml", "roles/*/meta/*.yml", "roles/*/templates/**/*")
 _PYTHON = ("plugins/action/**/*.py", "plugins/plugin_utils/**/*.py")
 _ASKED_WITH = "plugins/module_utils/**/fast_check.py"
-# An inventory is read before there are hosts.
-_LEFT_OUT = {"__pycache__", "_terraform"}
+# An inventory is read before there are hosts, and surveys are made for AWX.
+_LEFT_OUT = {"__pycache__", "_terraform", "_awx"}
 
 
 def fingerprint(root: Path = ROOT) -> str:

@@ -132,7 +132,7 @@ def _plain(text: str) -> str:
         if kind in "MP":
             return what.partition("#")[0]
         if kind == "L":
-            title, _, link = what.rpartition(",")
+            title, link = what.rsplit(",", 1) if "," in what else ("", what)
             return f"{title.strip()} ({link.strip()})"
         return what if kind in "BCEIORUV" else match[0]
 
