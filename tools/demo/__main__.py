@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +88,12 @@ def up() -> int:
     say(
         "5/8", f"playbooks/model_rollout.yml: model {model}, host by host, while 16 clients ask, half of them streaming"
     )
-    play("load", DEMO / "load.yml", "--extra-vars=demo_load=start", show=False)
-    rollout("rollout", model)
-    desire_model(model)
-    say("6/8", "a bad model: it loads, reports healthy, and never answers")
-    rollout("bad-model", "silent", rc=2)
-    play("load", DEMO / "load.yml", "--extra-vars=demo_load=stop", show=False)
-    seen = clients()
+    with clients():
+        rollout("rollout", model)
+        desire_model(model)
+        say("6/8", "a bad model: it loads, reports healthy, and never answers")
+        rollout("bad-model", "silent", rc=2)
+    seen = seen_by_clients()
     say("7/8", "a GPU of ml2 falls off the bus")
     alert()
     say("8/8", "playbooks/audit.yml: the bad model is still the newest in the store of ml1; site.yml, and it is not")
@@ -178,7 +179,17 @@ def rollout(name: str, model: str, rc: int = 0) -> None:
     print(f"took {time.monotonic() - begun:.0f} s", flush=True)
 
 
-def clients() -> collections.Counter[str]:
+@contextlib.contextmanager
+def clients() -> Iterator[None]:
+    """Of the gateway, meanwhile. They end with what they are there for, also where it fails."""
+    play("load-start", DEMO / "load.yml", "--extra-vars=demo_load=start", show=False)
+    try:
+        yield
+    finally:
+        play("load-stop", DEMO / "load.yml", "--extra-vars=demo_load=stop", show=False)
+
+
+def seen_by_clients() -> collections.Counter[str]:
     """What all of them saw of both. Anything but whole answers is what this product is to prevent."""
     seen: collections.Counter[str] = collections.Counter()
     for found in json.loads((FOLDER / "load.json").read_text()).values():
@@ -288,9 +299,8 @@ def run(name: str, argv: list[str], *, show: bool = False, rc: int = 0) -> str:
                 print(line, end="", flush=True)
     output = "".join(lines)
     if process.returncode != rc:
-        raise Failed(
-            f"{name} ended with {process.returncode}, expected {rc}:\n{output[-4000:]}(all of it: {log_path(name)})"
-        )
+        ended = f"{name} exited with status {process.returncode}, expected {rc}"
+        raise Failed(f"{ended}:\n{output[-4000:]}(all of it: {log_path(name)})")
     return output
 
 
