@@ -130,7 +130,10 @@ def test_check_mode_of_what_is_there_changes_nothing(awx):
 
 def test_each_playbook_has_a_template_that_runs_it_with_everything_it_needs(awx):
     templates = awx.named("job_templates")
-    assert {one["playbook"] for one in templates.values()} == {path.name for path in PROJECT.glob("*.yml")}
+    # Those that docs/awx.md lists; others of the example are for templates of the reader's own.
+    desired = {"audit.yml", "driver_upgrade.yml", "model_rollback.yml", "model_rollout.yml", "site.yml"}
+    assert {one["playbook"] for one in templates.values()} == desired
+    assert desired <= {path.name for path in PROJECT.glob("*.yml")}
     project, inventory, image = (
         awx.named(kind)["ML hosts"] for kind in ("projects", "inventories", "execution_environments")
     )
