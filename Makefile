@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule faults vm vllm ee compat matrix test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults vm vllm ee docs compat matrix test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -39,6 +39,9 @@ ee: setup  ## build the execution environment, and run jobs in it as AWX does, o
 	pytest --config-file=tests/ee/pytest.ini $(if $(k),-k '$(k)') tests/ee
 	@$(if $(k),:,$(PY) tools/runs.py ee)
 
+docs: setup  ## the site of the documentation, without a warning or a broken link
+	$(PY) -m tools.docs
+
 vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a quarter of an hour
 	$(PY) tools/vllm_wheels.py
 	$(PY) tools/scenario.py model_server_vllm
@@ -52,7 +55,7 @@ matrix: setup  ## take what was run in this checkout into tests/runs.json, and w
 
 # Sanity and compat keep one processor busy each. In a fresh clone, the images are made meanwhile.
 test: setup  ## all of it, ring by ring
-	@$(PY) tools/each.py 'make check' 'make sanity & make compat v=2.18 s=component & $(PY) -m tools.hosts images' 'make molecule' 'make faults'
+	@$(PY) tools/each.py 'make check' 'make sanity & make compat v=2.18 s=component & make docs & $(PY) -m tools.hosts images' 'make molecule' 'make faults'
 
 demo: setup  ## a small fleet on this machine
 	$(PY) -m tools.demo up
