@@ -4,10 +4,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulates a registry of container images that engines only pull from, on 127.0.0.1, without TLS and login.
 
-    fake_image_registry.py PORT LAYER.tar DIGESTS.json
+    fake_image_registry.py PORT LAYER.tar DIGESTS.json [PROGRAM]
 
 It has three images: "server" and "other", which have the files of the layer and differ in a label, and "empty", which
-has none. Their digests are written to DIGESTS.json, by name.
+has none. With PROGRAM, "program" has the layer and it, which is its entry point. Their digests are written to
+DIGESTS.json, by name.
 """
 
 from __future__ import annotations
@@ -38,20 +39,20 @@ class Blobs(dict[str, tuple[str, bytes]]):
         self[digest] = (kind, data)
         return {"mediaType": kind, "digest": digest, "size": len(data)}
 
-    def image(self, name: str, layer: bytes) -> str:
+    def image(self, name: str, *layers: bytes, entrypoint: tuple[str, ...] = ()) -> str:
         """Its digest."""
-        files = self.add(LAYER, layer)
+        files = [self.add(LAYER, layer) for layer in layers]
         config = {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Labels": {"name": name}},
-            "rootfs": {"type": "layers", "diff_ids": [files["digest"]]},
+            "config": {"Labels": {"name": name}, "Entrypoint": list(entrypoint), "Env": ["PATH=/usr/bin:/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [file["digest"] for file in files]},
         }
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": self.add(CONFIG, json.dumps(config).encode()),
-            "layers": [files],
+            "layers": files,
         }
         return str(self.add(MANIFEST, json.dumps(manifest).encode())["digest"])
 
@@ -78,19 +79,27 @@ def handler(blobs: Blobs) -> type[http.server.BaseHTTPRequestHandler]:
     return Handler
 
 
-def _nothing() -> bytes:
+def _layer(name: str, data: bytes = b"") -> bytes:
+    """Of one file that can be run."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("nothing"))
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(data), 0o755
+        tar.addfile(info, io.BytesIO(data))
     return out.getvalue()
 
 
-def main(port: str, layer: str, digests: str) -> None:
+def main(port: str, layer: str, digests: str, program: str | None = None) -> None:
     blobs = Blobs()
     files = pathlib.Path(layer).read_bytes()
     found = {
-        name: blobs.image(name, data) for name, data in (("server", files), ("other", files), ("empty", _nothing()))
+        name: blobs.image(name, data)
+        for name, data in (("server", files), ("other", files), ("empty", _layer("nothing")))
     }
+    if program is not None:
+        path = f"usr/bin/{pathlib.Path(program).stem}"
+        ours = _layer(path, pathlib.Path(program).read_bytes())
+        found["program"] = blobs.image("program", files, ours, entrypoint=(f"/{path}",))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), handler(blobs))
     # Who finds the file finds the registry.
     pathlib.Path(digests).write_text(json.dumps(found))
@@ -98,6 +107,6 @@ def main(port: str, layer: str, digests: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         raise SystemExit(__doc__)
     main(*sys.argv[1:])

@@ -12,18 +12,19 @@ import re
 import typing as t
 import urllib.parse
 
+from ....module_utils._errors import HostError
 from ....module_utils._gateway import paths as gateway
 from ....module_utils._gpu_metrics import config
 from ....module_utils._gpu_metrics.service import STATE_DIR, TEXTFILE
 from ....module_utils._http_plain import LOOPBACK
 from ..._packed_program import Program
-from .. import textfile
-from ..built import Built, Data
+from .. import container_engine, textfile
+from ..built import Built, Data, Question
 from ..log_shipper.pipeline import certificate_path
 from ..model_server.engines import ENGINES
 from ..model_server.instance import Instance, parse
 from ..platform import Platform
-from . import dcgm
+from . import dcgm, dcgm_container
 
 UNIT = "mlops-gpu-metrics.service"
 USER = "mlops-gpu-metrics"
@@ -46,7 +47,17 @@ _PROBE = {field.name: field.default for field in dataclasses.fields(config.Probe
 
 
 def facts(options: Data) -> tuple[str, ...]:
-    return dcgm.FACTS if options["state"] == "present" and options["provider"] == "dcgm" else ()
+    return dcgm.facts(options) if _has_dcgm(options) else ()
+
+
+def asks(options: Data) -> tuple[Question, ...]:
+    """Which container engine there is, where one runs DCGM's exporter."""
+    in_container = _has_dcgm(options) and dcgm.in_container(options)
+    return container_engine.questions(options["dcgm_container_engine"]) if in_container else ()
+
+
+def _has_dcgm(options: Data) -> bool:
+    return bool(options["state"] == "present" and options["provider"] == "dcgm")
 
 
 def reads(options: Data) -> t.Mapping[str, t.Sequence[str]]:
@@ -60,25 +71,45 @@ def reads(options: Data) -> t.Mapping[str, t.Sequence[str]]:
     return {lender: nouns for lender, nouns in _READS.items() if needed.get(lender, options["certificates"] is None)}
 
 
-def build(options: Data, platform: Platform) -> Built:
+def build(options: Data, platform: Platform, *answers: Data) -> Built:
+    """``answers``: to ``asks``, in order."""
     if options["state"] == "unmanaged":
         return Built()
     if options["state"] == "absent":
         # What the service wrote and no component owns; an earlier run may have ended before it removed it.
         rest = {"leftovers": [STATE_DIR]}
         return Built(component={"name": "gpu_metrics", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
-    with_dcgm = options["provider"] == "dcgm"
-    problems = [*_problems(options), *(dcgm.problems(options, platform) if with_dcgm else ())]
+    problems = [*_problems(options), *(dcgm.problems(options, platform) if _has_dcgm(options) else ())]
+    engine = None
+    try:
+        engine = container_engine.choose(options["dcgm_container_engine"], answers) if answers else None
+    except HostError as exc:
+        problems.append(str(exc))
     if problems:
         return Built(tuple(problems))
-    parts = [_service(options), *([dcgm.component(options, platform)] if with_dcgm else [])]
+    if not _has_dcgm(options):
+        return Built(component=_component(_service(options)))
+    gpus_in_container = engine is not None and dcgm_container.has_engine(options)
+
+    def conflicts(driver: Data, compared: Data, dry_run: bool) -> list[str]:
+        found = dcgm.conflicts(driver)
+        # An earlier role of the same run may be what offers GPUs to containers.
+        if found or dry_run or not (engine and gpus_in_container):
+            return found
+        return dcgm_container.conflicts(options, engine, compared["context"][0])
+
+    return Built(
+        component=_component(_service(options), dcgm.component(options, platform, engine)),
+        question=dcgm.QUESTION,
+        context=(container_engine.CDI_QUESTION,) if gpus_in_container else (),
+        conflicts=conflicts,
+    )
+
+
+def _component(*parts: dict[str, list[dict[str, t.Any]]]) -> dict[str, t.Any]:
     kinds = dict.fromkeys(kind for part in parts for kind in part)
     together = {kind: [item for part in parts for item in part.get(kind, ())] for kind in kinds}
-    return Built(
-        component={"name": "gpu_metrics", "state": "present", "settle_s": 2, **together},
-        question=dcgm.QUESTION if with_dcgm else None,
-        conflicts=dcgm.conflicts,
-    )
+    return {"name": "gpu_metrics", "state": "present", "settle_s": 2, **together}
 
 
 def _service(options: Data) -> dict[str, list[dict[str, t.Any]]]:

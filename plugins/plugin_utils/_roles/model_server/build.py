@@ -13,10 +13,11 @@ import json
 import typing as t
 
 from ....module_utils._errors import HostError
+from .. import container_engine
 from ..built import Built, Data, Question
+from ..container_engine import Engine
 from ..platform import Platform
-from . import container_engine, gpus, validate
-from .container_engine import Engine
+from . import container_gpus, gpus, validate
 from .deployments import DEPLOYMENTS
 from .deployments.base import Parts
 from .engines import ENGINES
@@ -103,8 +104,8 @@ def build(options: Data, platform: Platform, *answers: Data) -> Built:
     return Built(
         component={"name": name, "state": "present", **component},
         question=gpus.QUESTION if any(instance.gpus for instance in instances) else None,
-        context=(*container_engine.gpu_questions(instances), *gpus.weight_questions(instances)),
-        decide=container_engine.decide(instances, engine, gpus.decide(instances)),
+        context=(*container_gpus.questions(instances), *gpus.weight_questions(instances)),
+        decide=container_gpus.decide(instances, engine, gpus.decide(instances)),
         verify={"probes": [_probe(instance) for instance in instances]} if instances else None,
         notices=tuple(_notices(instances)),
         published={

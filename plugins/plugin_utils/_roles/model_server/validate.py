@@ -13,10 +13,10 @@ import typing as t
 from ....module_utils._inference.question import KEY
 from ....module_utils._preflight import overlap, parse_ip
 from ... import _jmespath
+from .. import container_engine
 from ..built import Data
 from ..platform import Platform
 from . import gpus
-from .container_engine import Engine as ContainerEngine
 from .deployments import container
 from .engines import ENGINES
 from .engines.base import Engine
@@ -26,7 +26,6 @@ _SCOPE = re.compile(r"[a-z0-9_-]{0,32}\Z")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _FLAG = re.compile(r"--?[A-Za-z]")
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}\Z")
 _CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*\Z")
 # The options of a mount are fields of CSV.
 _NOT_IN_MOUNTS = ',"\\'
@@ -146,7 +145,7 @@ def _wrong_image(instance: Instance) -> t.Iterator[str]:
         return
     if instance.image is None:
         yield "runs in a container and has no image; set image to one by digest (registry/name@sha256:...)"
-    elif not _IMAGE.match(instance.image):
+    elif not container_engine.IMAGE.match(instance.image):
         yield (
             f"has image {instance.image!r}, which can be another one tomorrow; set image to one by digest "
             "(registry/name@sha256:...)"
@@ -268,15 +267,15 @@ def no_package(instances: t.Iterable[Instance], packages: t.Sequence[Data], plat
 # What the host must have
 
 
-def requires(instances: t.Sequence[Instance], engine: ContainerEngine | None = None) -> list[Data]:
+def requires(instances: t.Sequence[Instance], engine: container_engine.Engine | None = None) -> list[Data]:
     """Conditions of the module ``component`` for all instances, which are present. ``engine`` has their containers."""
     return [
-        {**condition, **_sentences(instance, condition)}
+        condition
         for instance in instances
         for condition in (
-            *_required_files(instance),
-            *([_required_engine(engine)] if engine and instance.in_container else []),
-            _required_port(instance, instances),
+            *(_told(instance, one) for one in _required_files(instance)),
+            *([engine.required(_subject(instance))] if engine and instance.in_container else []),
+            _told(instance, _required_port(instance, instances)),
         )
     ]
 
@@ -284,16 +283,21 @@ def requires(instances: t.Sequence[Instance], engine: ContainerEngine | None = N
 def requires_of_helpers(instances: t.Iterable[Instance]) -> list[Data]:
     """Of hosts that have a part of an instance and not its server: the model and the program."""
     return [
-        {**condition, **_sentences(instance, condition)}
+        _told(instance, condition)
         for instance in instances
         for condition in _required_files(dataclasses.replace(instance, api_key_file=None))
     ]
 
 
-def _sentences(instance: Instance, condition: Data) -> Data:
-    subject = f"Model server instance {instance.name!r}"
+def _subject(instance: Instance) -> str:
+    return f"Model server instance {instance.name!r}"
+
+
+def _told(instance: Instance, condition: Data) -> Data:
+    """With its words as sentences."""
+    subject = _subject(instance)
     messages = {reason: f"{subject} {words}." for reason, words in condition["msg_for"].items()}
-    return {"msg": f"{subject} {condition['msg']}.", "msg_for": messages}
+    return {**condition, "msg": f"{subject} {condition['msg']}.", "msg_for": messages}
 
 
 def _required_files(instance: Instance) -> t.Iterator[Data]:
@@ -333,17 +337,6 @@ def _required_files(instance: Instance) -> t.Iterator[Data]:
                 "max_mode": f"has its {key}, and the key is readable by others ({{found}}); set mode 0600 or 0400",
             },
         }
-
-
-def _required_engine(engine: ContainerEngine) -> Data:
-    return {
-        "kind": "path",
-        "path": engine.program,
-        "type": "file",
-        "executable": True,
-        "msg": f"needs {engine.program} for its container, which is no executable file",
-        "msg_for": {"absent": engine.absent},
-    }
 
 
 def _required_port(instance: Instance, instances: t.Sequence[Instance]) -> Data:

@@ -16,6 +16,7 @@ import shlex
 import signal
 import typing as t
 
+from ...container_engine import device
 from ..engines import ENGINES
 from ..engines.base import CREDENTIALS, key_check, quoted
 from ..instance import Instance
@@ -124,7 +125,7 @@ def _flags(instance: Instance) -> list[str]:
         flags.append(_mount(f"{_run_folder(instance)}/api_key", f"{CREDENTIALS}/api_key"))
     if instance.gpus:
         flags.append("--ulimit=memlock=-1:-1")  # memory that GPUs read
-        flags += [f"--device=nvidia.com/gpu={gpu}" for gpu in instance.gpus]
+        flags += [f"--device={device(gpu)}" for gpu in instance.gpus]
     return [quoted(flag) for flag in flags]
 
 

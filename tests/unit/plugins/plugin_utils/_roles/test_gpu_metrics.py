@@ -10,9 +10,10 @@ import re
 
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._gpu_metrics import config
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import templates
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics import build as room
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics import dcgm
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.gpu_metrics import dcgm, dcgm_container, dcgm_packages
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.platform import Platform
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.variables import specification
 
@@ -203,6 +204,7 @@ KEY = {"repository_url": "https://mirror.example.org", "repository_key": "-----B
 DCGM = {
     **KEY,
     "provider": "dcgm",
+    "dcgm_deployment": "packages",
     "dcgm_cuda": 13,
     "dcgm_version": "1:4.6.0-1",
     "dcgm_exporter_version": "",
@@ -210,6 +212,9 @@ DCGM = {
     "dcgm_port": 9400,
 }
 NOBLE = Platform(distribution="Ubuntu", distribution_release="noble", architecture="x86_64")
+
+
+EXPORTER = dcgm_packages.EXPORTER
 
 
 def with_dcgm(platform=NOBLE, **more):
@@ -233,12 +238,12 @@ def test_dcgm_comes_besides_the_service():
     }
     # What moves by itself may no longer fit the driver.
     assert all(item["hold"] for item in component["packages"])
-    assert [unit["name"] for unit in component["units"]] == [room.UNIT, "nvidia-dcgm.service", dcgm.EXPORTER]
+    assert [unit["name"] for unit in component["units"]] == [room.UNIT, "nvidia-dcgm.service", dcgm_packages.EXPORTER]
 
 
 def test_a_change_of_one_does_not_restart_the_other():
     files = {file["path"]: file["units"] for file in with_dcgm().component["files"]}
-    assert files.pop(dcgm.COUNTERS) == files.pop(f"/etc/systemd/system/{dcgm.EXPORTER}.d/mlops.conf") == [dcgm.EXPORTER]
+    assert files.pop(dcgm.COUNTERS) == files.pop(f"/etc/systemd/system/{EXPORTER}.d/mlops.conf") == [EXPORTER]
     assert {unit for units in files.values() for unit in units} == {room.UNIT}
 
 
@@ -292,3 +297,117 @@ def test_dcgm_needs_a_gpu_of_nvidia():
 def test_dcgm_that_is_refused(platform, more, says):
     (problem,) = with_dcgm(platform, **more).problems
     assert says in problem
+
+
+# DCGM's exporter in a container
+
+IMAGE = f"r.example.org/dcgm-exporter@sha256:{'a' * 64}"
+ROCKY = Platform(distribution="Rocky", distribution_release="Blue Onyx")
+
+
+def in_container(podman="5.4.2", docker=None, cdi_enabled=None, **more):
+    options = {
+        **OPTIONS,
+        **DCGM,
+        "repository_key": "",
+        "dcgm_deployment": "container",
+        "dcgm_image": IMAGE,
+        "dcgm_engine": "container",
+        "dcgm_container_engine": "auto",
+        **more,
+    }
+    versions = {"podman": {"version": podman}, "docker": {"version": docker, "cdi_enabled": cdi_enabled}}
+    assert room.facts(options) == ()  # any distribution
+    return room.build(options, ROCKY, *(versions[item.args["provider"]] for item in room.asks(options)))
+
+
+def unit_of_container(found):
+    (file,) = [file for file in found.component["files"] if file.get("units") == [dcgm_container.EXPORTER]][1:]
+    return file["path"], templates.render("gpu_metrics", file["template"], file["template_vars"])
+
+
+def test_a_host_is_asked_for_its_container_engine_only_for_a_container():
+    assert room.asks(OPTIONS) == room.asks({**OPTIONS, **DCGM}) == ()
+    assert room.asks({**OPTIONS, **DCGM, "dcgm_deployment": "container", "state": "absent"}) == ()
+
+
+def test_a_container_takes_no_package():
+    component = in_container().component
+    assert "packages" not in component and "repositories" not in component
+    assert component["images"] == [{"name": IMAGE, "engine": "podman", "needs_driver": True}]
+    assert [unit["name"] for unit in component["units"]] == [room.UNIT, dcgm_container.EXPORTER]
+
+
+@pytest.mark.parametrize(
+    ("versions", "folder"),
+    [({}, "/etc/containers/systemd"), ({"podman": None, "docker": "26.1.5"}, "/etc/systemd/system")],
+)
+def test_with_an_engine_in_it_a_container_gets_gpus_and_what_profiling_takes(versions, folder):
+    path, unit = unit_of_container(in_container(**versions))
+    assert path.startswith(f"{folder}/mlops-dcgm-exporter.")
+    for words in ("--cap-drop=ALL", "--cap-add=SYS_ADMIN", "--device=nvidia.com/gpu=all", "--pull=never", IMAGE):
+        assert words in unit
+    assert "-f /etc/mlops.hosts/dcgm-counters.csv -a 127.0.0.1:9400\n" in unit
+    assert "nvidia-dcgm.service" not in unit
+
+
+@pytest.mark.parametrize("versions", [{}, {"podman": None, "docker": "26.1.5"}])
+def test_with_the_engine_of_the_host_it_gets_neither(versions):
+    found = in_container(**versions, dcgm_engine="host")
+    _path, unit = unit_of_container(found)
+    assert "-a 127.0.0.1:9400 -r localhost:5555\n" in unit
+    assert "After=nvidia-dcgm.service" in unit
+    assert "SYS_ADMIN" not in unit and "--device" not in unit
+    assert found.component["images"] == [{"name": IMAGE, "engine": found.component["images"][0]["engine"]}]
+    assert found.context == ()
+    assert found.component["ready"][1] == {"tcp": "localhost:5555", "timeout_s": 30}
+
+
+def test_two_engines_are_refused():
+    ports = {item["port"]: item for item in in_container().component["requires"] if item["kind"] == "port"}
+    assert "two take the counters of profiling from each other" in ports[5555]["msg"]
+    host = in_container(dcgm_engine="host").component["requires"]
+    assert [item["port"] for item in host if item["kind"] == "port"] == [9400]
+
+
+@pytest.mark.parametrize(
+    ("versions", "devices", "dry_run", "says"),
+    [
+        ({}, ["0", "all"], False, None),
+        ({}, ["0"], False, "DCGM's exporter needs all, which no file in /etc/cdi or /var/run/cdi offers"),
+        ({}, [], True, None),
+        (
+            {"podman": None, "docker": "26.1.5", "cdi_enabled": False},
+            ["all"],
+            False,
+            "DCGM's exporter needs GPUs, and Docker does not give devices by CDI",
+        ),
+    ],
+)
+def test_gpus_that_the_container_would_not_get(versions, devices, dry_run, says):
+    found = in_container(**versions)
+    cdi = {"specs": [{"kind": "nvidia.com/gpu", "devices": devices}]}
+    sentences = found.conflicts({"gpus": [{"pci_id": "10de:2330"}]}, {"context": [cdi]}, dry_run)
+    assert [sentence[: len(says)] for sentence in sentences] == ([says] if says else [])
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (
+            {"dcgm_image": "r.example.org/dcgm-exporter:4.5.3-4.8.2"},
+            "by its digest (registry/name@sha256:...), not 'r.",
+        ),
+        ({"dcgm_image": ""}, "gpu_metrics_dcgm_image must be the image of DCGM's exporter by its digest"),
+        ({"podman": "4.3.1"}, "Podman 4.3.1 has no quadlets"),
+        ({"dcgm_port": 0}, "gpu_metrics_dcgm_port must be from 1 to 65535, not 0."),
+    ],
+)
+def test_containers_that_are_refused(more, says):
+    (problem,) = in_container(**more).problems
+    assert says in problem
+
+
+def test_packages_that_are_not_known_have_a_way_out():
+    (problem,) = with_dcgm(ROCKY).problems
+    assert problem.endswith("set gpu_metrics_dcgm_deployment to container.")

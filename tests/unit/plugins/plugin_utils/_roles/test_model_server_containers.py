@@ -15,8 +15,8 @@ import subprocess
 import pytest
 import yaml
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import container_engine
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import build as room
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server import container_engine
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines import ENGINES
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.base import Lifecycle
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.model_server.engines.llama_cpp import LlamaCpp
@@ -348,7 +348,7 @@ SPEC = {"path": "/var/run/cdi/nvidia.yaml", "kind": "nvidia.com/gpu", "devices":
     [
         pytest.param("podman", None, [SPEC], QUADLET, False, [], id="offered"),
         pytest.param("docker", True, [SPEC], UNIT, False, [], id="offered-to-docker"),
-        pytest.param("podman", None, [], QUADLET, False, [f"has {GPU} in gpus.uuids, which no file"], id="not-offered"),
+        pytest.param("podman", None, [], QUADLET, False, [f"needs {GPU}, which no file"], id="not-offered"),
         pytest.param("podman", None, [{**SPEC, "kind": "amd.com/gpu"}], QUADLET, False, ["no file"], id="of-others"),
         pytest.param("docker", False, [SPEC], UNIT, False, ["Docker does not give devices by CDI"], id="without-cdi"),
         pytest.param("docker", False, [], UNIT, True, [], id="may-come-in-this-run"),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to the mlops.hosts collection: it can change in any release.
-"""Which container engine of the host runs the containers, and what it needs of the host."""
+"""Which container engine of a host runs what a role has in containers, and what it needs of the host."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import dataclasses
 import re
 import typing as t
 
-from ....module_utils._errors import HostError
-from ..built import Data, Decision, Question
-from ..quadlet import OLDEST
-from .gpus import is_of
-from .instance import Instance
+from ...module_utils._errors import HostError
+from .built import Data, Question
+from .quadlet import OLDEST
 
-Decide = t.Callable[[Data, Data, bool], Decision]
+# What pins an image. One by a tag can be another image tomorrow.
+IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}\Z")
+CDI_QUESTION = Question("mlops.hosts.cdi_info", {"vendor": "nvidia"})
 _INFO = "mlops.hosts.container_runtime_info"
 _KIND = "nvidia.com/gpu"
 _ASKED = {"auto": ("podman", "docker"), "podman": ("podman",), "docker": ("docker",)}
@@ -39,9 +39,40 @@ class Engine:
     def program(self) -> str:
         return f"/usr/bin/{self.name}"
 
+    def required(self, subject: str) -> dict[str, t.Any]:
+        """Condition of the module ``component``. ``subject``: who needs the engine, which begins the sentence."""
+        return {
+            "kind": "path",
+            "path": self.program,
+            "type": "file",
+            "executable": True,
+            "msg": f"{subject} needs {self.program} for its container, which is no executable file.",
+            "msg_for": {"absent": f"{subject} {self.absent}."},
+        }
+
+    def without_gpus(self, gpus: t.Iterable[str], cdi: Data) -> t.Iterator[str]:
+        """Words on why a container does not get these GPUs. ``cdi``: the answer to CDI_QUESTION."""
+        if self.cdi_enabled is False:
+            yield (
+                "needs GPUs, and Docker does not give devices by CDI; set features: {cdi: true} in "
+                "container_runtime_daemon_config, which takes Docker 25"
+            )
+        offered = {name for spec in cdi["specs"] if spec["kind"] == _KIND for name in spec["devices"]}
+        missing = [gpu for gpu in gpus if gpu not in offered]
+        if missing:
+            yield (
+                f"needs {', '.join(missing)}, which no file in /etc/cdi or /var/run/cdi offers to containers as "
+                f"{_KIND}; see the module cdi_info, and container_runtime_toolkit"
+            )
+
+
+def device(gpu: str) -> str:
+    """As ``--device`` of both engines takes it. ``gpu``: a UUID, or all."""
+    return f"{_KIND}={gpu}"
+
 
 def questions(desired: str) -> tuple[Question, ...]:
-    """``desired``: the option ``container_engine``."""
+    """``desired``: the role's option on which engine it is: auto, podman or docker."""
     return tuple(Question(_INFO, {"provider": name}) for name in _ASKED[desired])
 
 
@@ -69,48 +100,3 @@ def choose(desired: str, answers: t.Sequence[Data]) -> Engine:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-
-
-# GPUs
-
-
-def gpu_questions(instances: t.Iterable[Instance]) -> tuple[Question, ...]:
-    """For a host that is about to change."""
-    desired = any(instance.in_container and instance.gpus for instance in instances)
-    return (Question("mlops.hosts.cdi_info", {"vendor": "nvidia"}),) if desired else ()
-
-
-def decide(instances: t.Sequence[Instance], engine: Engine | None, of_gpus: Decide) -> Decide:
-    """What also becomes of a change: a container gets a GPU by its name in CDI. The answer about those is the first in
-    ``context``."""
-
-    def decision(answer: Data, compared: Data, dry_run: bool) -> Decision:
-        found = of_gpus(answer, compared, dry_run)
-        # An earlier role of the same run may be what offers them, and without a driver the change waits.
-        if engine is None or dry_run or found.pending or not gpu_questions(instances):
-            return found
-        cdi = compared["context"][0]
-        offered = {name for spec in cdi["specs"] if spec["kind"] == _KIND for name in spec["devices"]}
-        conflicts = (
-            f"Model server instance {instance.name!r} {words}."
-            for instance in instances
-            if instance.in_container and instance.gpus and any(is_of(row, instance) for row in compared["drift"])
-            for words in _without_gpus(instance, engine, offered)
-        )
-        return dataclasses.replace(found, conflicts=(*found.conflicts, *conflicts))
-
-    return decision
-
-
-def _without_gpus(instance: Instance, engine: Engine, offered: t.Collection[str]) -> t.Iterator[str]:
-    if engine.cdi_enabled is False:
-        yield (
-            "has gpus, and Docker does not give devices by CDI; set features: {cdi: true} in "
-            "container_runtime_daemon_config, which takes Docker 25"
-        )
-    missing = [gpu for gpu in instance.gpus if gpu not in offered]
-    if missing:
-        yield (
-            f"has {', '.join(missing)} in gpus.uuids, which no file in /etc/cdi or /var/run/cdi offers to containers "
-            f"as {_KIND}; see the module cdi_info, and container_runtime_toolkit"
-        )
