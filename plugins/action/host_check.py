@@ -174,7 +174,11 @@ def _right(role: Role, built: Built, answers: t.Sequence[Answer | None], dry_run
     always = role.options.get("verify") == "always" and not dry_run
     if compared is None or compared.get("changed") or differing(checked) or (always and built.verify):
         return None
-    if built.before or built.differs or built.pending or role.rest(built, checked, dry_run) is not None:
+    # What runs before, and is asked for too, has been found to be right.
+    asked = [check.question for check in built.checks]
+    if any(question not in asked for question in built.before):
+        return None
+    if built.differs or built.pending or role.rest(built, checked, dry_run) is not None:
         return None
     return {**role.nothing(built, checked, dry_run), **compared}
 

@@ -100,6 +100,7 @@ _MODULES = {
     "mlops.hosts.monitoring_info": _Module("_monitoring", "INFO"),
     "mlops.hosts.platform_facts": _Module("_platform", ""),
     "mlops.hosts.python_environment": _Module("_python_environment"),
+    "mlops.hosts.release": _Module("_release"),
 }
 # Every task is a fork of the process that loads this, and need not load them again.
 _ARGUMENTS = {

@@ -24,18 +24,22 @@ class NodeExporter:
 
 @dataclasses.dataclass(frozen=True)
 class Prometheus:
-    """``rules``: names of groups by file. ``targets``: HOST:PORT by scrape job."""
+    """``rules``: names of groups by file. ``targets``: HOST:PORT by scrape job. ``tool``: path of promtool."""
 
     url: str
     config: str
     rules: t.Mapping[str, t.Sequence[str]]
     targets: t.Mapping[str, t.Sequence[str]]
+    tool: str = "/usr/bin/promtool"
 
 
 @dataclasses.dataclass(frozen=True)
 class Alertmanager:
+    """``tool``: path of amtool."""
+
     url: str
     config: str
+    tool: str = "/usr/bin/amtool"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,8 +20,8 @@ _CHECK_S = 60.0
 _WAIT_S = 30.0
 _POLL_S = 0.1
 CHECKS: t.Mapping[str, tuple[str, ...]] = {
-    "prometheus": ("promtool", "check", "config"),
-    "alertmanager": ("amtool", "check-config"),
+    "prometheus": ("check", "config"),
+    "alertmanager": ("check-config",),
 }
 
 
@@ -39,7 +39,10 @@ def reload(
     here = plan.prometheus if part == "prometheus" else plan.alertmanager
     if here is None:
         raise HostError(f"{part} must be a part that runs on this host, and {paths.PLAN} has none")
-    must(run(*CHECKS[part], here.config, timeout_s=_CHECK_S), f"{part} runs on as before: {here.config} is refused")
+    must(
+        run(here.tool, *CHECKS[part], here.config, timeout_s=_CHECK_S),
+        f"{part} runs on as before: {here.config} is refused",
+    )
     before, was_good = reloaded(part, here.url, fetch)
     hang_up()
     until = clock() + _WAIT_S

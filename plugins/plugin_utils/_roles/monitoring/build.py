@@ -20,7 +20,8 @@ from ..._packed_program import Program
 from ..built import Built, Check, Data, Question
 from ..log_shipper.yaml_text import yaml_text
 from ..platform import Platform
-from . import receivers, rules, targets, validate
+from . import programs, receivers, rules, targets, validate
+from .programs import Programs
 
 PROGRAM = Program(
     name="monitoring",
@@ -58,8 +59,8 @@ def build(options: Data, platform: Platform) -> Built:
     if options["state"] == "unmanaged":
         return Built()
     if options["state"] == "absent":
-        # Samples and silences, which no component owns; an earlier run may have ended before it removed them.
-        rest = {"tasks": "remove", "leftovers": list(paths.STATES.values())}
+        # Samples, silences and releases, which no component owns; an earlier run may have ended before it removed them.
+        rest = {"tasks": "remove", "leftovers": [*paths.STATES.values(), programs.BASE]}
         return Built(component={"name": "monitoring", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
     problems = list(validate.problems(options, platform))
     files: list[rules.RuleFile] = []
@@ -73,15 +74,18 @@ def build(options: Data, platform: Platform) -> Built:
         return Built(tuple(problems))
     # node_exporter reads no file of its own that could differ from what runs.
     reloads = options["prometheus"] or options["alertmanager"]
+    parts = validate.parts(options)
+    releases = programs.releases(parts, options)
     return Built(
+        before=tuple(releases),
         notices=(*found.notices, *_unheard(options, files, found)),
         component={
             "name": "monitoring",
             "state": "present",
             "settle_s": 2,
-            **_component(options, platform.known, files, found),
+            **_component(options, programs.of_parts(parts, options, platform), files, found),
         },
-        checks=(Check(Question(_INFO, {}), _differing),) if reloads else (),
+        checks=(*programs.checks(releases), *((Check(Question(_INFO, {}), _differing),) if reloads else ())),
         rest=lambda changed, _dry_run: {"tasks": "reload"} if reloads and not changed else None,
         published={"targets": {job.name: [target.address for target in job.targets] for job in found.jobs}},
     )
@@ -110,20 +114,18 @@ def _unheard(options: Data, files: t.Sequence[rules.RuleFile], found: targets.Fo
 
 def _component(
     options: Data,
-    known: Data,
+    parts: t.Mapping[str, Programs],
     files: t.Sequence[rules.RuleFile],
     found: targets.Found,
 ) -> dict[str, t.Any]:
-    parts = validate.parts(options)
     program = PROGRAM.resources(python=options["python"])
-    packages = dict.fromkeys(name for part in parts for name in known["parts"][part]["packages"])
     written = [
-        *(_prometheus(options, known, files, found) if options["prometheus"] else ()),
-        *(_alertmanager(options) if options["alertmanager"] else ()),
+        *(_prometheus(options, parts["prometheus"], files, found) if options["prometheus"] else ()),
+        *(_alertmanager(options, parts["alertmanager"]) if options["alertmanager"] else ()),
     ]
     folders = [paths.RULES, paths.TARGETS, paths.KEYS] if options["prometheus"] else []
     return {
-        "packages": [{"name": name} for name in packages],
+        "packages": [{"name": used.package} for used in parts.values() if used.package],
         "users": [{"name": paths.USERS[part]} for part in parts],
         "directories": [
             {"path": "/etc/mlops.hosts"},
@@ -134,14 +136,14 @@ def _component(
         ],
         "files": [
             *program["files"],
-            {"path": paths.PLAN, "content": _plan(options, files, found.jobs).text(), "on_change": "none"},
+            {"path": paths.PLAN, "content": _plan(options, parts, files, found.jobs).text(), "on_change": "none"},
             *written,
-            *(_unit_file(part, options) for part in parts),
+            *(_unit_file(part, used, options) for part, used in parts.items()),
         ],
         "units": [
             # Those of the packages listen on all addresses, and would do so with the next boot. One that runs holds a
             # port, which is refused: it is in use.
-            *({"name": known["parts"][part]["unit"], "state": "unmanaged", "enabled": False} for part in parts),
+            *({"name": used.unit, "state": "unmanaged", "enabled": False} for used in parts.values() if used.unit),
             *({"name": paths.UNITS[part]} for part in parts),
         ],
         "requires": validate.requires(options, found.jobs),
@@ -168,7 +170,7 @@ def _textfiles(options: Data) -> list[dict[str, t.Any]]:
 
 def _prometheus(
     options: Data,
-    known: Data,
+    used: Programs,
     files: t.Sequence[rules.RuleFile],
     found: targets.Found,
 ) -> list[dict[str, t.Any]]:
@@ -187,7 +189,7 @@ def _prometheus(
             {
                 "path": _rule_path(file),
                 "content": file.text,
-                "validate": ["promtool", "check", "rules", "--lint-fatal", "{staged}"],
+                "validate": [used.tool("promtool"), "check", "rules", "--lint-fatal", "{staged}"],
                 **of_unit,
             }
             for file in files
@@ -197,10 +199,10 @@ def _prometheus(
         *named,
         {
             "path": paths.PROMETHEUS_YML,
-            "content": HEAD + yaml_text(configuration(options, known, files, found)),
+            "content": HEAD + yaml_text(configuration(options, used, files, found)),
             "group": user,
             "mode": "0640",
-            "validate": ["promtool", "check", "config", "{staged}"],
+            "validate": [used.tool("promtool"), "check", "config", "{staged}"],
             "validate_with": [item["path"] for item in named],
             **of_unit,
         },
@@ -209,7 +211,7 @@ def _prometheus(
 
 def configuration(
     options: Data,
-    known: Data,
+    used: Programs,
     files: t.Sequence[rules.RuleFile],
     found: targets.Found,
 ) -> dict[str, t.Any]:
@@ -224,11 +226,11 @@ def configuration(
         },
         **({"alerting": to} if found.alertmanagers else {}),
         "rule_files": [_rule_path(file) for file in files],
-        "scrape_configs": [_scrape(job, known) for job in found.jobs],
+        "scrape_configs": [_scrape(job, used) for job in found.jobs],
     }
 
 
-def _scrape(job: targets.Job, known: Data) -> dict[str, t.Any]:
+def _scrape(job: targets.Job, used: Programs) -> dict[str, t.Any]:
     given: dict[str, t.Any] = {"job_name": job.name, "file_sd_configs": [{"files": [_target_path(job)]}]}
     if job.path != "/metrics":
         given["metrics_path"] = job.path
@@ -238,27 +240,26 @@ def _scrape(job: targets.Job, known: Data) -> dict[str, t.Any]:
         given["authorization"] = {"credentials_file": _key_path(job.key)}
     if job.ca_file is not None:
         given["tls_config"] = {"ca_file": job.ca_file}
-    if known["programs"]["fallback_scrape_protocol"]:
-        # From 3.0 on, an answer without a Content-Type that it knows is no metrics.
-        given["fallback_scrape_protocol"] = known["programs"]["fallback_scrape_protocol"]
+    if used.fallback_scrape_protocol:
+        given["fallback_scrape_protocol"] = used.fallback_scrape_protocol
     if job.label != job.name:
         given["relabel_configs"] = [{"target_label": "job", "replacement": job.label}]
     return given
 
 
-def _alertmanager(options: Data) -> t.Iterator[dict[str, t.Any]]:
+def _alertmanager(options: Data, used: Programs) -> t.Iterator[dict[str, t.Any]]:
     yield {
         "path": paths.ALERTMANAGER_YML,
         "content": HEAD + yaml_text(receivers.configuration(options["receivers"], options["notify"])),
         "group": paths.USERS["alertmanager"],
         "mode": "0640",
-        "validate": ["amtool", "check-config", "{staged}"],
+        "validate": [used.tool("amtool"), "check-config", "{staged}"],
         "units": [paths.UNITS["alertmanager"]],
         "on_change": "reload",
     }
 
 
-def _unit_file(part: str, options: Data) -> dict[str, t.Any]:
+def _unit_file(part: str, used: Programs, options: Data) -> dict[str, t.Any]:
     unit = paths.UNITS[part]
     return {
         "path": f"/etc/systemd/system/{unit}",
@@ -266,6 +267,7 @@ def _unit_file(part: str, options: Data) -> dict[str, t.Any]:
         "template_vars": {
             "__monitoring": {
                 "user": paths.USERS[part],
+                "server": used.path,
                 "program": paths.PROGRAM,
                 "listen": targets.joined(options[f"{part}_address"], options[f"{part}_port"]),
                 "privileged": options[f"{part}_port"] < 1024,
@@ -288,8 +290,10 @@ def _unit_file(part: str, options: Data) -> dict[str, t.Any]:
     }
 
 
-def _plan(options: Data, files: t.Sequence[rules.RuleFile], jobs: t.Sequence[targets.Job]) -> Plan:
-    urls = {part: _url(part, options) for part in validate.parts(options)}
+def _plan(
+    options: Data, parts: t.Mapping[str, Programs], files: t.Sequence[rules.RuleFile], jobs: t.Sequence[targets.Job]
+) -> Plan:
+    urls = {part: _url(part, options) for part in parts}
     return Plan(
         NodeExporter(urls["node_exporter"], options["textfile_dir"], paths.USERS["node_exporter"])
         if options["node_exporter"]
@@ -299,10 +303,13 @@ def _plan(options: Data, files: t.Sequence[rules.RuleFile], jobs: t.Sequence[tar
             paths.PROMETHEUS_YML,
             {_rule_path(file): file.groups for file in files},
             {job.name: [target.address for target in job.targets] for job in jobs},
+            parts["prometheus"].tool("promtool"),
         )
         if options["prometheus"]
         else None,
-        Alertmanager(urls["alertmanager"], paths.ALERTMANAGER_YML) if options["alertmanager"] else None,
+        Alertmanager(urls["alertmanager"], paths.ALERTMANAGER_YML, parts["alertmanager"].tool("amtool"))
+        if options["alertmanager"]
+        else None,
     )
 
 

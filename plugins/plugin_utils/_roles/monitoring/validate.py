@@ -13,30 +13,26 @@ from ....module_utils._monitoring import paths
 from ....module_utils._preflight import parse_ip
 from ..built import Data
 from ..platform import Platform
-from . import receivers
+from . import programs, receivers
+from .programs import PARTS
 from .targets import Job, is_loopback
 
 GIB = 1024**3
 _RESERVED = ("--web.listen-address", "--collector.textfile.directory", "--web.config.file")
 _JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
-_PARTS = {"node_exporter": "node_exporter", "prometheus": "Prometheus", "alertmanager": "Alertmanager"}
 _LEAST = {"scrape_interval_s": 1, "retention_days": 1, "retention_gib": 1}
 
 
 def parts(options: Data) -> list[str]:
     """Those that run on this host."""
-    return [part for part in _PARTS if options[part]]
+    return [part for part in PARTS if options[part]]
 
 
 def problems(options: Data, platform: Platform) -> t.Iterator[str]:
     """One sentence for each thing that is invalid. No host is asked."""
-    known = platform.known.get("programs")
-    if known is None:
-        yield (
-            f"monitoring runs on Debian bookworm, trixie and forky, and this host is {platform.distribution} "
-            f"{platform.distribution_release}; take it out of the play."
-        )
+    wrong = list(programs.problems(parts(options), options, platform))
+    yield from wrong
     if not parts(options):
         yield (
             "The host has no part of the monitoring; set monitoring_node_exporter, monitoring_prometheus or "
@@ -59,9 +55,10 @@ def problems(options: Data, platform: Platform) -> t.Iterator[str]:
     yield from _extra(options["extra_targets"])
     if bad := [str(name) for name in options["external_labels"] if not _LABEL.match(str(name))]:
         yield f"monitoring_external_labels has {', '.join(bad)}; names of labels are letters, digits and _."
-    if options["alertmanager"] and known is not None:
-        release = str(platform.distribution_release)
-        yield from receivers.problems(options["receivers"], url_file=known["webhook_url_file"], release=release)
+    if options["alertmanager"] and not wrong:
+        found = programs.of_parts(["alertmanager"], options, platform)["alertmanager"]
+        release = str(platform.distribution_release) if found.package else f"release {found.version}"
+        yield from receivers.problems(options["receivers"], url_file=found.webhook_url_file, release=release)
 
 
 def _listening(options: Data) -> t.Iterator[str]:
@@ -79,7 +76,7 @@ def _listening(options: Data) -> t.Iterator[str]:
         if part != "node_exporter" and not is_loopback(address) and not options["allow_unauthenticated"]:
             can = "read all metrics" if part == "prometheus" else "silence all alerts"
             yield (
-                f"{_PARTS[part]} would listen on {address} without a password, where others can {can}; let it listen "
+                f"{PARTS[part]} would listen on {address} without a password, where others can {can}; let it listen "
                 "on 127.0.0.1, or close the port to all others and set monitoring_allow_unauthenticated: true."
             )
 
@@ -113,7 +110,7 @@ def requires(options: Data, jobs: t.Sequence[Job]) -> list[Data]:
                 "address": options[f"{part}_address"],
                 "port": port,
                 "units": [paths.UNITS[part]],
-                "msg": f"{_PARTS[part]} cannot listen on port {port}, which is held by {{found}}; stop and disable "
+                "msg": f"{PARTS[part]} cannot listen on port {port}, which is held by {{found}}; stop and disable "
                 f"that, or set monitoring_{part}_port.",
             }
         )

@@ -168,6 +168,13 @@ def test_what_is_not_known_to_be_right_has_to_run(host, one):
     assert result["differing"] == ["model_store"]
 
 
+def test_what_comes_before_and_is_asked_for_too_is_right_where_it_is_said_to_be(host):
+    one = room(component("a", before=(CHECK.question,), checks=(CHECK,)))
+    for rows, differing in (([], []), ([ROW], ["model_store"])):
+        answers = {"a": right("a"), CHECK.question.module: {"rows": rows}}
+        assert host(answers=answers).check({"model_store": one})["differing"] == differing
+
+
 def test_what_stands_on_a_role_that_differs_runs_after_it(host):
     rooms = {
         "gpu_driver": room(component("differs")),

@@ -23,7 +23,7 @@ def metrics(at, good=1):
 def reloaded(tmp_path, *answers, checked=None):
     """Reloads a Prometheus that gives these answers, one after another; returns what was done."""
     whole, fetch, done, left = plan(tmp_path), recorded("trixie"), [], list(answers)
-    argv = ("promtool", "check", "config", whole.prometheus.config)
+    argv = ("/usr/bin/promtool", "check", "config", whole.prometheus.config)
     run = Told({argv: checked or ""})
     ticks = iter(range(0, 1000, 10))
 
@@ -48,7 +48,7 @@ def test_it_ends_when_the_files_are_taken(tmp_path):
 
 
 def test_files_that_are_refused_before_are_not_told_of(tmp_path):
-    refused = Completed(("promtool",), 1, "", "FAILED: parsing YAML file")
+    refused = Completed(("/usr/bin/promtool",), 1, "", "FAILED: parsing YAML file")
     with pytest.raises(HostError, match="prometheus runs on as before: .*config.yml is refused.*parsing YAML"):
         reloaded(tmp_path, metrics(1.5e9), checked=refused)
 

@@ -77,7 +77,7 @@ def test_by_default_nothing_is_done():
 def test_what_goes():
     found = built(state="absent")
     assert found.component == {"name": "monitoring", "state": "absent"}
-    leftovers = ["/var/lib/mlops-prometheus", "/var/lib/mlops-alertmanager"]
+    leftovers = ["/var/lib/mlops-prometheus", "/var/lib/mlops-alertmanager", "/opt/mlops.hosts/monitoring"]
     assert found.rest(False, False) == {"tasks": "remove", "leftovers": leftovers}
 
 
@@ -113,12 +113,17 @@ def test_what_is_reloaded_restarted_and_read_without():
 def test_files_are_checked_before_they_count():
     found = server(rules=[{"name": "site", "content": ALERT}])
     config = file(found, paths.PROMETHEUS_YML)
-    assert config["validate"] == ["promtool", "check", "config", "{staged}"]
+    assert config["validate"] == ["/usr/bin/promtool", "check", "config", "{staged}"]
     # By name: a pattern that fits no file is no error to Prometheus.
     assert read(found, paths.PROMETHEUS_YML)["rule_files"] == [f"{paths.RULES}/site.yml"]
     assert {f"{paths.RULES}/site.yml", f"{paths.TARGETS}/node.json"} <= set(config["validate_with"])
-    assert file(found, f"{paths.RULES}/site.yml")["validate"][:4] == ["promtool", "check", "rules", "--lint-fatal"]
-    assert file(found, paths.ALERTMANAGER_YML)["validate"] == ["amtool", "check-config", "{staged}"]
+    assert file(found, f"{paths.RULES}/site.yml")["validate"][:4] == [
+        "/usr/bin/promtool",
+        "check",
+        "rules",
+        "--lint-fatal",
+    ]
+    assert file(found, paths.ALERTMANAGER_YML)["validate"] == ["/usr/bin/amtool", "check-config", "{staged}"]
 
 
 def test_it_is_asked_what_runs():
@@ -518,7 +523,10 @@ def test_an_address_in_a_file_is_not_for_bookworm():
 def test_another_distribution_is_refused():
     facts = {"distribution": "Ubuntu", "distribution_release": "noble", "os_family": "Debian"}
     (problem,) = built(on=platform("monitoring", facts)).problems
-    assert problem.startswith("monitoring runs on Debian bookworm, trixie and forky, and this host is Ubuntu noble")
+    assert problem == (
+        "Packages of node_exporter are known for Debian bookworm, trixie and forky, and this host is Ubuntu noble; set "
+        "monitoring_releases to the vendor's."
+    )
 
 
 def test_who_may_be_reached_by_others_is_the_users_word():
@@ -545,3 +553,96 @@ def test_only_a_prometheus_reads_variables_of_others(given, hosts):
     options = {**given, "targets": ["a"], "gateways": ["b", "a"], "address_variable": "ansible_host"}
     assert room.fleet(options) == (hosts, "ansible_host")
     assert bool(room.facts(options)) == (given["state"] == "present")
+
+
+# Releases of the vendor
+
+UBUNTU = platform("monitoring", {"distribution": "Ubuntu", "distribution_release": "noble", "os_family": "Debian"})
+
+
+def release(part, version, **more):
+    url = f"https://mirror.example.org/{part}-{version}.linux-amd64.tar.gz"
+    return {"part": part, "version": version, "url": url, "sha256": "a" * 64, **more}
+
+
+EVERY = [release("node_exporter", "1.10.2"), release("prometheus", "3.5.0"), release("alertmanager", "0.29.0")]
+
+
+def started(found):
+    units = [item for item in found.component["files"] if item["path"].endswith(".service")]
+    return [item["template_vars"]["__monitoring"]["server"] for item in units]
+
+
+def test_releases_take_no_package_and_any_distribution():
+    found = server(on=UBUNTU, releases=EVERY)
+    assert found.problems == ()
+    assert found.component["packages"] == []
+    assert [unit["name"] for unit in found.component["units"]] == list(paths.UNITS.values())
+    assert started(found) == [
+        "/opt/mlops.hosts/monitoring/node_exporter-1.10.2-aaaaaaaaaaaa/node_exporter",
+        "/opt/mlops.hosts/monitoring/prometheus-3.5.0-aaaaaaaaaaaa/prometheus",
+        "/opt/mlops.hosts/monitoring/alertmanager-0.29.0-aaaaaaaaaaaa/alertmanager",
+    ]
+
+
+def test_a_release_is_there_before_and_is_asked_for_with_the_rest():
+    found = server(on=UBUNTU, releases=EVERY)
+    assert [question.args["name"] for question in found.before] == ["node_exporter", "prometheus", "alertmanager"]
+    assert found.before[1].args["programs"] == ["prometheus", "promtool"]
+    assert [check.question for check in found.checks[:3]] == list(found.before)
+    row = {"kind": "release", "item": "prometheus 3.5.0", "attribute": "version", "want": "3.5.0", "have": "absent"}
+    assert found.checks[1].drift({"drift": [row]}) == [row]
+
+
+def test_files_are_checked_and_read_by_the_tools_of_the_release():
+    found = server(on=UBUNTU, releases=EVERY)
+    tool = "/opt/mlops.hosts/monitoring/prometheus-3.5.0-aaaaaaaaaaaa/promtool"
+    assert file(found, paths.PROMETHEUS_YML)["validate"][0] == tool
+    read_back = plan.read(file(found, paths.PLAN)["content"], paths.PLAN)
+    assert read_back.prometheus.tool == tool
+    assert read_back.alertmanager.tool == "/opt/mlops.hosts/monitoring/alertmanager-0.29.0-aaaaaaaaaaaa/amtool"
+
+
+@pytest.mark.parametrize(("version", "has"), [("2.53.4", False), ("3.0.0", True), ("3.10.1", True)])
+def test_the_version_says_what_a_release_takes(version, has):
+    found = server({"mon": host()}, on=UBUNTU, releases=[EVERY[0], release("prometheus", version), EVERY[2]])
+    jobs = read(found, paths.PROMETHEUS_YML)["scrape_configs"]
+    assert {"fallback_scrape_protocol" in job for job in jobs} == {has}
+
+
+def test_parts_can_differ():
+    found = server(releases=EVERY[1:2])
+    assert [item["name"] for item in found.component["packages"]] == [
+        "prometheus-node-exporter",
+        "prometheus-alertmanager",
+    ]
+    assert [unit["name"] for unit in found.component["units"] if unit.get("state") == "unmanaged"] == [
+        "prometheus-node-exporter.service",
+        "prometheus-alertmanager.service",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"releases": EVERY[:2]}, "Packages of Alertmanager are known for Debian bookworm, trixie and forky, and this"),
+        ({"releases": [*EVERY, EVERY[0]]}, "monitoring_releases has node_exporter 2 times; give it once."),
+        (
+            {"releases": [release("prometheus", "2.40.1"), EVERY[0], EVERY[2]]},
+            "monitoring_releases[prometheus].version must be 2.42 or later, not 2.40.1.",
+        ),
+        (
+            {"releases": [release("prometheus", "3.5.0", sha256="abc"), EVERY[0], EVERY[2]]},
+            "monitoring_releases[prometheus].sha256 must be 64 digits of hexadecimal in small letters",
+        ),
+        (
+            {
+                "releases": [*EVERY[:2], release("alertmanager", "0.25.0")],
+                "receivers": [{**HOOK, "url_file": "/etc/x"}],
+            },
+            "has url_file, which Alertmanager of release 0.25.0 does not read",
+        ),
+    ],
+)
+def test_releases_that_are_refused(given, says):
+    assert any(says in problem for problem in server(on=UBUNTU, **given).problems)
