@@ -44,6 +44,7 @@ class ActionModule(ActionBase):
         super().__init__(*args, **keywords)
         # What later tasks need to know of this host, from whatever is run for this task.
         self._facts: dict[str, t.Any] = {}
+        self._told = ""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
@@ -61,7 +62,8 @@ class ActionModule(ActionBase):
         self, questions: t.Sequence[tuple[str, t.Mapping[str, t.Any]]], task_vars: dict[str, t.Any]
     ) -> list[dict[str, t.Any] | None]:
         """Return values of modules by their arguments, in one round trip; None where only the module can tell."""
-        found = ask(self, questions, task_vars)
+        found = ask(self, questions, task_vars, self._told)
+        self._told = found.told
         if found.facts:
             self._facts.update(found.facts)
             # Modules of this task need not look again.

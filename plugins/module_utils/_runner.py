@@ -113,17 +113,30 @@ class PlainRunner:
 
 
 class Once:
-    """A Runner for what reads a host that does not change meanwhile: a command that was run is not run again."""
+    """A Runner for what reads a host that does not change meanwhile: a command that was run is not run again.
 
-    def __init__(self, run: Runner) -> None:
+    ``known``: what an earlier one ``told``, moments before.
+    """
+
+    def __init__(self, run: Runner, known: t.Iterable[t.Sequence[t.Any]] = ()) -> None:
         self._run = run
         self._done: dict[tuple[tuple[str, ...], str | None], Completed] = {}
+        for argv, rc, stdout, stderr in known:
+            self._done[tuple(argv), None] = Completed(tuple(argv), rc, stdout, stderr)
 
     def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
         asked = argv, stdin
         if asked not in self._done:
             self._done[asked] = self._run(*argv, timeout_s=timeout_s, stdin=stdin)
         return self._done[asked]
+
+    def told(self, *programs: str) -> list[list[t.Any]]:
+        """What these programs said where they succeeded, as JSON takes it."""
+        return [
+            [list(done.argv), done.rc, done.stdout, done.stderr]
+            for (argv, stdin), done in self._done.items()
+            if argv[0] in programs and stdin is None and done.rc == 0
+        ]
 
 
 def must(completed: Completed, what: str, *, why: str | None = None) -> Completed:

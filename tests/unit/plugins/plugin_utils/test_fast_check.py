@@ -223,3 +223,21 @@ def test_an_environment_of_python_that_is_there(tmp_path):
     assert Action(check_mode=False).ask(environment, **{**args, "state": "absent"}) is None
     assert Action().ask(environment, **{**args, "state": "absent"})["removed"] == [built["path"]]
     assert Action().ask(environment, **{**args, "requirements": "demo"}) is None, "the module says why"
+
+
+def test_gpus_are_read_once_for_the_questions_and_the_comparison_of_a_task(tmp_path, monkeypatch):
+    """nvidia-smi takes seconds on a host with eight GPUs."""
+    count, smi = tmp_path / "count", tmp_path / "nvidia-smi"
+    log = "<nvidia_smi_log><driver_version>580.95.05</driver_version><attached_gpus>0</attached_gpus></nvidia_smi_log>"
+    smi.write_text(f"#!/bin/sh\necho >>{count}\necho '{log}'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    action, asked = Action(), [("mlops.hosts.gpu_settings", {"devices": [{"select": "all", "persistence": True}]})]
+    first = ask(action, asked, action.task_vars)
+    once = len(count.read_text())
+    second = ask(action, asked, action.task_vars, first.told)
+    assert (len(count.read_text()), once) == (1, 1)
+    assert first.answers == second.answers != [None]
+    assert second.told == first.told, "for a third one"
+    ask(action, asked, action.task_vars)
+    assert len(count.read_text()) == 2
