@@ -36,7 +36,7 @@ BASE_SERVER = {
     "model": {"path": "/var/lib/mlops-models/models/chat/current/good.gguf"},
     "served_name": "chat",
     "port": 8001,
-    "api_key": "{{ demo_api_key }}",
+    "api_key": "{{ bench_api_key }}",
     "context_size": 512,
     "threads": 1,
     "gate": {"timeout_s": 20, "settle_s": 2},

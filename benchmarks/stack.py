@@ -111,10 +111,9 @@ def _vars(names: Sequence[str]) -> dict[str, Any]:
     return {
         "bench_driver": DRIVER,
         "bench_folder": str(FOLDER),
-        "demo_api_key": secrets.token_urlsafe(24),
-        "demo_folder": str(FOLDER),
-        "demo_pki": {**pki, **dict.fromkeys(names, pki[names[0]]), **dict.fromkeys(FRESH, pki[names[0]])},
-        "demo_sums": {
+        "bench_api_key": secrets.token_urlsafe(24),
+        "bench_pki": {**pki, **dict.fromkeys(names, pki[names[0]]), **dict.fromkeys(FRESH, pki[names[0]])},
+        "bench_sums": {
             name: hashlib.sha256((FOLDER / f"{name}.gguf").read_bytes()).hexdigest() for name in ("good", "broken")
         },
     }
