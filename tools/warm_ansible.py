@@ -126,13 +126,20 @@ def _warm() -> None:
     from ansible.executor.process import worker  # noqa: F401
     from ansible.plugins.loader import become_loader, callback_loader, connection_loader, shell_loader
     from ansible.utils.collection_loader import _collection_finder as finder
+    from ansible.utils.display import Display
 
     finder._meta_yml_to_dict = functools.cache(finder._meta_yml_to_dict)
     routing = Path(ansible.__file__).parent / "config/ansible_builtin_runtime.yml"
     finder._meta_yml_to_dict(routing.read_bytes(), ("ansible.builtin", "runtime.yml"))
-    # The first that a run does, too.
+    # The first that a run does, too. Of a callback that goes, and that nobody has enabled, a run tells nobody.
+    Display.deprecated, deprecated = _silent, Display.deprecated
     for loader in (connection_loader, shell_loader, become_loader, callback_loader):
         list(loader.all(class_only=True))
+    Display.deprecated = deprecated
+
+
+def _silent(*_args: object, **_options: object) -> None:
+    pass
 
 
 def _serve() -> list[str] | None:

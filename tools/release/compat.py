@@ -22,7 +22,10 @@ CORES = {
     "2.18": ("3.11", "3.12", "3.13"),
     "2.20": ("3.12", "3.13", "3.14"),
     "2.21": ("3.12", "3.13", "3.14"),
+    "2.22": ("3.13", "3.14"),
 }
+# Of these there is no final release yet, but one that comes before it.
+CANDIDATES = {"2.22": "2.22.0rc1"}
 SCENARIOS = ("component", "as_users_do")
 # What tools/scenario.py, tools.hosts and the scenarios' tools need besides.
 NEEDED = ("molecule", "docker", "cryptography", "gguf", "jmespath")
@@ -78,10 +81,16 @@ def _environment(core: str, python: str) -> Path:
         subprocess.run([python, "-m", "venv", folder], check=True)
     locked = re.findall(rf"^(?:{'|'.join(NEEDED)})==\S+", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
     subprocess.run(
-        [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-U", f"ansible-core=={core}.*", *locked],
+        [inside, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-U", _requirement(core), *locked],
         check=True,
     )
     return inside
+
+
+def _requirement(core: str) -> str:
+    """The newest release of it, and a candidate where that is all that there is."""
+    candidate = CANDIDATES.get(core)
+    return f"ansible-core>={candidate},<{core}.999" if candidate else f"ansible-core=={core}.*"
 
 
 if __name__ == "__main__":

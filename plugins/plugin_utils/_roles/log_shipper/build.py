@@ -48,10 +48,18 @@ LOGROTATE = f"/etc/logrotate.d/{NAME}"
 
 
 def facts(options: Data) -> tuple[str, ...]:
-    return () if options["state"] == "absent" else ("distribution", "distribution_release")
+    return ("distribution", "distribution_release") if options["state"] == "present" and _is_set(options) else ()
+
+
+def _is_set(options: Data) -> bool:
+    """Whether a site says anything about logs. Where it does not, no shipper comes to a host of any distribution."""
+    return any(options.get(noun) for noun in ("sources", "sinks", "routes", "receivers"))
 
 
 def build(options: Data, platform: Platform) -> Built:
+    if options["state"] == "present" and not _is_set(options):
+        # What the shipper has not sent stays, for a site that sets them again.
+        return Built(component={"name": "log_shipper", "state": "absent"})
     if options["state"] == "absent":
         # What runs of the shipper wrote and no component owns; an earlier run may have ended before it removed them.
         rest = {"leftovers": [SPOOL, RECEIPTS, paths.STATE]}

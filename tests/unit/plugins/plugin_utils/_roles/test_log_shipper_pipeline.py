@@ -151,7 +151,14 @@ def test_a_receiver_is_waited_for_where_it_listens(address, tcp):
     assert [unit["name"] for unit in component["units"]] == [pipeline.UNIT, "logrotate.timer"]
 
 
-@pytest.mark.parametrize("lists", [{}, {"sources": [source()]}, {"sinks": [sink(state="absent")]}])
+def test_where_a_site_says_nothing_of_logs_no_shipper_comes_to_any_host():
+    nothing = {"state": "present", "provider": "rsyslog", "sources": [], "sinks": [], "routes": [], "receivers": []}
+    found = build(nothing, Platform(distribution="Ubuntu", distribution_release="noble"))
+    assert (found.component, found.problems) == ({"name": "log_shipper", "state": "absent"}, ())
+    assert facts(nothing) == ()
+
+
+@pytest.mark.parametrize("lists", [{"sources": [source()]}, {"sinks": [sink(state="absent")]}])
 def test_with_nothing_to_ship_or_receive_nothing_runs(lists):
     component = made(**lists)
     assert (component["files"], component["units"], component["ready"]) == ([], [], [])

@@ -28,7 +28,7 @@ from ansible_collections.mlops.hosts.tests.unit.shipper_options import (
 @pytest.mark.parametrize(
     ("lists", "packages"),
     [
-        pytest.param({}, ["rsyslog"], id="nothing-needs-rsyslog-only"),
+        pytest.param({"sources": [source()]}, ["rsyslog"], id="nothing-needs-rsyslog-only"),
         pytest.param({"sinks": [sink(type="syslog_tls")]}, ["rsyslog", "rsyslog-gnutls"], id="syslog-needs-tls"),
         pytest.param({"sinks": [sink()]}, ["rsyslog", "rsyslog-gnutls", "rsyslog-relp"], id="relp-needs-relp"),
         pytest.param({"sinks": [sink(state="absent")]}, ["rsyslog"], id="an-absent-sink-needs-nothing"),
@@ -192,7 +192,7 @@ def test_metrics_are_there_for_those_who_say_where():
     assert file(component, Rsyslog.config)["template_vars"]["__log_shipper_metrics"].endswith("log-shipper metrics")
     assert folder in [item.get("path") for item in component["requires"]]
     assert made(sinks=[sink()])["links"] == made(receivers=[receiver()], textfile_dir=folder)["links"] == []
-    assert len(built(textfile_dir="here").problems) == 1
+    assert len(built(sinks=[sink()], textfile_dir="here").problems) == 1
 
 
 def test_nothing_of_the_sites_own_rsyslog_is_touched():

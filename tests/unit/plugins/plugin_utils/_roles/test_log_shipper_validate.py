@@ -215,7 +215,7 @@ def test_options_of_a_sink_are_those_of_its_type(sentence):
             ('These texts of routes cannot be used: a"b; use letters, digits, blanks and . _ : / @ + - .',),
         ),
         (
-            {"redact_patterns": ["a(", 'a"', "a\\d", "b*", "card-[0-9]+"]},
+            {"sinks": [sink(type="relp_tls")], "redact_patterns": ["a(", 'a"', "a\\d", "b*", "card-[0-9]+"]},
             (
                 'These patterns of log_shipper_redact_patterns cannot be used: a(, a", a\\d, b*; give extended regular '
                 "expressions without quotation marks, backslashes and groups that are referred to.",
