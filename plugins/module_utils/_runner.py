@@ -27,6 +27,8 @@ _REASON = re.compile(
     r"|refused)"
 )
 _HEADLINE = re.compile(r"\w+:\Z")
+# The line of a file at which syslog-ng stops, which it shows among others.
+_STOPPED_AT = re.compile(r"\d+--+>\s+(?!\^)(\S.{0,79})")
 # What a shell answers for a program that is not there; the runners do too.
 NOT_FOUND = 127
 
@@ -55,8 +57,9 @@ class Completed:
         """What it said of why it failed, as far as that can be told from its words; else its last words. A program that
         checks a file says first what is wrong, and then much that is the same each time."""
         lines = [line.strip() for line in (self.stderr or self.stdout).splitlines()]
-        found = [line for line in lines if _REASON.search(line) and not _HEADLINE.match(line)]
-        return " | ".join(found[:3]) or self.last_words
+        found = [line for line in lines if _REASON.search(line) and not _HEADLINE.match(line)][:3]
+        shown = list(filter(None, map(_STOPPED_AT.match, lines)))
+        return " | ".join([*found, *(match[1] for match in shown[:1])]) or self.last_words
 
 
 class Runner(t.Protocol):

@@ -127,14 +127,26 @@ def unit_problems(plan: Plan, run: Runner) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def module_problems(plan: Plan, run: Runner) -> list[str]:
-    """Modules that it could not load, of which it says no more than the file."""
-    lines = unit_problems(plan, run)
+def module_problems(plan: Plan, run: Runner, proc: Path = Path("/proc")) -> list[str]:
+    """Modules that it could not load, of which it says no more than the file, or cannot when it needs them: what
+    connects to a sink is loaded for the first line, which may come in a week."""
+    lines, folders = unit_problems(plan, run), _module_folders(plan, run, proc) if plan.modules else set()
     return [
         f"{module}, which the package {package} has, could not be loaded: install that package again"
         for module, package in plan.modules.items()
         if any(module in line for line in lines)
+        or (folders and not any((folder / f"{module}.so").exists() for folder in folders))
     ]
+
+
+def _module_folders(plan: Plan, run: Runner, proc: Path) -> set[Path]:
+    """Where what it has loaded lies. Files of modules have no version in their names, as those of libraries have."""
+    pid = run("systemctl", "show", "--property=MainPID", plan.unit).stdout.strip().partition("=")[2]
+    try:
+        mapped = (proc / pid / "maps").read_text(errors="replace")
+    except OSError:
+        return set()
+    return {Path(path).parent for path in re.findall(r"(?m) (/\S+[.]so)$", mapped)}
 
 
 def drained(plan: Plan, drain_s: int, run: Runner) -> bool:

@@ -34,6 +34,14 @@ def test_the_reason_comes_first(recorded, begin, never):
     assert never not in reason
 
 
+def test_it_is_said_at_what_of_the_file_syslog_ng_stopped():
+    """What it does not know is there, and no package is named: that of the module for http was not whole."""
+    said = (DATA / "syslog-ng/4.8.1/refused_module.txt").read_text()
+    assert Completed(("check",), 1, "", said).reason.endswith(
+        ' | http(url("http://loghost:8080/_bulk") method("POST") workers(1) timeout(30) retr'
+    )
+
+
 def test_a_headline_is_no_reason():
     """promtool 2.42 and later."""
     said = (

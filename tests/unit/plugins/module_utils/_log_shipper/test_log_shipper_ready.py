@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import errno
 import json
+import pathlib
 import socket
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostErr
 from ansible_collections.mlops.hosts.plugins.module_utils._log_shipper import plan, program, ready
 from ansible_collections.mlops.hosts.plugins.module_utils._runner import Completed
 
+DATA = pathlib.Path(__file__).parents[3] / "data"
 NOW = datetime.datetime.now(datetime.timezone.utc)
 LINE = {"source": "models", "transport": "journal", "unit": "mlops-model-test.service", "container": ""}
 
@@ -51,8 +53,8 @@ def planned(**more):
 class Host:
     """What systemctl and journalctl say."""
 
-    def __init__(self, state="active", said="", exit_us=0):
-        self.state, self.said, self.exit_us = state, said, exit_us
+    def __init__(self, state="active", said="", exit_us=0, pid=0):
+        self.state, self.said, self.exit_us, self.pid = state, said, exit_us, pid
 
     def __call__(self, *argv, **_more):
         if argv[0] == "journalctl":
@@ -60,6 +62,8 @@ class Host:
         shown = f"ActiveState={self.state}\nInvocationID=abc\n"
         if argv[2] == "--property=ActiveExitTimestampMonotonic":
             shown = f"ActiveExitTimestampMonotonic={self.exit_us}\n"
+        if argv[2] == "--property=MainPID":
+            shown = f"MainPID={self.pid}\n"
         return Completed(argv, 0, shown, "")
 
 
@@ -248,6 +252,21 @@ def test_a_module_that_is_missing_is_said_with_its_package():
     assert ready.module_problems(planned(modules=modules), Host(said=said)) == [
         "lmnsd_gtls, which the package rsyslog-gnutls has, could not be loaded: install that package again"
     ]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_module_that_it_would_miss_later_is_missing_now(tmp_path, there):
+    """rsyslog loads what speaks TLS when it connects, and has nothing to say before."""
+    modules = tmp_path / "lib/rsyslog"
+    modules.mkdir(parents=True)
+    if there:
+        (modules / "lmnsd_gtls.so").touch()
+    (tmp_path / "4711").mkdir()
+    maps = (DATA / "rsyslog/8.2504/maps.txt").read_text()
+    (tmp_path / "4711/maps").write_text(maps.replace("/usr/lib/x86_64-linux-gnu/rsyslog/", f"{modules}/"))
+    found = ready.module_problems(planned(modules={"lmnsd_gtls": "rsyslog-gnutls"}), Host(pid=4711), tmp_path)
+    missing = "lmnsd_gtls, which the package rsyslog-gnutls has, could not be loaded: install that package again"
+    assert found == ([] if there else [missing])
 
 
 # As rsyslog keeps it, and as it lies in the file of syslog-ng, among others and after an older one.
