@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 import typing as t
 
 from ...built import Data
@@ -54,6 +55,8 @@ _RECORD = (
     ("message", "${MESSAGE}"),
 )
 _STREAM = ("host", "source", "unit", "severity")
+# Of a line that may have a secret.
+_HINTED = 'tags("mlops_hinted")'
 _EVENT = ".SDATA.mlops-gpu@32473."
 _PATHS = {"loki": "/loki/api/v1/push", "opensearch": "/_bulk", "http": ""}
 _CONTENT = {"loki": "application/json", "opensearch": "application/x-ndjson", "http": "application/x-ndjson"}
@@ -155,6 +158,7 @@ class SyslogNg:
 
     def _shown(self, pipeline: Pipeline) -> dict[str, t.Any]:
         numbers = {source.name: number for number, source in enumerate(pipeline.read, 1)}
+        sinks = [_sink(pipeline, sink, numbers) for sink in pipeline.sinks if pipeline.flows(sink)]
         return {
             "__log_shipper_spool": SPOOL,
             "__log_shipper_receipts": RECEIPTS,
@@ -165,7 +169,8 @@ class SyslogNg:
                 for source in from_files(pipeline)
             ],
             "__log_shipper_sources": [
-                {"number": numbers[source.name], "condition": condition(source)} for source in from_journal(pipeline)
+                {"number": numbers[source.name], "condition": condition(source, files=bool(from_files(pipeline)))}
+                for source in from_journal(pipeline)
             ],
             "__log_shipper_containers": any(source.containers for source in pipeline.read),
             "__log_shipper_json": sorted(numbers[name] for name in _parsed(pipeline)),
@@ -175,9 +180,10 @@ class SyslogNg:
                 if any(source.events for source in pipeline.read)
             ],
             "__log_shipper_redactions": list(map(_redaction, redactions(pipeline))),
-            "__log_shipper_candidate": _candidate(redactions(pipeline)),
+            "__log_shipper_hinted": _hinted(redactions(pipeline)),
             "__log_shipper_redacted": TEXT,
-            "__log_shipper_sinks": [_sink(pipeline, sink, numbers) for sink in pipeline.sinks if pipeline.flows(sink)],
+            "__log_shipper_sinks": sinks,
+            "__log_shipper_tags": _tags(flow for sink in sinks for flow in sink["flows"]),
             "__log_shipper_receivers": [
                 {
                     **shown_receiver(receiver),
@@ -205,9 +211,10 @@ def _literal(text: str) -> str:
     return quoted(text.replace("$", "$$"))
 
 
-def condition(source: Source) -> str:
-    """A filter. journald vouches for fields that begin with an underscore: no program can forge them."""
-    terms = ['tags("mlops_journal")']
+def condition(source: Source, *, files: bool = True) -> str:
+    """A filter. journald vouches for fields that begin with an underscore: no program can forge them. ``files``: whether
+    lines of files go the same way."""
+    terms = ['tags("mlops_journal")'] if files else []
     if source.transport:
         terms.append(f'"${{.journald._TRANSPORT}}" eq {quoted(source.transport)}')
     if source.units:
@@ -222,8 +229,9 @@ def condition(source: Source) -> str:
 
 
 def _matches(value: str, patterns: t.Iterable[str]) -> str:
-    pattern = quoted(f"^({'|'.join(patterns)})$")
-    return f'("${{{value}}}" ne "" and match({pattern} value("{value}") type("pcre")))'
+    pattern = f"^({'|'.join(patterns)})$"
+    found = f'match({quoted(pattern)} value("{value}") type("pcre"))'
+    return f'("${{{value}}}" ne "" and {found})' if re.search(pattern, "") else found
 
 
 def _severity(least: int) -> str:
@@ -240,22 +248,23 @@ def _way(route: Route) -> str:
     return f"({' and '.join(terms)})"
 
 
-def _redaction(redaction: Redaction) -> str:
+def _redaction(redaction: Redaction) -> dict[str, str]:
     """What precedes the secret is no part of the match, and what follows is only looked at: groups that are kept would
     lie in the buffer."""
-    return quoted(f"({redaction.before})\\K({_without_return(redaction.secret)})(?=({redaction.after}))")
+    pattern = f"({redaction.before})\\K({_without_return(redaction.secret)})(?=({redaction.after}))"
+    return {"pattern": quoted(pattern), "condition": _HINTED if redaction.hints else ""}
 
 
-def _candidate(found: t.Sequence[Redaction]) -> str:
-    """A filter that takes each line that one of them is in. Expressions are slow here: its unit forbids to make code at
-    run time, and PCRE interprets them."""
-    if not all(redaction.hints for redaction in found):
-        return 'message(".*" type("pcre"))'
+def _hinted(found: t.Sequence[Redaction]) -> str:
+    """A filter that takes each line that one of those with hints is in. Expressions are slow here: its unit forbids to
+    make code at run time, and PCRE interprets them. Measured: one that looks for all hints takes longer than these."""
     hints = once_each((hint, redaction.any_case) for redaction in found for hint in redaction.hints)
-    between = [_has(hint, any_case) for hint, any_case in hints if hint.startswith('"')]
     others = [_has(hint, any_case) for hint, any_case in hints if not hint.startswith('"')]
-    # What has no quotation mark has none of those.
-    return " or ".join([*others, f"({_has(chr(34))} and ({' or '.join(between)}))"] if between else others)
+    # Names of JSON: what has none of their ends has none of them, and what has no quotation mark has no end of one.
+    names = [hint for hint, _any_case in hints if hint.startswith('"')]
+    ends = once(name[-2:] for name in names)
+    between = [f"({_has(end)} and ({' or '.join(_has(name) for name in names if name.endswith(end))}))" for end in ends]
+    return " or ".join([*others, f"({_has(chr(34))} and ({' or '.join(between)}))"] if names else others)
 
 
 def _has(text: str, any_case: bool = False) -> str:
@@ -285,10 +294,11 @@ def _sink(pipeline: Pipeline, sink: Sink, numbers: t.Mapping[str, int]) -> dict[
     labels = once(name for flow in found for name, _value in flow.labels)
     disk, lines = int(sink.queue["disk_max_mib"]) * 1024 * 1024, int(sink.queue["memory_max_records"])
     block = sink.queue["when_full"] == "block"
-    shown = shown_sink(sink)
+    flows = [_flow(flow, sink, pipeline.sinks.index(sink) + 1, numbers) for flow in found]
     return {
-        **shown,
-        "flows": [_flow(flow, sink, numbers) for flow in found],
+        **shown_sink(sink),
+        "flows": flows,
+        "tags": _tags(flows),
         "tls": sink.tls,
         "block": block,
         # With block, lines wait where they were read. A file is always there.
@@ -307,14 +317,23 @@ def _sink(pipeline: Pipeline, sink: Sink, numbers: t.Mapping[str, int]) -> dict[
     }
 
 
-def _flow(flow: Flow, sink: Sink, numbers: t.Mapping[str, int]) -> dict[str, t.Any]:
+def _tags(flows: t.Iterable[Data]) -> str:
+    """A filter takes a line with one of them."""
+    return " ".join(map(quoted, once(flow["tag"] for flow in flows)))
+
+
+def _flow(flow: Flow, sink: Sink, to: int, numbers: t.Mapping[str, int]) -> dict[str, t.Any]:
+    """``to``: the number of the sink."""
     syslog = sink.type == "syslog_tls"
     place = ".SDATA.mlops@32473." if syslog else ".mlops.label."
     number = numbers[flow.source.name]
     return {
         "source": flow.source.name,
-        "condition": f'tags("mlops_s{number}")'
-        + ("" if flow.everything else " and (" + " or ".join(map(_way, flow.ways)) + ")"),
+        "tag": f"mlops_s{number}" if flow.everything else f"mlops_f{to}_{number}",
+        # Of a flow that takes each line of its source, the tag is that of the source.
+        "condition": ""
+        if flow.everything
+        else f'tags("mlops_s{number}") and (' + " or ".join(map(_way, flow.ways)) + ")",
         "labels": [{"name": f"{place}{name}", "value": _literal(value)} for name, value in flow.labels],
     }
 

@@ -194,7 +194,7 @@ def test_no_other_part_of_a_subject_stands_for_the_name(subject, taken):
 
 def as_python(redaction):
     """The same expression where there is no ``\\K``: what it keeps is the first group."""
-    before, _, rest = json.loads(syslog_ng._redaction(redaction)).partition("\\K")
+    before, _, rest = json.loads(syslog_ng._redaction(redaction)["pattern"]).partition("\\K")
     return re.compile(f"(?P<kept>{before}){rest}")
 
 
@@ -216,7 +216,7 @@ def test_the_same_is_redacted_as_everywhere(redaction, line):
 
 def test_no_expression_of_ours_fails_on_a_long_text():
     for redaction in BUILT_IN:
-        assert not re.search(r"[)][+*](?![+])", json.loads(syslog_ng._redaction(redaction)))
+        assert not re.search(r"[)][+*](?![+])", json.loads(syslog_ng._redaction(redaction)["pattern"]))
 
 
 def condition(**given):
@@ -229,7 +229,7 @@ def condition(**given):
     [
         (
             {"type": "journald", "units": ["vllm", "gpu?.service"]},
-            '("${.mlops.unit}" ne "" and match("^(vllm[.]service|gpu.[.]service)$" value(".mlops.unit") type("pcre")))',
+            'match("^(vllm[.]service|gpu.[.]service)$" value(".mlops.unit") type("pcre"))',
         ),
         ({"type": "kernel"}, '"${.journald._TRANSPORT}" eq "kernel"'),
         (
@@ -238,17 +238,35 @@ def condition(**given):
         ),
         (
             {"type": "containers", "containers": ["web*"]},
-            '("${.mlops.container}" ne "" and match("^(web.*)$" value(".mlops.container") type("pcre")))',
+            'match("^(web.*)$" value(".mlops.container") type("pcre"))',
+        ),
+        # What has no name is none of all that have one.
+        (
+            {"type": "containers", "containers": ["*"]},
+            '("${.mlops.container}" ne "" and match("^(.*)$" value(".mlops.container") type("pcre")))',
         ),
         (
             {"type": "gpu_events"},
-            '("${.mlops.unit}" ne "" and match("^(mlops-gpu-events[.]service)$" value(".mlops.unit") type("pcre"))) '
-            'and ("${.journald.MLOPS_GPU_EVENT}" eq "1" or tags("mlops_test"))',
+            'match("^(mlops-gpu-events[.]service)$" value(".mlops.unit") type("pcre")) and ('
+            '"${.journald.MLOPS_GPU_EVENT}" eq "1" or tags("mlops_test"))',
         ),
     ],
 )
 def test_a_source_is_what_journald_vouches_for(given, found):
     assert condition(**given) == found
+
+
+def test_lines_of_files_are_of_no_source_of_the_journal():
+    text = config()
+    assert 'set-tag("mlops_s1" condition(tags("mlops_journal") and match(' in text
+    text = config(sources=SOURCES[:2], routes=[route(sources=["models", "faults"])])
+    assert 'set-tag("mlops_s1" condition(match(' in text
+
+
+def test_an_expression_without_hints_is_tried_on_each_line():
+    text = config(redact_patterns=["badge-[0-9]+"])
+    tried = re.findall(r'(?m)" "\[redacted\]" .*flags[(]"global"[)](.*)[)];$', text)
+    assert tried == [' condition(tags("mlops_hinted"))'] * len(BUILT_IN) + [""]
 
 
 def test_a_test_line_passes_each_filter_of_its_route():
@@ -292,7 +310,11 @@ def test_json_is_parsed_only_for_sinks_with_fields(sink, parsed):
 
 
 def test_expressions_are_tried_where_a_secret_can_be():
-    candidate = syslog_ng._candidate(BUILT_IN)
-    assert candidate.startswith('message("bearer" type("string") flags("substring" "ignore-case")) or ')
-    assert ' or (message("\\"" type("string") flags("substring")) and (message("\\"prompt\\"" ' in candidate
-    assert syslog_ng._candidate((*BUILT_IN, Redaction("badge-[0-9]+"))) == 'message(".*" type("pcre"))'
+    hinted = syslog_ng._hinted(BUILT_IN)
+    assert hinted.startswith('message("bearer" type("string") flags("substring" "ignore-case")) or ')
+    # Names of JSON are looked for where one of their ends is.
+    assert ' or (message("\\"" type("string") flags("substring")) and ((message("t\\"" type("string") ' in hinted
+    for redaction in BUILT_IN:
+        for hint in redaction.hints:
+            assert f'message({json.dumps(hint)} type("string") flags("substring"' in hinted
+    assert syslog_ng._hinted([Redaction("badge-[0-9]+")]) == ""
