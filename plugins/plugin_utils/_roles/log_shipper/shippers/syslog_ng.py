@@ -212,8 +212,10 @@ def _literal(text: str) -> str:
 
 
 def condition(source: Source, *, files: bool = True) -> str:
-    """A filter. journald vouches for fields that begin with an underscore: no program can forge them. ``files``: whether
-    lines of files go the same way."""
+    """A filter. journald vouches for fields that begin with an underscore: no program can forge them.
+
+    ``files``: whether lines of files go the same way.
+    """
     terms = ['tags("mlops_journal")'] if files else []
     if source.transport:
         terms.append(f'"${{.journald._TRANSPORT}}" eq {quoted(source.transport)}')

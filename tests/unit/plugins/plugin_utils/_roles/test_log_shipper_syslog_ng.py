@@ -263,6 +263,14 @@ def test_lines_of_files_are_of_no_source_of_the_journal():
     assert 'set-tag("mlops_s1" condition(match(' in text
 
 
+def test_a_line_of_text_passes_no_if():
+    """Each of them has the line copied."""
+    one = {"sources": SOURCES[:1], "sinks": sinks("syslog"), "routes": [route(sources=["models"], to=["syslog"])]}
+    assert "if {" not in config(**one)
+    two = {**one, "sources": SOURCES[:2], "routes": [route(sources=["models", "faults"], to=["syslog"])]}
+    assert re.findall(r"(?m)^ +((?:el)?if) [{]", config(**two)) == ["if", "if", "elif"]
+
+
 def test_an_expression_without_hints_is_tried_on_each_line():
     text = config(redact_patterns=["badge-[0-9]+"])
     tried = re.findall(r'(?m)" "\[redacted\]" .*flags[(]"global"[)](.*)[)];$', text)
