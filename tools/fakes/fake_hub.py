@@ -8,10 +8,13 @@ It is not the hub. It gives these answers of it: model info at a revision with c
 sent on to another host or, for small files and renamed repositories, relative to its own; the error codes for what is
 gated, private or missing. Layout of the directory::
 
-    models/<org>/<name>/<branch>/<files>    a commit is made up from the content of each branch
+    models/<org>/<name>/<branch>/<files>    a commit is made up from the content of each branch, in whose name a slash
+                                            is %2F, as in addresses: one between two parts of an address is another
     plain/<files>                           ordinary files with ETag and ranges, as any web server has them
 
 Large files and ``*.gguf``, ``*.safetensors``, ``*.bin`` are LFS files (sha256 in the API, redirect on download).
+Where ``xet`` is set, their answers also have the headers by which the hub's own client turns to Xet, its other store.
+That store is not here: who asks for its token is noted and refused, and the plain redirect is there for all others.
 ``GET /fake/commits`` names branches and commits, ``GET /fake/requests`` what was asked, ``POST /fake/faults``
 sets the fields of ``Faults`` while it runs. Standard library only, so that it runs on a bare test host.
 """
@@ -83,7 +86,7 @@ class Tree:
         folder = self.root / "models" / repo
         if repo.count("/") != 1 or ".." in repo or not folder.is_dir():
             return {}
-        return {branch.name: branch for branch in sorted(folder.iterdir()) if branch.is_dir()}
+        return {urllib.parse.unquote(branch.name): branch for branch in sorted(folder.iterdir()) if branch.is_dir()}
 
     def commits(self) -> dict[str, dict[str, str]]:
         repos = sorted((self.root / "models").glob("*/*")) if (self.root / "models").is_dir() else []
@@ -136,6 +139,11 @@ def is_lfs(path: pathlib.Path) -> bool:
     return path.suffix in _LFS_SUFFIXES or path.stat().st_size >= _LFS_FROM
 
 
+def xet_hash(sha256: str) -> str:
+    """How Xet knows a content: not by the sha256 of the file."""
+    return hashlib.sha256(sha256.encode()).hexdigest()
+
+
 class Hub(http.server.ThreadingHTTPServer):
     """The server. Everything that can be switched is a plain attribute."""
 
@@ -159,6 +167,7 @@ class Hub(http.server.ThreadingHTTPServer):
         self.gated = set(gated)
         self.moved: dict[str, str] = {}  # repositories that have another name now
         self.moved_to = ""  # where that name is: relative to this server, or an address
+        self.xet = False
         self.faults = Faults()
         self.asked: list[Asked] = []
         self.scheme = "http"
@@ -240,20 +249,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             )
         )
         self._known = self.server.token is None or authorization == f"Bearer {self.server.token}"
-        info = re.fullmatch(r"/api/models/([^/]+/[^/]+)/revision/(.+)", path)
-        tree = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)", path)
-        resolve = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
-        cached = re.fullmatch(r"/api/resolve-cache/models/([^/]+/[^/]+)/([^/]+)/(.+)", path)
-        repo = (info or resolve or [None, None])[1]
+        info = self._matched(r"/api/models/([^/]+/[^/]+)/revision/([^/]+)")
+        tree = self._matched(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)")
+        resolve = self._matched(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+        cached = self._matched(r"/api/resolve-cache/models/([^/]+/[^/]+)/([^/]+)/(.+)")
+        repo = (info or resolve or [""])[0]
         if repo in self.server.moved:
             target = self.path.replace(repo, self.server.moved[repo], 1)
             self._send(307, {"Location": self.server.moved_to + target})
         elif info:
-            self._info(info[1], info[2])
+            self._info(*info)
         elif tree:
-            self._tree(tree[1], tree[2])
+            self._tree(*tree)
         elif cached:
-            self._resolve(*cached.groups(), cached=True)
+            self._resolve(*cached, cached=True)
         elif path.startswith("/cdn/"):
             found = self.server.tree.blob(path[len("/cdn/") :])
             self._file(found) if found else self._refuse(403, None)
@@ -263,9 +272,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return self._refuse(401, None)
             self._file(found) if found else self._refuse(404, None)
         elif resolve:
-            self._resolve(*resolve.groups())
+            self._resolve(*resolve)
         else:
             self._refuse(404, None)
+
+    def _matched(self, pattern: str) -> list[str]:
+        """The parts of the path, told apart before what is quoted in them is read. Empty for another path."""
+        found = re.fullmatch(pattern, urllib.parse.urlsplit(self.path).path)
+        return [urllib.parse.unquote(part) for part in found.groups()] if found else []
 
     def _info(self, repo: str, revision: str) -> None:
         fault = self.server.fault() if self.server.faults.api else Faults()
@@ -298,10 +312,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for path in files_of(found[1]):
             sha256, git_sha1 = digests(path, path.stat().st_mtime_ns)
             size = path.stat().st_size
-            entry = {"type": "file", "path": str(path.relative_to(found[1])), "oid": git_sha1, "size": size}
-            listed.append(
-                {**entry, "lfs": {"oid": sha256, "size": size, "pointerSize": 134}} if is_lfs(path) else entry
-            )
+            name = str(path.relative_to(found[1]))
+            entry: dict[str, t.Any] = {"type": "file", "path": name, "oid": git_sha1, "size": size}
+            if is_lfs(path):
+                entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 134}
+                entry.update({"xetHash": xet_hash(sha256)} if self.server.xet else {})
+            listed.append(entry)
         self._json(listed)
 
     def _resolve(self, repo: str, revision: str, name: str, *, cached: bool = False) -> None:
@@ -327,6 +343,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 307, {"Location": f"/api/resolve-cache/models/{repo}/{commit}/{urllib.parse.quote(name)}"}
             )
         extra["Location"] = f"{self.server.cdn}/cdn/{sha256}?X-Signature=fake"
+        if self.server.xet:
+            token = f"{self.server.url}/api/models/{repo}/xet-read-token/{commit}"
+            pieces = f"{self.server.url}/xet/v2/reconstructions/{xet_hash(sha256)}"
+            extra["X-Xet-Hash"] = xet_hash(sha256)
+            extra["Link"] = f'<{token}>; rel="xet-auth", <{pieces}>; rel="xet-reconstruction-info"'
         self._send(302, extra)
 
     def _file(self, path: pathlib.Path, extra: t.Mapping[str, str] | None = None) -> None:
@@ -419,6 +440,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--moved", action="append", default=[], metavar="OLD=NEW", help="repository that is redirected to its new name"
     )
+    parser.add_argument("--xet", action="store_true", help="offer Xet for LFS files")
     parser.add_argument("--certificate", help="PEM file: serve HTTPS")
     parser.add_argument("--key", help="PEM file with the key of the certificate")
     parser.add_argument("--commits", action="store_true", help="print branches and commits as JSON and end")
@@ -436,6 +458,7 @@ def main(argv: list[str] | None = None) -> int:
         certificate=options.certificate,
         key=options.key,
     )
+    hub.xet = options.xet
     hub.moved = dict(pair.split("=", 1) for pair in options.moved)
     print(f"fake hub on {hub.url}, downloads from {hub.cdn}", flush=True)
     hub.serve_forever()

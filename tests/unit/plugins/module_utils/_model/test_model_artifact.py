@@ -17,6 +17,7 @@ from ansible_collections.mlops.hosts.plugins.module_utils._model import store as
 from ansible_collections.mlops.hosts.plugins.module_utils._model import transfer as transfer_module
 from ansible_collections.mlops.hosts.plugins.module_utils._model.store import Ownership, Store
 
+from .conftest import content as bytes_of
 from .conftest import write
 
 TOKEN = "hf_a-token-that-must-not-be-seen"
@@ -189,6 +190,20 @@ def test_a_branch_is_refused_with_its_commit(bench):
     assert "'main'" in said and "can move" in said and f"points to {bench.commits['main']} now" in said
     said = refused(bench, {**bench.chat(), "revision": None})
     assert "needs a commit as revision" in said and bench.commits["main"] in said
+
+
+def test_a_revision_with_a_slash_is_one_part_of_an_address_and_its_commit_comes(bench, hub, served):
+    """As pull requests and converted data sets have them on the hub, which are branches as well."""
+    write(
+        served / "models" / "acme" / "chat" / "refs%2Fpr%2F1", {"config.json": b"{}", "model.gguf": bytes_of(6, 4_000)}
+    )
+    commit = bench.commits["refs/pr/1"]
+    said = refused(bench, {**bench.chat(), "revision": "refs/pr/1"})
+    assert "'refs/pr/1'" in said and f"points to {commit} now" in said
+    assert bench(bench.chat("refs/pr/1"))["artifacts"][0]["version"] == commit
+    assert sorted(os.listdir(bench.current())) == [".mlops-artifact.json", "config.json", "model.gguf"]
+    said = refused(bench, {**bench.chat(), "revision": "refs/pr/2"})
+    assert "acme/chat at refs/pr/2 does not exist at that revision" in said
 
 
 SUM = {"sha256": "0" * 64, "revision": None}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import concurrent.futures
 import hashlib
+import http.client
 import json
+import re
 import threading
 
 import pytest
@@ -62,6 +64,38 @@ def test_a_hub_that_has_moved_to_another_host_is_named_and_the_token_is_not_blam
     assert f"a redirect led to {hub.cdn}" in said and "the token is not sent to another host" in said
     assert "set its address as endpoint" in said and "the token that was given" not in said and TOKEN not in said
     assert not any(one.authorized for one in hub.asked if one.host.startswith("localhost"))
+
+
+def test_files_that_the_hub_also_offers_by_xet_come_by_its_plain_redirect(bench, hub, served):
+    """The hub's own client would ask for a token of Xet, and for the content in pieces by that."""
+    hub.xet, hub.token, hub.gated = True, TOKEN, {"acme/chat"}
+    faulty(hub, cut_after=200_000, times=1)
+    artifact = bench(bench.chat(), token=TOKEN)["artifacts"][0]
+    (model,) = [file for file in artifact["files"] if file["path"] == "model.gguf"]
+    there = (served / "models" / "acme" / "chat" / "main" / "model.gguf").read_bytes()
+    assert model["sha256"] == hashlib.sha256(there).hexdigest() and model["size_bytes"] == len(there)
+    with open(model["absolute_path"], "rb") as file:
+        assert file.read() == there
+    paths = {one.path for one in hub.asked}
+    assert f"/cdn/{model['sha256']}" in paths
+    assert [path for path in paths if "xet" in path] == []
+
+
+def test_the_fake_offers_xet_as_the_hub_does(bench, hub):
+    """With what the hub's own client looks for, constants.py and utils/_xet.py of huggingface_hub 2.4.0."""
+    hub.xet = True
+    at = f"/acme/chat/resolve/{bench.commits['main']}"
+    seen = {}
+    for name in ("model.gguf", "config.json"):
+        connection = http.client.HTTPConnection("127.0.0.1", hub.server_address[1])
+        connection.request("HEAD", f"{at}/{name}")
+        seen[name] = connection.getresponse()
+        connection.close()
+    large, small = seen["model.gguf"], seen["config.json"]
+    assert large.status == 302 and re.fullmatch("[0-9a-f]{64}", large.headers["X-Xet-Hash"])
+    assert large.headers["X-Xet-Hash"] != large.headers["X-Linked-Etag"].strip('"')
+    assert re.search(r'<http://\S+/xet-read-token/\S+>; rel="xet-auth"', large.headers["Link"])
+    assert small.status == 307 and "X-Xet-Hash" not in small.headers
 
 
 # Limits
