@@ -249,6 +249,25 @@ options:
     description: How long to wait for another run that changes the same store, in seconds.
     type: int
     default: 120
+  progress_s:
+    description:
+      - How often to say how far a download of more than 1 GiB has come, in seconds. What is said is the share that is
+        there, how fast more comes, and how long the rest takes at that speed.
+      - Such a download runs as Ansible's own jobs do, as with C(async), and is asked for its state in between. A
+        connection that breaks meanwhile is opened again. When the controller is stopped, the download goes on, and the
+        next run waits for it as long as O(lock_timeout_s) says.
+      - Nothing is asked in addition where less is fetched.
+      - With V(0), with C(async), and where the connection cannot run jobs, all is fetched in one question and nothing
+        is said before its end.
+    type: int
+    default: 60
+  defer_above_mib:
+    description:
+      - Fetch nothing and change nothing when more than so many MiB are to come, and answer as in check mode, with
+        RV(deferred_bytes).
+      - It is what tells the action plugin of this module whether there is progress to be shown. O(progress_s) has no
+        effect with it.
+    type: int
 attributes:
   check_mode:
     details:
@@ -393,6 +412,10 @@ artifacts:
       type: bool
 downloaded_bytes:
   description: Bytes that were fetched in all.
+  returned: success
+  type: int
+deferred_bytes:
+  description: Bytes that are to come and were not fetched, because of O(defer_above_mib). Else 0.
   returned: success
   type: int
 actions:

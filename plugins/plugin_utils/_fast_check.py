@@ -175,9 +175,12 @@ def _possible(action: ActionBase) -> bool:
     """Whether a program can be sent to the host's Python as Ansible itself would send a module."""
     task = action._task
     plain = not (task.async_val or task.delegate_to or any(task.environment or ()))
-    # Mitogen has a way of its own, and fails when it is asked about pipelining.
-    mitogen = any(base.__module__.startswith("ansible_mitogen") for base in type(action._connection).__mro__)
-    return plain and not mitogen and bool(action._is_pipelining_enabled("new"))
+    return plain and not is_mitogen(action) and bool(action._is_pipelining_enabled("new"))
+
+
+def is_mitogen(action: ActionBase) -> bool:
+    """It has ways of its own, and fails when it is asked about pipelining."""
+    return any(base.__module__.startswith("ansible_mitogen") for base in type(action._connection).__mro__)
 
 
 def _command(action: ActionBase, task_vars: dict[str, t.Any]) -> str | None:

@@ -71,6 +71,8 @@ SPEC = {
     "mount_required": {"type": "bool", "default": False},
     "purge": {"type": "bool", "default": False},
     "lock_timeout_s": {"type": "int", "default": 120},
+    "progress_s": {"type": "int", "default": 60},
+    "defer_above_mib": {"type": "int"},
 }
 EXCLUSIVE = [("token", "token_file")]
 

@@ -40,6 +40,7 @@ class Settings:
     lock_timeout_s: float = 120
     mount_required: bool = False
     purge: bool = False
+    defer_above_mib: int | None = None
     seeds: t.Sequence[str] = ()
 
 
@@ -64,6 +65,7 @@ class Result:
 
     plan: Plan
     artifacts: tuple[dict[str, t.Any], ...]
+    deferred_bytes: int = 0
 
     @property
     def changed(self) -> bool:
@@ -77,6 +79,7 @@ class Result:
             "changed": self.changed,
             "artifacts": list(self.artifacts),
             "downloaded_bytes": self.downloaded_bytes,
+            "deferred_bytes": self.deferred_bytes,
             "actions": [dataclasses.asdict(action) for action in self.plan.actions],
             "drift": drift,
             "diff": {
@@ -135,6 +138,9 @@ def ensure(
         observed, decided = decide()
         if dry_run or decided.is_empty:
             return _result(artifacts, store, observed, decided, {})
+        coming = _missing_bytes(decided, observed)
+        if settings.defer_above_mib is not None and coming > settings.defer_above_mib * _MIB:
+            return dataclasses.replace(_result(artifacts, store, observed, decided, {}), deferred_bytes=coming)
         store.make()
         with locked(
             path, "model_artifact", wait_s=settings.lock_timeout_s, clock=environment.clock, sleep=environment.sleep
@@ -202,12 +208,17 @@ def _used(decided: Plan, store: Store, environment: RunEnvironment, *, dry_run: 
     return spared
 
 
+def _missing_bytes(decided: Plan, observed: Observed) -> int:
+    """What is still to come, as far as sources say it."""
+    partials = observed.contents.partials
+    return sum(max(0, (desired.size or 0) - partials.get(desired.key, 0)) for _name, desired in decided.fetch)
+
+
 def _check_space(decided: Plan, observed: Observed, path: str, environment: RunEnvironment, settings: Settings) -> None:
     """Needed is what is still to come; a part that is there already needs no new room."""
     if not decided.fetch:
         return
-    partials = observed.contents.partials
-    missing = sum(max(0, (desired.size or 0) - partials.get(desired.key, 0)) for _name, desired in decided.fetch)
+    missing = _missing_bytes(decided, observed)
     reserve = settings.reserve_mib * _MIB
     free = environment.free_bytes(path)
     if missing + reserve > free:
@@ -262,6 +273,7 @@ def _apply(
         parallel=settings.parallel,
         seeds=settings.seeds,
         tell=environment.tell,
+        clock=environment.clock,
     )
     fetched = transfer.all(decided.fetch)
     for record, kept in decided.link_blobs:

@@ -98,6 +98,7 @@ class Store:
         self.path = path
         self.blobs = os.path.join(path, "blobs")
         self.models = layout.models_path(path)
+        self.progress = layout.progress_path(path)
         self._ownership = ownership
         self._digests: dict[tuple[int, int, int], str] = {}
 
@@ -290,17 +291,29 @@ class Store:
         _remove_tree(os.path.join(self.models, name))
 
     def dismantle(self) -> None:
-        """Take the empty folders and the lock away. The top folder stays, it may be a mount."""
+        """Take the empty folders and what runs left beside them away. The top folder stays, it may be a mount."""
         for folder in (self.blobs, self.models):
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(folder)
         _unlink(os.path.join(self.path, ".lock"))
+        self.drop_progress()
 
     def collect(self, sha256: str) -> None:
         """Remove a blob, unless a version came to need it."""
         seen = stat_of_file(self.blob_path(sha256))
         if seen is not None and seen.st_nlink == 1:
             os.unlink(self.blob_path(sha256))
+
+    def note_progress(self, progress: t.Mapping[str, float]) -> None:
+        """For those who wait. No download fails because it cannot say how far it is."""
+        fresh = self.progress + ".new"
+        with contextlib.suppress(OSError):
+            with open(fresh, "w", encoding="utf-8") as file:
+                json.dump(progress, file)
+            os.replace(fresh, self.progress)
+
+    def drop_progress(self) -> None:
+        _unlink(self.progress, self.progress + ".new")
 
     def drop_partial(self, key: str) -> None:
         _unlink(self.partial_path(key), self.partial_path(key) + _ETAG)

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import threading
+import time
 import typing as t
 
 from .._errors import HostError
@@ -23,6 +24,7 @@ from .store import Store
 
 _CHUNK = 256 * 1024
 _PROGRESS = 64 * 1024 * 1024  # an attempt that came so far is not a failure to count
+_NOTE_S = 2.0  # how old the noted progress may be
 _SEED_TIMEOUT_S = 10.0  # another host of the fleet is near, or it is not worth waiting for
 
 
@@ -123,6 +125,7 @@ class Transfer:
         parallel: int,
         seeds: t.Sequence[str] = (),
         tell: t.Callable[[str], None] = lambda _text: None,
+        clock: t.Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._fetch = fetch
@@ -131,8 +134,10 @@ class Transfer:
         self._parallel = parallel
         self._seeds = tuple(seed.rstrip("/") for seed in seeds)
         self._tell = tell
+        self._clock = clock
         self._down: set[str] = set()  # seeds that are not asked again in this run
         self._missed: dict[str, list[tuple[str, str]]] = {}  # seed -> path and reason
+        self._parts: list[_Part] = []
         self._guard = threading.Lock()
         self._stop = threading.Event()
 
@@ -144,12 +149,21 @@ class Transfer:
         with concurrent.futures.ThreadPoolExecutor(self._parallel) as pool:
             running = {pool.submit(self._one, name, desired): desired for name, desired in contents}
             try:
-                done = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_EXCEPTION).done
-                if any(future.exception() for future in done):
-                    self._stop.set()
+                while True:
+                    self._note(running)
+                    done, left = concurrent.futures.wait(
+                        running, timeout=_NOTE_S, return_when=concurrent.futures.FIRST_EXCEPTION
+                    )
+                    if any(future.exception() for future in done):
+                        self._stop.set()
+                        break
+                    if not left:
+                        break
             except BaseException:
                 self._stop.set()
                 raise
+            finally:
+                self._store.drop_progress()
         for seed, missed in self._missed.items():
             others = f" and {len(missed) - 1} more" if missed[1:] else ""
             path, why = missed[0]
@@ -159,8 +173,26 @@ class Transfer:
             raise fault
         return {desired.key: future.result() for future, desired in running.items()}
 
+    def _note(self, running: t.Mapping[concurrent.futures.Future[Fetched], DesiredFile]) -> None:
+        with self._guard:
+            there = sum(part.length for part in self._parts)
+        total = sum(desired.size or 0 for desired in running.values())
+        done = sum(future.done() for future in running)
+        # Not every size is known before the file came.
+        self._store.note_progress(
+            {
+                "at_s": self._clock(),
+                "bytes": there,
+                "of_bytes": max(there, total),
+                "files": done,
+                "of_files": len(running),
+            }
+        )
+
     def _one(self, name: str, desired: DesiredFile) -> Fetched:
         part = _Part(self._store.partial_path(desired.key))
+        with self._guard:
+            self._parts.append(part)
         failures = 0
         furthest = part.length
         seeds = iter(self._seeds if desired.sha256 else ())

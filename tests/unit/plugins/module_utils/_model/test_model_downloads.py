@@ -69,16 +69,17 @@ def test_a_hub_that_has_moved_to_another_host_is_named_and_the_token_is_not_blam
 def test_files_that_the_hub_also_offers_by_xet_come_by_its_plain_redirect(bench, hub, served):
     """The hub's own client would ask for a token of Xet, and for the content in pieces by that."""
     hub.xet, hub.token, hub.gated = True, TOKEN, {"acme/chat"}
-    faulty(hub, cut_after=200_000, times=1)
-    artifact = bench(bench.chat(), token=TOKEN)["artifacts"][0]
-    (model,) = [file for file in artifact["files"] if file["path"] == "model.gguf"]
-    there = (served / "models" / "acme" / "chat" / "main" / "model.gguf").read_bytes()
-    assert model["sha256"] == hashlib.sha256(there).hexdigest() and model["size_bytes"] == len(there)
+    assert len(bench(bench.chat(), token=TOKEN)["artifacts"][0]["files"]) == 4
+    hub.asked.clear()
+    faulty(hub, cut_after=200_000, times=2)  # HEAD, and the first attempt
+    artifact = bench(bench.chat("next", files=[{"path": "model.gguf"}]), token=TOKEN)["artifacts"][0]
+    (model,) = artifact["files"]
+    there = (served / "models" / "acme" / "chat" / "next" / "model.gguf").read_bytes()
     with open(model["absolute_path"], "rb") as file:
         assert file.read() == there
-    paths = {one.path for one in hub.asked}
-    assert f"/cdn/{model['sha256']}" in paths
-    assert [path for path in paths if "xet" in path] == []
+    asked = [one for one in hub.asked if one.path == f"/cdn/{model['sha256']}" and one.method == "GET"]
+    assert [(one.range, one.authorized) for one in asked] == [(None, False), ("bytes=200000-", False)]
+    assert [one.path for one in hub.asked if "xet" in one.path] == []
 
 
 def test_the_fake_offers_xet_as_the_hub_does(bench, hub):
@@ -312,3 +313,43 @@ def test_the_result_of_a_limited_run_holds_no_secret(bench, hub):
     hub.token = TOKEN
     faulty(hub, **BUSY, times=1)
     assert TOKEN not in json.dumps([bench(bench.chat(), token=TOKEN), bench.told])
+
+
+# Progress
+
+
+def test_how_far_a_download_is_lies_in_the_store_meanwhile(bench, hub, monkeypatch):
+    monkeypatch.setattr(transfer_module, "_NOTE_S", 0.01)
+    noted = []
+
+    class Waiting(list):
+        """Until the next attempt, the progress is read as whoever waits would."""
+
+        def append(self, seconds):
+            super().append(seconds)
+            while not noted or noted[-1]["bytes"] != 400_000:
+                noted.append(json.loads((bench.path / ".progress").read_text()))
+
+    bench.slept = Waiting()
+    faulty(hub, cut_after=400_000, times=2)
+    assert bench(bench.chat(files=[{"path": "model.gguf"}]))["changed"]
+    assert noted[-1].pop("at_s") <= sum(bench.slept)
+    assert noted[-1] == {"bytes": 400_000, "of_bytes": 700_000, "files": 0, "of_files": 1}
+
+
+def test_nothing_is_left_of_it(bench, hub):
+    bench(bench.chat())
+    faulty(hub, wrong_content=True)
+    with pytest.raises(HostError):
+        bench(bench.chat("next"))
+    assert sorted(path.name for path in bench.path.iterdir()) == [".lock", "blobs", "models"]
+
+
+def test_a_download_that_is_too_large_for_one_question_is_told_and_not_begun(bench, hub):
+    result = bench(bench.chat(), defer_above_mib=0)
+    size = sum(file["size_bytes"] for file in result["artifacts"][0]["files"])
+    assert result["deferred_bytes"] == size and result["downloaded_bytes"] == 0
+    assert result["artifacts"] == bench(bench.chat(), dry_run=True)["artifacts"]
+    assert not bench.path.exists()
+    assert bench(bench.chat(), defer_above_mib=1)["downloaded_bytes"] == size, "one MiB is more than comes"
+    assert not bench(bench.chat(), defer_above_mib=0)["changed"]
