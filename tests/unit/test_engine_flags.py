@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
+from tools import engine_flags
 from tools.engine_flags import flags
 
 VLLM = """\
@@ -21,6 +24,9 @@ options:
   -h, --help            show this help message and exit
   --allow-credentials, --no-allow-credentials
                         Allow credentials. (default: False)
+
+When passing JSON CLI arguments, the following sets of arguments are equivalent:
+   --json-arg '{"key1": "value1", "key2": {"key3": "value2"}}'
 """
 LLAMA = """\
 ----- common params -----
@@ -63,3 +69,24 @@ Options:
 )
 def test_flags_are_those_that_are_defined(text, names):
     assert flags(text) == names
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (VLLM, None),
+        (VLLM.replace("--allow-credentials,", "--allow-logins,"), "--allow-logins is new, --allow-credentials is gone"),
+        ("vllm: error: no such option\n", "-asc is gone"),
+    ],
+)
+def test_what_differs_from_what_is_noted_is_named(tmp_path, monkeypatch, capsys, text, said):
+    names = ["--allow-credentials", "--api-server-count", "--help", "--no-allow-credentials", "-asc", "-h", "VLLM_PORT"]
+    (tmp_path / "vllm.txt").write_text("".join(f"{line}\n" for line in ("# vllm 1", *names)))
+    monkeypatch.setattr(engine_flags, "FLAGS", tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    if said:
+        with pytest.raises(SystemExit, match=said):
+            engine_flags.check("vllm")
+    else:
+        engine_flags.check("vllm")
+        assert capsys.readouterr().out == "6 flags, as noted\n"
