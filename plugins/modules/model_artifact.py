@@ -256,6 +256,8 @@ options:
       - Such a download runs as Ansible's own jobs do, as with C(async), and is asked for its state in between. A
         connection that breaks meanwhile is opened again. When the controller is stopped, the download goes on, and the
         next run waits for it as long as O(lock_timeout_s) says.
+      - While it runs, its arguments are in Ansible's temporary folder on the host, mode 0700, as those of any module
+        are without pipelining. O(token_file) keeps a token out of them.
       - Nothing is asked in addition where less is fetched.
       - With V(0), with C(async), and where the connection cannot run jobs, all is fetched in one question and nothing
         is said before its end.

@@ -146,6 +146,8 @@ class Transfer:
 
         What came so far is kept for the next run. Gives what was fetched by the key of the content.
         """
+        if not contents:
+            return {}
         with concurrent.futures.ThreadPoolExecutor(self._parallel) as pool:
             running = {pool.submit(self._one, name, desired): desired for name, desired in contents}
             try:

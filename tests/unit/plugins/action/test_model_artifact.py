@@ -92,7 +92,8 @@ def run(monkeypatch):
     return act
 
 
-MODULE, JOBS = ("module", False, 1024), ("module", True, None)
+MODULE = ("module", False, 1024)
+JOBS = ("module", True, None)
 LAST = [("ansible.legacy.async_status", False, None)] * 2
 
 
