@@ -42,7 +42,7 @@ ee: setup  ## build the execution environment, and run jobs in it as AWX does, o
 docs: setup  ## the site of the documentation, without a warning or a broken link
 	$(PY) -m tools.docs
 
-vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and a quarter of an hour
+vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and half an hour
 	$(PY) tools/vllm_wheels.py
 	$(PY) tools/scenario.py model_server_vllm
 
