@@ -55,6 +55,8 @@ options:
             Those of Docker's models without names are V(model.gguf), V(model.safetensors), V(model.mmproj),
             V(template.jinja) and V(LICENSE), or V(model-00001-of-00002.gguf) and so on where there are several of a
             type.
+          - V(store://VERSION) is a version that the store has already, by the name of its folder. It becomes current
+            again, and no source is asked; no other option but its name goes with it.
           - Required when O(artifacts[].state=present).
         type: str
       revision:

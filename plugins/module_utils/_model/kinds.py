@@ -44,7 +44,21 @@ def _local() -> type[Source]:
     return LocalSource
 
 
-KINDS = {"hf": _hub, "s3": _s3, "oci": _oci, "https": _web, "http": _web, "file": _local}
+def _stored() -> type[Source]:
+    from .stored import StoredSource
+
+    return StoredSource
+
+
+KINDS = {
+    "hf": _hub,
+    "s3": _s3,
+    "oci": _oci,
+    "https": _web,
+    "http": _web,
+    "file": _local,
+    "store": _stored,
+}
 _OF_ONE_KIND = {"s3": "s3", "version_id": "s3", "username": "oci"}  # options and their scheme
 
 
@@ -60,5 +74,5 @@ def forms() -> str:
 
 
 def listing() -> str:
-    """The schemes of those that have a list of their files, and so a revision."""
-    return ", ".join(f"{scheme}://" for scheme, kind in KINDS.items() if kind().LISTS)
+    """The schemes of those whose list of files can move, and so has a revision."""
+    return ", ".join(f"{scheme}://" for scheme, kind in KINDS.items() if kind().REVISION)

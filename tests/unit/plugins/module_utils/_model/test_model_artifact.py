@@ -515,6 +515,59 @@ def test_the_version_that_a_rollback_goes_back_to_stays(bench, shape):
     assert actions(bench(bench.chat("next"), keep=0)) == ["remove", "collect", "collect"]
 
 
+# A version that the store has already
+
+
+def stored(version, **more):
+    return {"name": "chat", "source": f"store://{version}", **more}
+
+
+def test_a_stored_version_is_current_again_and_nobody_is_asked(bench, hub):
+    old = bench(bench.chat())["artifacts"][0]
+    bench(bench.chat("next"))
+    asked = len(hub.asked)
+    planned = bench(stored(old["version"]), dry_run=True)
+    back = bench(stored(old["version"]), keep=0)
+    assert actions(planned) == ["switch"]
+    assert actions(back)[:2] == ["switch", "remove"]
+    assert os.readlink(bench.current()) == old["version"]
+    assert back["artifacts"][0]["files"] == old["files"] and back["artifacts"][0]["path"] == old["path"]
+    assert len(hub.asked) == asked
+    # It is the version that its source would have: whoever desires that again finds a store that is right.
+    assert actions(bench(bench.chat(), keep=0)) == []
+
+
+def test_a_stored_version_that_is_not_there_is_refused(bench, hub):
+    bench(bench.chat())
+    said = refused(bench, stored("0123456789abcdef"))
+    assert said == (
+        "chat: the store should have version 0123456789abcdef already and has not: name the source that it comes from; "
+        "nothing was changed"
+    )
+
+
+def test_a_stored_version_that_is_damaged_cannot_be_repaired_without_its_source(bench):
+    found = bench(bench.chat())["artifacts"][0]
+    (bench.path / "blobs" / f"sha256-{found['files'][1]['sha256']}").unlink()
+    pathlib.Path(found["files"][1]["absolute_path"]).unlink()
+    said = refused(bench, stored(found["version"]))
+    assert f"chat: config.json of version {found['version']} is lost or damaged in the store" in said
+
+
+@pytest.mark.parametrize("version", ["", "current", "../other", "a/b", ".new-1"])
+def test_a_stored_version_is_named_as_its_folder(bench, version):
+    bench(bench.chat())
+    assert "needs the name of a version in the store, as in store://VERSION" in refused(bench, stored(version))
+
+
+def test_a_stored_version_is_whole_so_no_choice_goes_with_it(bench):
+    bench(bench.chat())
+    said = refused(bench, stored("abc", include=["*.gguf"], revision="abc"))
+    assert said == (
+        "chat: store://abc is a whole version that the store has, so revision and include do not go with it"
+    )
+
+
 @pytest.mark.parametrize("way", ["absent", "purge"])
 def test_a_model_is_not_removed_under_a_server(bench, way):
     bench(bench.chat())
