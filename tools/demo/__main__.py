@@ -8,7 +8,7 @@ configured by the collection's own playbooks.
 python -m tools.demo, in the root of the checkout, with one of these:
 
     up      start the hosts, run playbooks/site.yml, ask the model, change it while clients ask, roll out a bad one
-            and see it refused, have a GPU fall off the bus, and audit the fleet
+            and see it refused, have a GPU fall off the bus, edit a file by hand, and audit the fleet
     down    remove the hosts
 
 The models are tiny and random, made here; the GPUs and the line of the kernel about one are simulated. The servers, the
@@ -51,6 +51,7 @@ HOSTS = [
 ]
 # One loads and is healthy, and never says a word: a health check passes it, a question does not.
 MODELS = {"v1": ["--seed=1"], "v2": ["--seed=2"], "silent": ["--broken=says-nothing"]}
+EDITED = "/etc/systemd/system/mlops-model-chat.service"
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -96,10 +97,17 @@ def up() -> int:
     seen = seen_by_clients()
     say("7/8", "a GPU of ml2 falls off the bus")
     alert()
-    say("8/8", "playbooks/audit.yml: the bad model is still the newest in the store of ml1; site.yml, and it is not")
-    audit("audit-drift", rc=16)
+    say(
+        "8/8",
+        "a unit of ml1, edited by hand: playbooks/audit.yml finds that alone, and playbooks/site.yml puts it back",
+    )
+    play("edit", DEMO / "edit.yml", f"--extra-vars=demo_edited={EDITED}", show=False)
+    drift, _found = audit("audit-drift", rc=16)
+    # The bad model has left nothing: its canary is what it was before, and so is its store.
+    if not drift or any(Path(EDITED).name not in line for line in drift):
+        raise Failed(f"the audit was to find {EDITED} alone; see {log_path('audit-drift')}")
     play("back", PLAYBOOKS / "site.yml", "--limit=ml1", show=False)
-    found = audit("audit")
+    _drift, found = audit("audit")
     report(changed, model, seen, found, time.monotonic() - begun)
     return 0
 
@@ -212,22 +220,23 @@ def alert() -> None:
     print(f"what to do then:  {told['alert']['annotations']['runbook_url']}", flush=True)
 
 
-def audit(name: str, rc: int = 0) -> str:
-    """Exit code 16 is a difference."""
+def audit(name: str, rc: int = 0) -> tuple[list[str], str]:
+    """What differs, and what it says in the end. Exit code 16 is a difference."""
     options = [f"--extra-vars=audit_dir={FOLDER / 'audit'}"]
     output = run(name, ansible(PLAYBOOKS / "audit.yml", *options), rc=rc)
-    print("".join(f"{line}\n" for line in re.findall(r"^drift .*", output, re.MULTILINE)), end="")
+    drift = re.findall(r"^drift .*", output, re.MULTILINE)
+    print("".join(f"{line}\n" for line in drift), end="")
     found = re.search(r"^\d+ hosts?: .*", output, re.MULTILINE)
     if found is None:
         raise Failed(f"the audit did not say what it found; see {log_path(name)}")
     print(found[0], flush=True)
-    return found[0]
+    return drift, found[0]
 
 
 def report(changed: dict[str, int], model: str, seen: collections.Counter[str], found: str, took: float) -> None:
     print("\nsite.yml:    " + ", ".join(f"{host} changed={count}" for host, count in sorted(changed.items())))
     print(f"rollout:     {model} on both hosts; the clients' {sum(seen.values())} answers were all whole")
-    print(f"bad model:   refused by the canary, which serves {model} again")
+    print(f"bad model:   refused by the canary, which serves {model} again, and whose store says so")
     print(f"audit:       {found}")
     print(f"all of it:   {took / 60:.1f} minutes")
     print(
