@@ -9,8 +9,10 @@ import pathlib
 import sys
 
 import pytest
+import yaml
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "benchmarks"))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import gateway
 
@@ -19,10 +21,19 @@ DATA = pathlib.Path(__file__).parent / "data/wrk/4.1.0"
 
 
 def targets(ours):
-    shown = {"plain": PLAIN, "gateway": ours, "litellm": gateway.Load(9.0, 9.0, 100.0)}
+    lines = page(ours).splitlines()
+    return [line.split(" | ")[1:] for line in lines if "at most" in line or "at least" in line]
+
+
+def page(ours):
+    shown = {
+        "plain": PLAIN,
+        "gateway": ours,
+        "once": gateway.Load(1.1, 9.0, 18000.0),
+        "litellm": gateway.Load(9.0, 9.0, 100.0),
+    }
     loads = {(kind, proxy, many): shown[proxy] for kind in gateway.KINDS for many in (1, 16) for proxy in gateway.URLS}
-    page = gateway.page(gateway.Found("3.0.11", 5, 0.0, loads))
-    return [line.split(" | ")[1:] for line in page.splitlines() if "at most" in line or "at least" in line]
+    return gateway.page(gateway.Found("3.0.11", 5, 0.0, loads))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +45,17 @@ def targets(ours):
 )
 def test_a_target_is_reached_or_missed(ours, cells):
     assert targets(ours) == [*cells[:2], *cells]
+
+
+def test_what_the_copy_of_a_request_costs():
+    said = page(gateway.Load(1.5, 9.0, 12000.0))
+    assert "| an answer of 240 bytes | 1.50× | 1.10× | 0.60× | 0.90× |\n" in said
+    assert "| a stream of ten events | 1.50× | 1.10× | 0.60× | 0.90× |\n" in said
+
+
+def test_the_size_of_the_copy_is_that_of_the_role():
+    defaults = yaml.safe_load((ROOT / "roles/model_gateway/defaults/main.yml").read_text())
+    assert defaults["model_gateway_max_body_kib"] + 32 == gateway.BUFFER_KIB
 
 
 def test_what_wrk_says():
