@@ -196,7 +196,7 @@ that of one client.
 What it costs most is a copy. A request is kept until its answer begins, so that another server can have it when the
 first one is lost, and for that HAProxy copies a whole buffer, however short the request is: {BUFFER_KIB} KiB, of which
 `model_gateway_max_body_kib` is the most. The same configuration without `retry-on empty-response 503` has no copies,
-and answers 502 where a server is lost. Keys, limits and routing are what is left then:
+and clients whose server is lost get status 502. Keys, limits and routing are what is left then:
 
 | beside plain HAProxy | p50 of one client | without copies | requests/s | without copies |
 |---|--:|--:|--:|--:|
