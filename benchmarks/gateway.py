@@ -150,7 +150,7 @@ def load(text: str) -> Load:
 
 
 def _milliseconds(text: str, percentile: str) -> float:
-    found = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s)$", text, re.MULTILINE)
+    found = re.search(rf"^\s+{percentile}\s+([\d.]+)(us|ms|s)\s*$", text, re.MULTILINE)
     if found is None:
         raise SystemExit(f"bench: wrk says nothing of {percentile}: {text[-500:]}")
     return float(found[1]) * _UNITS[found[2]]

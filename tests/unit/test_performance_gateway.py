@@ -63,6 +63,11 @@ def test_what_wrk_says():
     assert (said.p50, said.p99, said.rate) == pytest.approx((0.0550, 13.4900, 27384.66))
 
 
+def test_what_wrk_says_of_seconds():
+    said = gateway.load((DATA / "slow.txt").read_text())
+    assert (said.p50, said.p99, said.rate) == pytest.approx((1110.0, 1860.0, 12.82))
+
+
 def test_requests_that_were_not_answered_end_it():
     with pytest.raises(SystemExit, match="not every request was answered: Non-2xx or 3xx responses: "):
         gateway.load((DATA / "refused.txt").read_text())
