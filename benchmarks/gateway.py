@@ -131,7 +131,15 @@ def _measure(rounds: int) -> dict[tuple[str, str, int], Load]:
     for number in range(rounds):
         # Turned around, so that none has a place of its own.
         for kind, proxy, clients in measured if number % 2 == 0 else reversed(measured):
-            options = ["-t1", f"-c{clients}", f"-d{SECONDS}s", "--latency", "-s", f"/etc/bench/{KINDS[kind]}"]
+            options = [
+                "-t1",
+                f"-c{clients}",
+                f"-d{SECONDS}s",
+                "--timeout=30s",
+                "--latency",
+                "-s",
+                f"/etc/bench/{KINDS[kind]}",
+            ]
             found = load(_run(["wrk", *options, f"{URLS[proxy]}/v1/chat/completions"]))
             seen.setdefault((kind, proxy, clients), []).append(found)
         last = ((*what, runs[-1].p50) for what, runs in seen.items())
