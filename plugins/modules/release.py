@@ -9,12 +9,12 @@ DOCUMENTATION = r"""
 module: release
 short_description: Keep a vendor's release in a folder of its own, by the sha256 of its archive
 description:
-  - Fetches an archive, compares its sha256, and unpacks it as C(BASE/NAME-VERSION-SHA256), with 12 digits of the sum. A
-    folder that all of the archive is in is left out.
+  - Fetches an archive, compares its sha256, and unpacks it as C(BASE/NAME-VERSION-SHA256), with the first 12 digits
+    of the sha256. Where the archive has one folder with all else in it, that folder is left out.
   - A release never changes its content. Another version is another folder, and the one before stays, so that a service
     can go back to it; earlier ones are removed.
-  - It is complete once a marker has been written in it, which is the last step. What a run that was killed has left has
-    none, is never taken for a release, and is removed by the next run.
+  - A release is unpacked beside its place and gets a marker there, and then appears in one step. What a run that was
+    killed has left is never taken for a release, and the next run that changes something removes it.
   - On a host that is right nobody is asked for the archive, and no file of the release is read.
 version_added: 0.1.0
 author:
@@ -40,11 +40,12 @@ options:
       - Required when O(state=present).
     type: str
   sha256:
-    description: The sum of the archive, as the vendor lists it. Required when O(state=present).
+    description: The sha256 of the archive, as the vendor lists it. Required when O(state=present).
     type: str
   programs:
     description:
-      - Programs that must be in the release, by their paths in it. One that is lost on the host makes it come again.
+      - Programs that must be in the release, by their paths in it. When one is lost on the host, the release is
+        fetched again.
     type: list
     elements: str
     default: []
