@@ -253,21 +253,21 @@ options:
     default: 120
   progress_s:
     description:
-      - How often to say how far a download of more than 1 GiB has come, in seconds. What is said is the share that is
-        there, how fast more comes, and how long the rest takes at that speed.
+      - How often to say how far a download of more than 1 GiB in all has come, in seconds. What is said is how much of
+        it is there, how fast more comes, and how long the rest takes at that speed.
       - Such a download runs as Ansible's own jobs do, as with C(async), and is asked for its state in between. A
         connection that breaks meanwhile is opened again. When the controller is stopped, the download goes on, and the
         next run waits for it as long as O(lock_timeout_s) says.
       - While it runs, its arguments are in Ansible's temporary folder on the host, mode 0700, as those of any module
         are without pipelining. O(token_file) keeps a token out of them.
-      - Nothing is asked in addition where less is fetched.
+      - Where less is fetched, it costs no further question.
       - With V(0), with C(async), and where the connection cannot run jobs, all is fetched in one question and nothing
         is said before its end.
     type: int
     default: 60
   defer_above_mib:
     description:
-      - Fetch nothing and change nothing when more than so many MiB are to come, and answer as in check mode, with
+      - When more than so many MiB are to be fetched, fetch nothing, change nothing, and answer as in check mode, with
         RV(deferred_bytes).
       - It is what tells the action plugin of this module whether there is progress to be shown. O(progress_s) has no
         effect with it.
