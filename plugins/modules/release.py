@@ -13,8 +13,9 @@ description:
     of the sha256. Where the archive has one folder with all else in it, that folder is left out.
   - A release never changes its content. Another version is another folder, and the one before stays, so that a service
     can go back to it; earlier ones are removed.
-  - A release is unpacked beside its place and gets a marker there, and then appears in one step. What a run that was
-    killed has left is never taken for a release, and the next run that changes something removes it.
+  - A release is unpacked beside its place and gets a marker there, and then appears in one step. A folder without the
+    marker is never taken for a release; one that was still beside its place is removed by the next run that changes
+    something.
   - On a host that is right nobody is asked for the archive, and no file of the release is read.
 version_added: 0.1.0
 author:
