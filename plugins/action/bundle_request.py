@@ -57,6 +57,8 @@ class ActionModule(role_component.ActionModule):
         found["images"] += [one["name"] for one in component.get("images") or ()]
         pulled = [check.question for check in built.checks if check.question.module == "mlops.hosts.container_image"]
         found["images"] += [image for question in pulled for image in question.args["images"]]
+        releases = [question for question in built.before if question.module == "mlops.hosts.release"]
+        found["not_mirrored"] += [question.args["url"] for question in releases]
         if name == "model_store":
             models = [one for one in role.options["artifacts"] if (one.get("state") or "present") == "present"]
             found["models"] += [one for one in models if is_mirrored(one["source"])]

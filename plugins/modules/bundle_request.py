@@ -66,7 +66,7 @@ models:
   elements: dict
   returned: success
 not_mirrored:
-  description: Sources of models that a bundle cannot have.
+  description: Sources of models, and addresses of releases, that a bundle cannot have.
   type: list
   elements: str
   returned: success

@@ -62,10 +62,11 @@ def _apply(planned: Plan, host: RunEnvironment) -> None:
             _make(release, host, work)
         finally:
             shutil.rmtree(work)
-    for folder in planned.removed:
-        # Without its marker it is no release, however far the removal comes.
-        os.remove(os.path.join(release.base, folder, paths.MARKER))
-        shutil.rmtree(os.path.join(release.base, folder))
+    for number, folder in enumerate(planned.removed):
+        # However far the removal comes, the next run ends it.
+        gone = os.path.join(release.base, f".{release.name}.{os.getpid()}.{number}")
+        os.rename(os.path.join(release.base, folder), gone)
+        shutil.rmtree(gone)
 
 
 def _make(release: Desired, host: RunEnvironment, work: str) -> None:

@@ -83,6 +83,13 @@ def test_models_that_no_static_file_can_be_are_named(request_of):
     assert found["models"][0]["source"] == "hf://acme/tiny"
 
 
+def test_releases_of_vendors_are_named(request_of):
+    url = "https://vendor.example.org/node_exporter-1.10.2.linux-amd64.tar.gz"
+    release = {"part": "node_exporter", "version": "1.10.2", "url": url, "sha256": "a" * 64}
+    found = request_of("monitoring", monitoring_state="present", monitoring_releases=[release])
+    assert (found["refused"], found["not_mirrored"]) == ([], [url])
+
+
 def test_a_role_that_goes_or_does_nothing_has_no_part(request_of):
     found = request_of("log_shipper", "model_store", "cuda_toolkit", log_shipper_state="absent")
     assert found["components"] == [] and found["refused"] == []

@@ -129,6 +129,23 @@ def test_the_version_before_stays_and_earlier_ones_go(tmp_path):
     assert ensured(params(tmp_path, state="absent"))["changed"] is False
 
 
+def test_a_removal_that_is_killed_is_ended_by_the_next_run(tmp_path, monkeypatch):
+    given = params(tmp_path)
+    base = os.path.dirname(ensured(given, ARCHIVE)["path"])
+
+    def killed(path):
+        os.remove(f"{path}/exporter")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(room.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ensured({**given, "state": "absent"})
+    assert asked(given, check_mode=True)["drift"][0]["have"] == "absent"
+    ensured(given, ARCHIVE)
+    assert len([name for name in os.listdir(base) if name != ".lock"]) == 1
+
+
 def test_another_archive_of_the_same_version_is_another_release(tmp_path):
     other = packed(entry("exporter", b"other"))
     first, second = (
