@@ -9,6 +9,7 @@ import calendar
 import contextlib
 import dataclasses
 import json
+import re
 import shlex
 import subprocess
 import time
@@ -272,8 +273,7 @@ class Group:
     def _write_known_hosts(self) -> None:
         lines = []
         for container in self._containers():
-            public = _run(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
-            lines.append(f"[127.0.0.1]:{container.labels[PORT]} {' '.join(public[:2])}\n")
+            lines.append(f"[127.0.0.1]:{container.labels[PORT]} {_host_key(container)}\n")
         self.known_hosts.write_text("".join(lines))
 
 
@@ -333,6 +333,16 @@ def _line(container: Container) -> str:
 def _run(container: Container, *argv: str) -> str:
     """Run a command in the host; its output, whatever it exits with."""
     return str(container.exec_run(list(argv)).output.decode(errors="replace")).strip()
+
+
+def _host_key(container: Container) -> str:
+    """That of its sshd. An engine that is busy may answer with its own words, or with none."""
+    for _ in range(20):
+        said = _run(container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub")
+        if found := re.match(r"ssh-ed25519 [A-Za-z0-9+/=]{68}(?= |$)", said):
+            return found[0]
+        time.sleep(0.5)
+    raise Problem(f"{container.name} must have an SSH host key, and says {said or 'nothing'!r}; run it again")
 
 
 def _failed(container: Container) -> str:
