@@ -86,9 +86,12 @@ LONG = (
 # Two more than a machine of two processors has: a scenario keeps one busy, but waits a third of its time.
 JOBS = 4
 SLOWEST = 5
+# Of the task that failed, in the closing line, which is all that a cut log may show.
+WHY_CHARACTERS = 300
 # Seconds of each scenario in the last run here that passed.
 TOOK = BUILD / "log" / "molecule-seconds.json"
 _BEGINS = re.compile(r"^INFO\s+\[\S+ > (\w+)\] Executing$")
+_ERROR = re.compile(r"^\[ERROR\]: (.+)", re.MULTILINE)
 _RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", re.MULTILINE)
 
 
@@ -201,7 +204,7 @@ class Scenario:
         if code == -signal.SIGKILL and time.monotonic() - started >= STEP_LIMIT_S:
             raise Failure(f"{name} was not done after {STEP_LIMIT_S} s")
         if code:
-            raise Failure(f"{name} failed with exit code {code}")
+            raise Failure(f"{name} failed with exit code {code}{_why(output)}")
         self._ended(step, output, started, took)
         if left := [later.name for later in steps if not later.optional]:
             raise Failure(f"Molecule did not run {', '.join(left)}")
@@ -265,6 +268,12 @@ class Scenario:
             "COLUMNS": "200",
             "MOLECULE_GLOB": str(self.folder / "molecule.yml"),
         }
+
+
+def _why(output: str) -> str:
+    """What Ansible said last of a task that failed: those before it may have failed on purpose."""
+    errors = _ERROR.findall(output)
+    return f": {errors[-1][:WHY_CHARACTERS]}" if errors else ""
 
 
 def _limit(process: subprocess.Popen[str]) -> threading.Timer:

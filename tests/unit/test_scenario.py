@@ -59,6 +59,12 @@ def test_what_must_change_nothing(scenario, tmp_path, name, output, problem):
     assert [name for name, _ in took] == [step.name]
 
 
+def test_the_verdict_names_the_task_that_failed(scenario):
+    output = "[ERROR]: Task failed: as it has to\nfatal: [a]\n...ignoring\n[ERROR]: Task failed: no disk\nfatal: [a]\n"
+    assert scenario._why(output) == ": Task failed: no disk"
+    assert scenario._why("PLAY RECAP\n") == ""
+
+
 def test_estimate(scenario):
     known = {"long": 600, "short": 60}
     assert scenario._estimate(known, known, jobs=2) == "about 10 min left"
