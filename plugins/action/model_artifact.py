@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -85,7 +85,8 @@ class ActionModule(ActionBase):
         return {key: value for key, value in result.items() if key not in _OF_JOBS}
 
     def _wait(self, progress: str, job: str, every_s: int, task_vars: dict[str, t.Any]) -> None:
-        """Until the job has ended. AnsibleConnectionFailure when the host is lost, or was started again."""
+        """Until the job has ended. AnsibleConnectionFailure when the host is lost, or was started again, and
+        AnsibleActionFail when the job was killed with all that would say how it ended."""
         command = _model_progress.command(progress, job)
         lost, boot = 0, ""
         shown: _model_progress.Progress | None = None
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
             except AnsibleConnectionFailure:
                 with contextlib.suppress(AttributeError):
                     self._connection.reset()
-                state = _model_progress.State(None, None, boot)
+                state = _model_progress.State(boot=boot)
                 if lost + 1 >= _LOST_TIMES:
                     raise
             if state.finished:
@@ -108,6 +109,11 @@ class ActionModule(ActionBase):
             if lost >= _LOST_TIMES or (boot and state.boot and state.boot != boot):
                 raise AnsibleConnectionFailure(
                     "the host was started again, or has lost the job that fetched models; what came is kept, run again"
+                )
+            if state.finished is False and state.running is False:
+                raise AnsibleActionFail(
+                    "the job that fetched models was killed, with all of its processes, before its end: look for lack "
+                    "of memory in the host's kernel log (journalctl -k); what came is kept, run again"
                 )
             boot = state.boot or boot
             now = time.monotonic()

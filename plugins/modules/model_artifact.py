@@ -260,8 +260,8 @@ options:
         next run waits for it as long as O(lock_timeout_s) says.
       - While it runs, its arguments are in Ansible's temporary folder on the host, mode 0700, as those of any module
         are without pipelining. O(token_file) keeps a token out of them.
-      - A job that is killed on the host with all of its processes, as by the kernel where memory is short, is waited
-        for until the play is stopped. What came is kept, and the next run goes on with it.
+      - A job that is killed on the host with all of its processes, as by the kernel where memory is short, ends the
+        task with a sentence that says so. What came is kept, and the next run goes on with it.
       - Where less is fetched, it costs no further question.
       - With V(0), with C(async), and where the connection cannot run jobs, all is fetched in one question and nothing
         is said before its end.

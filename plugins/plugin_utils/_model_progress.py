@@ -31,26 +31,37 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """A job at one time. ``finished`` is None where its file says nothing that can be understood."""
+    """A job at one time. ``finished`` is None where its file says nothing that can be understood, ``running`` where the
+    host does not say it."""
 
-    progress: Progress | None
-    finished: bool | None
-    boot: str
+    progress: Progress | None = None
+    finished: bool | None = None
+    boot: str = ""
+    running: bool | None = None
 
 
 def command(progress: str, job: str) -> str:
-    """Prints what is noted, what the job says, and which boot of the host this is."""
-    parts = [f"cat {shlex.quote(path)} 2>/dev/null" for path in (progress, job, "/proc/sys/kernel/random/boot_id")]
-    printed = f"; echo; echo {_MARK}; ".join(parts)
+    """Prints how many processes the job has, what is noted, what the job says, and which boot of the host this is.
+
+    The processes come first: one that has ended by then has said before how it ended.
+    """
+    # Ansible's wrapper and what it forks have the job's name as an argument; grep has it in another form.
+    name = job.rpartition("/")[2].partition(".")[0]
+    running = (
+        f"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\000' '\\n' | grep -cxe {shlex.quote(f'[{name[:1]}]{name[1:]}')}"
+    )
+    files = [f"cat {shlex.quote(path)} 2>/dev/null" for path in (progress, job, "/proc/sys/kernel/random/boot_id")]
+    printed = f"; echo; echo {_MARK}; ".join([running, *files])
     return f"echo {BEGIN}; {printed}; echo {END}"
 
 
 def state(said: str) -> State:
     """What ``command`` printed, between its marks."""
     parts = said.split(_MARK)
-    if len(parts) != 3:
-        return State(None, None, "")
-    noted, job = (_json(part) for part in parts[:2])
+    if len(parts) != 4:
+        return State()
+    noted, job = (_json(part) for part in parts[1:3])
+    processes = parts[0].strip()
     try:
         found = noted or {}
         counts = (int(found[key]) for key in ("bytes", "of_bytes", "files", "of_files"))
@@ -59,7 +70,7 @@ def state(said: str) -> State:
         progress = None
     # A result of a module has none of Ansible's own two words.
     finished = None if job is None else "started" not in job or bool(job.get("finished"))
-    return State(progress, finished, parts[2].strip())
+    return State(progress, finished, parts[3].strip(), bool(int(processes)) if processes.isdecimal() else None)
 
 
 def words(now: Progress, before: Progress | None) -> str:

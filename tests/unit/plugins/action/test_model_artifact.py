@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+import time
 import types
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible_collections.mlops.hosts.plugins.action import model_artifact as action_module
 from ansible_collections.mlops.hosts.plugins.action.model_artifact import ActionModule
+from ansible_collections.mlops.hosts.plugins.plugin_utils import _model_progress
 from ansible_collections.mlops.hosts.plugins.plugin_utils._fast_check import Answers
+from ansible_collections.mlops.hosts.plugins.plugin_utils._marked_output import between_marks
 
 GIB = 1024**3
 JOB = {"ansible_job_id": "j1.2", "results_file": "/root/.ansible_async/j1.2", "started": 1, "finished": 0}
@@ -56,10 +61,12 @@ class Host:
         counts = {"of_bytes": 100 * GIB, "files": 1, "of_files": 9}
         # By the host's own clock, and a second ago.
         at_s = self.noted_at or 5000 + self.clock[0] - 1
+        processes = {"done": 0, "killed": 0, "unseen": "sh: cat: not found"}.get(now, 2)
+        now = 0 if now in ("killed", "unseen") else now
         noted = "" if now == "done" else json.dumps({"at_s": at_s, "bytes": now * GIB, **counts})
         job = DONE if now == "done" else {"started": True, "finished": False, "ansible_job_id": "j1.2"}
         mark = "\nmlops.hosts:next:\n"
-        said = f"{noted}{mark}{json.dumps(job)}{mark}{self.boot}\n"
+        said = f"{processes}{mark}{noted}{mark}{json.dumps(job)}{mark}{self.boot}\n"
         return {"stdout": f"Welcome\nmlops.hosts:begin:\n{said}mlops.hosts:end:\n"}
 
 
@@ -160,6 +167,35 @@ def test_a_connection_that_breaks_meanwhile_is_opened_again(run):
 def test_a_job_that_is_lost_is_not_waited_for(run, polls, words):
     with pytest.raises(AnsibleConnectionFailure, match=words):
         run(Host([*polls, 9, 9]))
+
+
+def test_a_job_that_was_killed_whole_is_not_waited_for(run):
+    host = Host([1, 2, "killed"])
+    with pytest.raises(
+        AnsibleActionFail, match="was killed, with all of its processes, before its end: look for lack of"
+    ):
+        run(host)
+    assert host.asked.count("poll") == 3
+
+
+def test_a_host_that_does_not_show_its_processes_is_asked_on(run):
+    assert run(Host([1, "unseen", "unseen", 5])) == DONE
+
+
+def test_processes_of_a_job_are_counted_by_the_shell_of_the_host(tmp_path):
+    name = f"j{time.time_ns()}"
+    job, noted = tmp_path / f"{name}.2", tmp_path / "progress"
+    job.write_text('{"started": 1, "finished": 0}')
+
+    def state():
+        shell = ["/bin/sh", "-c", _model_progress.command(str(noted), str(job))]
+        said = subprocess.run(shell, check=True, capture_output=True, text=True).stdout
+        return _model_progress.state(between_marks(said))
+
+    with subprocess.Popen([sys.executable, "-c", "input()", name, "604800"], stdin=subprocess.PIPE) as running:
+        assert (state().running, state().finished) == (True, False)
+        running.communicate(b"\n")
+    assert (state().running, state().finished) == (False, False)
 
 
 def test_nothing_is_shown_of_a_task_with_no_log(run):
