@@ -2,8 +2,9 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure what a gateway adds to a request, beside a plain HAProxy of the same package without keys and routing, beside
-itself without the copy that it keeps of each request, and beside the LiteLLM proxy with a key.
+"""Measure what a gateway adds to a request, beside a plain HAProxy of the same package without keys and routing, for a
+model with one server and for one with two, of whose requests it keeps a copy or not, and beside the LiteLLM proxy with
+a key.
 
     gateway.py [--rounds N] [--out FOLDER]
 
@@ -31,13 +32,16 @@ from measure import FOLDER, HERE, PYTHON, ROOT, Play, hosts, say
 
 GROUP, HOST = "bench-gateway", "gate"
 KEY = "sk-bench-0123456789abcdef"
+GATEWAY, PAIR, NEVER, PLAIN, LITELLM = "gateway", "pair", "never", "plain", "litellm"
 URLS = {
-    "gateway": "https://127.0.0.1:8443",
-    "once": "https://127.0.0.1:8445",
-    "plain": "https://127.0.0.1:8444",
-    "litellm": "http://127.0.0.1:4000",
+    GATEWAY: "https://127.0.0.1:8443",
+    PAIR: "https://127.0.0.1:8443",
+    NEVER: "https://127.0.0.1:8445",
+    PLAIN: "https://127.0.0.1:8444",
+    LITELLM: "http://127.0.0.1:4000",
 }
-ONCE, PLAIN, LITELLM = "once", "plain", "litellm"
+# The others are asked for one with one server.
+MODELS = {PAIR: "pair", NEVER: "pair"}
 KINDS = {"answer": "ask.lua", "stream": "stream.lua"}
 SECONDS, ALONE, MANY = 5, 1, 16
 BUFFER_KIB = 288  # by the defaults of the role
@@ -140,7 +144,8 @@ def _measure(rounds: int) -> dict[tuple[str, str, int], Load]:
                 "-s",
                 f"/etc/bench/{KINDS[kind]}",
             ]
-            found = load(_run(["wrk", *options, f"{URLS[proxy]}/v1/chat/completions"]))
+            url = f"{URLS[proxy]}/v1/chat/completions"
+            found = load(_run(["wrk", *options, url, "--", MODELS.get(proxy, "bench")]))
             seen.setdefault((kind, proxy, clients), []).append(found)
         last = ((*what, runs[-1].p50) for what, runs in seen.items())
         say(f"round {number + 1}: {', '.join(f'{kind} {proxy} {n}: {p50:.2f} ms' for kind, proxy, n, p50 in last)}")
@@ -170,17 +175,19 @@ def _medians(loads: Sequence[Load]) -> Load:
 
 def page(found: Found) -> str:
     names = {"answer": "an answer of 240 bytes", "stream": "a stream of ten events"}
-    rows, without = [], []
+    proxies = {GATEWAY: "one server", PAIR: "two servers", NEVER: "two servers, `model_gateway_resend: never`"}
+    rows = []
     for kind, words in names.items():
-        time, rate = _beside_plain(found, kind, "gateway")
-        rows.append(_target(f"{words}: p50 of one client, at most {P50_AT_MOST}×", time, time <= P50_AT_MOST))
-        rows.append(_target(f"{words}: requests a second, at least {RATE_AT_LEAST}×", rate, rate >= RATE_AT_LEAST))
-        once_time, once_rate = _beside_plain(found, kind, ONCE)
-        without.append(f"| {words} | {time:.2f}× | {once_time:.2f}× | {rate:.2f}× | {once_rate:.2f}× |")
-    rate = found.loads["answer", "gateway", MANY].rate / found.loads["answer", LITELLM, MANY].rate
+        for proxy, servers in proxies.items():
+            time, rate = _beside_plain(found, kind, proxy)
+            what = f"{words}, {servers}"
+            rows.append(_target(f"{what}: p50 of one client, at most {P50_AT_MOST}×", time, time <= P50_AT_MOST))
+            rows.append(_target(f"{what}: requests a second, at least {RATE_AT_LEAST}×", rate, rate >= RATE_AT_LEAST))
+    rate = found.loads["answer", GATEWAY, MANY].rate / found.loads["answer", LITELLM, MANY].rate
     words = f"{names['answer']}: requests a second beside LiteLLM, at least {LITELLM_RATE_AT_LEAST}×"
     rows.append(_target(words, rate, rate >= LITELLM_RATE_AT_LEAST))
-    shown = {"gateway": "the gateway", ONCE: "the gateway without copies", PLAIN: "plain HAProxy", LITELLM: "LiteLLM"}
+    shown = {proxy: f"the gateway, {servers}" for proxy, servers in proxies.items()}
+    shown.update({PLAIN: "plain HAProxy", LITELLM: "LiteLLM"})
     loads = [
         f"| {names[kind]}, {shown[proxy]} | {many} | {one.rate:,.0f} | {one.p50:.2f} ms | {one.p99:.2f} ms |"
         for (kind, proxy, many), one in found.loads.items()
@@ -201,14 +208,10 @@ that of one client.
 |---|---|---|
 {chr(10).join(rows)}
 
-What it costs most is a copy. A request is kept until its answer begins, so that another server can have it when the
-first one is lost, and for that HAProxy copies a whole buffer, however short the request is: {BUFFER_KIB} KiB, of which
-`model_gateway_max_body_kib` is the most. The same configuration without `retry-on empty-response 503` has no copies,
-and clients whose server is lost get status 502. Keys, limits and routing are what is left then:
-
-| beside plain HAProxy | p50 of one client | without copies | requests/s | without copies |
-|---|--:|--:|--:|--:|
-{chr(10).join(without)}
+A model with one server costs its keys, limits and routing. One with two or more costs a copy as well: a request is kept
+until its answer begins, so that another server can have it when the first one is lost, and for that HAProxy copies a
+whole buffer, however short the request is: {BUFFER_KIB} KiB, of which `model_gateway_max_body_kib` is the most. With
+`model_gateway_resend: never` there are no copies, and clients whose server is lost get status 502.
 
 | | clients | requests/s | p50 | p99 |
 |---|--:|--:|--:|--:|

@@ -29,7 +29,8 @@ def page(ours):
     shown = {
         "plain": PLAIN,
         "gateway": ours,
-        "once": gateway.Load(1.1, 9.0, 18000.0),
+        "pair": gateway.Load(1.5, 9.0, 12000.0),
+        "never": gateway.Load(1.1, 9.0, 18000.0),
         "litellm": gateway.Load(9.0, 9.0, 100.0),
     }
     loads = {(kind, proxy, many): shown[proxy] for kind in gateway.KINDS for many in (1, 16) for proxy in gateway.URLS}
@@ -44,13 +45,14 @@ def page(ours):
     ],
 )
 def test_a_target_is_reached_or_missed(ours, cells):
-    assert targets(ours) == [*cells[:2], *cells]
+    copied = [["1.50×", "**no** |"], ["0.60×", "**no** |"], ["1.10×", "yes |"], ["0.90×", "yes |"]]
+    assert targets(ours) == [*cells[:2], *copied, *cells[:2], *copied, cells[2]]
 
 
-def test_what_the_copy_of_a_request_costs():
-    said = page(gateway.Load(1.5, 9.0, 12000.0))
-    assert "| an answer of 240 bytes | 1.50× | 1.10× | 0.60× | 0.90× |\n" in said
-    assert "| a stream of ten events | 1.50× | 1.10× | 0.60× | 0.90× |\n" in said
+def test_what_is_measured_is_named():
+    said = page(PLAIN)
+    assert "| an answer of 240 bytes, two servers: requests a second, at least 0.7× | 0.60× | **no** |\n" in said
+    assert "| a stream of ten events, the gateway, two servers, `model_gateway_resend: never` | 16 | 18,000 |" in said
 
 
 def test_the_size_of_the_copy_is_that_of_the_role():

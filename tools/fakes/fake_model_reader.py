@@ -5,7 +5,8 @@
 """A simulated model server: it infers nothing, and answers with the model that it reads in the request, as servers in
 Python do (of two the last), with its own name, and with whether it was sent the right key. With ``"stream": true`` it
 sends ``"max_tokens"`` events, 20 in a second. It says its tokens after them where ``"stream_options"`` is there, and
-else with the last, as llama-server does.
+else with the last, as llama-server does. The server that ``"lost"`` names ends the connection in the place of an
+answer, and that of ``"busy"`` answers with status 503.
 
     fake_model_reader.py PORT NAME [KEY [ADDRESS]]
 """
@@ -43,6 +44,8 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {field.lower(): value.strip() for field, _, value in (line.partition(":") for line in head[1:])}
             request = asked(await body_of(reader, headers))
+            if request.get("lost") == name:
+                break
             allowed = key is None or headers.get("authorization") == f"Bearer {key}"
             choice = {"text": "x", "index": 0, "finish_reason": "length"}
             if allowed and request.get("stream") is True:
@@ -58,6 +61,8 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, nam
             }
             text = json.dumps(said if allowed else {"error": "not allowed"}).encode()
             status = "200 OK" if allowed else "401 Unauthorized"
+            if request.get("busy") == name:
+                status = "503 Service Unavailable"
             writer.write(f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n".encode())
             writer.write(f"Content-Length: {len(text)}\r\n\r\n".encode() + text)
             await writer.drain()

@@ -30,6 +30,8 @@ UPSTREAM_MAP = f"{paths.CONFIG}/upstream.map"
 # Buffers hold a body and its headers; the rest is for what HAProxy adds.
 _HEADERS_KIB, _REWRITE = 28, 4096
 HEALTH: Data = {"interval_s": 15, "timeout_s": 60}
+# How many servers a model has whose requests are sent again.
+_RESEND_FROM = {"always": 1, "other_server": 2, "never": math.inf}
 _INFO = "mlops.hosts.gateway_info"
 # What is read of the variables of each host behind, and whose option it is.
 FLEET = {"instances": "model_server", "artifacts": "model_store"}
@@ -234,6 +236,7 @@ def _shown_backend(backend: Backend, options: Data) -> dict[str, t.Any]:
         "name": backend.name,
         "model": backend.model,
         "has_key": backend.key is not None,
+        "resend": len(backend.servers) >= _RESEND_FROM[options["resend"]],
         "health": _health(backend),
         "servers": [
             {

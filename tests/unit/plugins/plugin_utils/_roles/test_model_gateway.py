@@ -265,6 +265,32 @@ def test_a_server_has_as_many_requests_as_its_instance_takes():
     assert bounds(models=[{"name": "chat", "max_open_per_server": 0}]) == ["", ""]
 
 
+@pytest.mark.parametrize(
+    ("resend", "alone", "of_two"), [(None, False, True), ("always", True, True), ("never", False, False)]
+)
+def test_requests_are_sent_again_where_another_server_can_have_them(resend, alone, of_two):
+    hosts = {
+        "gpu1": host(chat(), chat(name="pair", port=8002)),
+        "gpu2": host(chat(name="pair", port=8002), address="10.0.0.2"),
+    }
+    text = configuration(made(hosts, **({"resend": resend} if resend else {})))
+
+    def after_it_was_sent(name):
+        return [line for line in section(text, name) if line.startswith("retry-on")]
+
+    # What could not be connected is no question of it.
+    assert after_it_was_sent("defaults") == ["retry-on conn-failure"]
+    again = ["retry-on conn-failure empty-response 503"]
+    assert after_it_was_sent("backend model.chat") == (again if alone else [])
+    assert after_it_was_sent("backend model.pair") == (again if of_two else [])
+
+
+def test_a_request_by_path_is_whole_before_it_is_sent_on_so_that_it_can_be_sent_again():
+    hosts = {"gpu1": host(chat(), chat(name="net", port=8002, engine="triton", model={"path": "/srv/r"}))}
+    lines = section(configuration(made(hosts)), "frontend clients")
+    assert "http-request wait-for-body time 30s if by_path" in lines
+
+
 def test_a_limit_below_zero_is_refused():
     assert built({"gpu1": host(chat(parallel=-1))}).problems == (
         "Instance 'chat' of gpu1 has parallel -1; set it to 1 or more, or leave it out, and the gateway sends all "
