@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule faults vm vllm ee docs compat matrix test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults vm vllm ee docs compat pins matrix test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -48,6 +48,9 @@ vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and h
 
 compat: setup  ## the engine, and what users do, with the other ansible-core versions that this machine's Pythons can run
 	$(PY) tools/release/compat.py $(v) $(if $(s),--scenario=$(s))
+
+pins: setup  ## whether each version, hash, key and image that is pinned is still served, one line each; a minute
+	@$(PY) -m tools.pins
 
 matrix: setup  ## take what was run in this checkout into tests/runs.json, and write the tables that are made of it, and the SBOM
 	$(PY) tools/support_matrix.py --take

@@ -17,12 +17,13 @@ import csv
 import dataclasses
 import hashlib
 import json
-import re
 import sys
 import typing as t
 from pathlib import Path
 
 import yaml
+
+from tools.pins.locks import locked
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "sbom.cdx.json"
@@ -103,17 +104,16 @@ def _name(name: str) -> str:
 
 
 def _wheels(role: str, text: str) -> t.Iterator[Entry]:
-    for name, version, hashes in re.findall(
-        r"^([\w.-]+)==(\S+)(?: ;[^\\\n]*)? \\\n((?:    --hash=sha256:\w+ ?\\?\n?)+)", text, re.M
-    ):
-        source = f"https://pypi.org/project/{name}/{version}/"
-        yield Entry(role, name, version, source, "sha256", tuple(sorted(re.findall(r"sha256:(\w+)", hashes))))
+    for one in locked(text):
+        yield Entry(
+            role, one.name, one.version, f"https://pypi.org/project/{one.name}/{one.version}/", "sha256", one.hashes
+        )
 
 
 def _vendors(root: Path) -> t.Iterator[Entry]:
-    engines = _vars(root, "container_runtime", "any")["vendors"]
+    engines = role_vars(root, "container_runtime", "any")["vendors"]
     docker = engines["docker"]
-    keys = {docker["fingerprint"], _vars(root, "container_runtime", "RedHat")["platform"]["docker_fingerprint"]}
+    keys = {docker["fingerprint"], role_vars(root, "container_runtime", "RedHat")["platform"]["docker_fingerprint"]}
     for name in docker["packages"]:
         yield Entry("container_runtime", name, None, docker["host"], _key(*sorted(keys)))
     crio = engines["crio"]
@@ -124,7 +124,7 @@ def _vendors(root: Path) -> t.Iterator[Entry]:
     for role, name in (("gpu_driver", "nvidia-driver"), ("cuda_toolkit", "cuda-toolkit")):
         url = yaml.safe_load((root / f"roles/{role}/defaults/main.yml").read_text())[f"{role}_repository_url"]
         for path in sorted((root / f"roles/{role}/vars").glob("[A-Z]*.yml")):
-            for release in _vars(root, role, path.stem)["platform"]["releases"].values():
+            for release in role_vars(root, role, path.stem)["platform"]["releases"].values():
                 versions = release.get("default_version", {})
                 vendor = versions.get("vendor") or None
                 yield Entry(role, name, vendor, f"{url}/{release['directory']}", _key(release["fingerprint"]))
@@ -132,7 +132,7 @@ def _vendors(root: Path) -> t.Iterator[Entry]:
                     yield Entry(role, name, versions["distribution"], "the distribution", BY_DISTRIBUTION)
     for name in ("amdgpu-dkms", "rocm"):
         yield Entry("gpu_driver", name, None, "https://repo.radeon.com", BY_SITE)
-    for name, shipper in _vars(root, "log_shipper", "Debian")["shippers"].items():
+    for name, shipper in role_vars(root, "log_shipper", "Debian")["shippers"].items():
         if repository := shipper.get("repository"):
             key = root / "roles/log_shipper/files" / repository["key_src"]
             digest = hashlib.sha256(key.read_bytes()).hexdigest()
@@ -141,7 +141,7 @@ def _vendors(root: Path) -> t.Iterator[Entry]:
                 yield Entry("log_shipper", package, None, f"log_shipper_repository_url ({name})", by)
 
 
-def _vars(root: Path, role: str, file: str) -> Data:
+def role_vars(root: Path, role: str, file: str) -> Data:
     """By the names of variables without ``__<role>_``."""
     found = yaml.safe_load((root / f"roles/{role}/vars/{file}.yml").read_text())
     return {name.removeprefix(f"__{role}_"): value for name, value in found.items()}
