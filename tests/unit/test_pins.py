@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is pinned is listed, each pin is resolved by what is served, and what nobody answers is not counted as served."""
+"""What is pinned is listed and compared with what is served; what nobody answers is not counted as served."""
 
 from __future__ import annotations
 
