@@ -9,13 +9,58 @@ import json
 import re
 import shutil
 
+import license_expression
+import packageurl
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tools.sbom import __main__ as sbom
 
 
 def test_the_bill_is_that_of_the_roles():
     assert sbom.PAGE.read_text() == sbom.bill(), "run: python -m tools.sbom"
+
+
+def invalid(text):
+    """What CycloneDX's own JSON schema says of a document, None where it is valid."""
+    found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    return found and str(found)
+
+
+def test_the_bill_is_what_the_schema_of_its_format_takes():
+    assert invalid(sbom.bill()) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"sha256": "x"}, "Additional properties are not allowed ('sha256' was unexpected)"),
+        ({"licenses": [{"license": {"id": "Apache 2"}}]}, "'Apache 2'}}] is not valid under any of the given schemas"),
+        ({"type": "package"}, "'package' is not one of"),
+    ],
+)
+def test_a_bill_that_the_schema_does_not_take_is_found(change, complaint):
+    document = json.loads(sbom.bill())
+    document["components"][0].update(change)
+    assert complaint in invalid(json.dumps(document))
+
+
+def test_what_the_schema_does_not_tell_holds():
+    document = json.loads(sbom.bill())
+    assert document["specVersion"] == SchemaVersion.V1_6.to_version()
+    components = [document["metadata"]["component"], *document["components"]]
+    references = [one["bom-ref"] for one in components]
+    assert sorted(references) == sorted(set(references)), "a reference is of one component"
+    for purl in (one["purl"] for one in components if "purl" in one):
+        assert packageurl.PackageURL.from_string(purl).to_string() == purl
+
+
+def test_licences_are_those_of_spdx():
+    known = license_expression.get_spdx_licensing()
+    named = {key for text in sbom.licences().values() if text != sbom.UNKNOWN for key in known.license_keys(text)}
+    # A licence that SPDX has no name for is a LicenseRef, with where it is.
+    assert [key for key in named if key not in known.known_symbols and not key.startswith("LicenseRef-")] == []
 
 
 def test_every_entry_says_where_it_is_from_and_what_it_is_verified_by():
