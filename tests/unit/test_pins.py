@@ -184,7 +184,8 @@ def test_the_wheel_that_is_made_here_is_made():
 _PACKAGES = (DATA / "apt-archive/Packages").read_bytes()
 _PRIMARY = """<metadata><package type="rpm"><name>nvidia-driver</name><arch>x86_64</arch>
 <version epoch="3" ver="580.95.05" rel="1.el9"/></package></metadata>"""
-_REPOMD = '<data type="primary"><location href="repodata/abc-primary.xml.gz"/></data>'
+_REPOMD = """<data type="primary_zck"><location href="repodata/abc-primary.xml.zst"/></data>
+<data type="primary"><location href="repodata/abc-primary.xml.gz"/></data>"""
 _KEY = (ROOT / "roles/log_shipper/files/fluent-bit.asc").read_bytes()
 _FINGERPRINT = "C3C0A28534B9293EAF51FABD9F9DDC083888C1CD"
 _ANSWERS = {
@@ -192,6 +193,7 @@ _ANSWERS = {
     "https://flat.example.org/Packages.gz": gzip.compress(_PACKAGES),
     "https://rpm.example.org/repodata/repomd.xml": _REPOMD.encode(),
     "https://rpm.example.org/repodata/abc-primary.xml.gz": gzip.compress(_PRIMARY.encode()),
+    "https://empty.example.org/repodata/repomd.xml": b"<repomd/>",
     "https://keys.example.org/key": _KEY,
     "https://keys.example.org/page": b"<html>",
     "https://images.example.org/v2/some/image/manifests/1": b"{}",
@@ -235,6 +237,11 @@ _DIGEST = f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
         pytest.param(package("580", "rpm", "https://rpm.example.org"), "ok", id="a branch, in a repository of dnf"),
         pytest.param(
             package("590", "rpm", "https://rpm.example.org"), "gone: the repository has 580.95.05", id="another branch"
+        ),
+        pytest.param(
+            package("580", "rpm", "https://empty.example.org"),
+            "not reachable here: https://empty.example.org: its repomd.xml names no list of packages",
+            id="no list of packages",
         ),
         pytest.param(
             package("580", "flat", "https://flat.example.org/moved"),

@@ -115,7 +115,11 @@ def packages(repository: Repository, ask: Ask) -> list[tuple[str, str]]:
     """Names and versions of all packages of a repository."""
     base = repository.url
     if repository.kind == "rpm":
-        (primary,) = re.findall(r'href="([^"]*primary\.xml\.\w+)"', ask(f"{base}/repodata/repomd.xml").decode()) or [""]
+        found = re.findall(r'href="([^"]*primary\.xml\.\w+)"', ask(f"{base}/repodata/repomd.xml").decode())
+        if not found:
+            raise Unreachable(base, "its repomd.xml names no list of packages")
+        # There may be one for each way of compression: one that Python reads comes first.
+        primary = min(found, key=lambda name: name.endswith(".zst"))
         text = _unpacked(primary, ask(f"{base}/{primary}"))
         pattern = r'<name>([^<]+)</name>.*?<version [^>]*?ver="([^"]+)"'
         return re.findall(pattern, text, re.DOTALL)
