@@ -48,6 +48,7 @@ class Worker:
     servers: dict[tuple[str, str], Server]
     maps: dict[str, list[tuple[str, str]]]
     reloads: int = 0
+    ending: bool = False  # it is listed, and its command line is closed
     prepared: dict[str, list[tuple[str, str]]] = dataclasses.field(default_factory=dict)
 
 
@@ -131,6 +132,8 @@ class FakeHaproxy:
             workers = {one.pid: one for one in self.workers}
             if int(match[1]) not in workers:
                 return f"Can't find the target PID matching the prefix '@!{match[1]}'\n"
+            if workers[int(match[1])].ending:
+                return "Can't connect to the target CLI!\n"
             return self._worker(workers[int(match[1])], match[2])
         return self._reload() if command == "reload" else self._processes()
 

@@ -87,7 +87,8 @@ def worker(master: Cli, pid: int) -> Cli:
 
     def ask(command: str, payload: str = "") -> str:
         said = master(f"@!{pid} {command}", payload)
-        if said.startswith("Can't find the target PID"):
+        # The first while it ends, the second once it has.
+        if said.startswith(("Can't connect to the target CLI", "Can't find the target PID")):
             raise NoAnswer(f"worker {pid} has ended")
         return said
 

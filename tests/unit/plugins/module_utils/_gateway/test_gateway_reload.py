@@ -73,6 +73,16 @@ def test_old_workers_lose_the_key_as_well(each):
     assert [one.maps[f"/{KEYS}"] for one in each.haproxy.workers] == [[("k1", "alice")]] * 2
 
 
+def test_a_key_is_revoked_although_an_old_worker_is_about_to_end(each):
+    each.haproxy.server("one:chat").open = 1
+    each.edit(CONFIG, "8002", "8003")
+    reload.reload(each.gateway)
+    each.haproxy.workers[1].ending = True
+    each.write(KEYS, "k1 alice\n")
+    assert reload.reload(each.gateway).maps == (f"/{KEYS}",)
+    assert each.haproxy.serving.maps[f"/{KEYS}"] == [("k1", "alice")]
+
+
 def test_a_master_that_replaces_itself_is_waited_for(each):
     path = each.root / paths.MASTER_SOCKET.lstrip("/")
     away = path.with_suffix(".away")

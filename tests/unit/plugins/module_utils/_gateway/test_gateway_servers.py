@@ -228,6 +228,16 @@ def test_what_the_gateway_is(host):
     )
 
 
+def test_an_old_worker_that_is_about_to_end(host):
+    found = host()
+    found.haproxy.server("one:chat").open = 1
+    reload.reload(found.gateway)
+    found.haproxy.workers[1].ending = True
+    told = info.collect(found.gateway)
+    assert (told["running"], told["matches_disk"]) == (True, True)
+    assert sum(one["open"] for one in told["servers"]) == 0
+
+
 def test_a_gateway_that_does_not_run(host):
     found = host()
     found.haproxy.__exit__()
