@@ -70,7 +70,10 @@ def state(said: str) -> State:
         progress = None
     # A result of a module has none of Ansible's own two words.
     finished = None if job is None else "started" not in job or bool(job.get("finished"))
-    return State(progress, finished, parts[3].strip(), bool(int(processes)) if processes.isdecimal() else None)
+    boot = parts[3].strip()
+    # Both come from /proc: where there is no boot, nobody counted.
+    running = bool(int(processes)) if boot and processes.isdecimal() else None
+    return State(progress, finished, boot, running)
 
 
 def words(now: Progress, before: Progress | None) -> str:

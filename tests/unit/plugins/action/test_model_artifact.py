@@ -61,8 +61,9 @@ class Host:
         counts = {"of_bytes": 100 * GIB, "files": 1, "of_files": 9}
         # By the host's own clock, and a second ago.
         at_s = self.noted_at or 5000 + self.clock[0] - 1
-        processes = {"done": 0, "killed": 0, "unseen": "sh: cat: not found"}.get(now, 2)
-        now = 0 if now in ("killed", "unseen") else now
+        processes = {"done": 0, "killed": 0, "unseen": "sh: cat: not found", "no proc": 0}.get(now, 2)
+        self.boot = "" if now == "no proc" else self.boot
+        now = 0 if now in ("killed", "unseen", "no proc") else now
         noted = "" if now == "done" else json.dumps({"at_s": at_s, "bytes": now * GIB, **counts})
         job = DONE if now == "done" else {"started": True, "finished": False, "ansible_job_id": "j1.2"}
         mark = "\nmlops.hosts:next:\n"
@@ -178,8 +179,9 @@ def test_a_job_that_was_killed_whole_is_not_waited_for(run):
     assert host.asked.count("poll") == 3
 
 
-def test_a_host_that_does_not_show_its_processes_is_asked_on(run):
-    assert run(Host([1, "unseen", "unseen", 5])) == DONE
+@pytest.mark.parametrize("said", ["unseen", "no proc"])
+def test_a_host_that_does_not_show_its_processes_is_asked_on(run, said):
+    assert run(Host([1, said, said, 5])) == DONE
 
 
 def test_processes_of_a_job_are_counted_by_the_shell_of_the_host(tmp_path):
