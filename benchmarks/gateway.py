@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what a gateway adds to a request, beside a plain HAProxy of the same package without keys and routing, for a
-model with one server and for one with two, of whose requests it keeps a copy or not, and beside the LiteLLM proxy with
-a key.
+model with one server and for one with two, of whose requests it keeps a copy or not, beside a plain one that keeps
+copies, too, and beside the LiteLLM proxy with a key.
 
     gateway.py [--rounds N] [--out FOLDER]
 
@@ -32,12 +32,13 @@ from measure import FOLDER, HERE, PYTHON, ROOT, Play, hosts, say
 
 GROUP, HOST = "bench-gateway", "gate"
 KEY = "sk-bench-0123456789abcdef"
-GATEWAY, PAIR, NEVER, PLAIN, LITELLM = "gateway", "pair", "never", "plain", "litellm"
+GATEWAY, PAIR, NEVER, PLAIN, RESEND, LITELLM = "gateway", "pair", "never", "plain", "resend", "litellm"
 URLS = {
     GATEWAY: "https://127.0.0.1:8443",
     PAIR: "https://127.0.0.1:8443",
     NEVER: "https://127.0.0.1:8445",
     PLAIN: "https://127.0.0.1:8444",
+    RESEND: "https://127.0.0.1:8446",
     LITELLM: "http://127.0.0.1:4000",
 }
 # The others are asked for one with one server.
@@ -95,6 +96,7 @@ def main(argv: list[str]) -> int:
         _bring_wheels()
         for step in ("beside", "gateway"):
             given = {"bench_folder": str(FOLDER), "bench_key": KEY, "bench_step": step, "bench_wheels": list(WHEELS)}
+            given["bench_buffer"] = BUFFER_KIB * 1024
             FOLDER.joinpath("vars.yml").write_text(yaml.safe_dump(given))
             Play(step, HERE / "gateway.yml", must_change=True).run()
         found = Found(_run(["haproxy", "-v"]).split()[2], options.rounds, busy, _measure(options.rounds))
@@ -177,9 +179,11 @@ def page(found: Found) -> str:
     names = {"answer": "an answer of 240 bytes", "stream": "a stream of ten events"}
     proxies = {GATEWAY: "one server", PAIR: "two servers", NEVER: "two servers, `model_gateway_resend: never`"}
     rows = []
+    compared = [*((proxy, servers, PLAIN) for proxy, servers in proxies.items())]
+    compared.insert(2, (PAIR, "two servers, beside a plain HAProxy that sends again, too", RESEND))
     for kind, words in names.items():
-        for proxy, servers in proxies.items():
-            time, rate = _beside_plain(found, kind, proxy)
+        for proxy, servers, plain in compared:
+            time, rate = _beside(found, kind, proxy, plain)
             what = f"{words}, {servers}"
             rows.append(_target(f"{what}: p50 of one client, at most {P50_AT_MOST}×", time, time <= P50_AT_MOST))
             rows.append(_target(f"{what}: requests a second, at least {RATE_AT_LEAST}×", rate, rate >= RATE_AT_LEAST))
@@ -187,7 +191,7 @@ def page(found: Found) -> str:
     words = f"{names['answer']}: requests a second beside LiteLLM, at least {LITELLM_RATE_AT_LEAST}×"
     rows.append(_target(words, rate, rate >= LITELLM_RATE_AT_LEAST))
     shown = {proxy: f"the gateway, {servers}" for proxy, servers in proxies.items()}
-    shown.update({PLAIN: "plain HAProxy", LITELLM: "LiteLLM"})
+    shown.update({PLAIN: "plain HAProxy", RESEND: "plain HAProxy that sends again", LITELLM: "LiteLLM"})
     loads = [
         f"| {names[kind]}, {shown[proxy]} | {many} | {one.rate:,.0f} | {one.p50:.2f} ms | {one.p99:.2f} ms |"
         for (kind, proxy, many), one in found.loads.items()
@@ -196,7 +200,8 @@ def page(found: Found) -> str:
 # What a gateway costs
 
 Written by `make bench` on {datetime.date.today()}, with HAProxy {found.version} of Debian. A gateway of the role
-`model_gateway` beside a plain HAProxy without keys and routing, both with TLS, and beside the proxy of
+`model_gateway` beside a plain HAProxy without keys and routing, both with TLS, beside one more that sends lost
+requests to another server as the gateway does (`retry-on`, and a buffer as large), and beside the proxy of
 `{WHEELS[0]}` with a key and one worker, without TLS. All on one host of {os.cpu_count()} cores, with what
 asks (`wrk`, {SECONDS} s) and what answers (an HAProxy that answers itself; a stream comes in one piece). Medians of
 {found.rounds} rounds, in turn. The machine's load average was {found.busy:.1f} before it began: that is other work,
@@ -210,7 +215,8 @@ that of one client.
 
 A model with one server costs its keys, limits and routing. One with two or more costs a copy as well: a request is kept
 until its answer begins, so that another server can have it when the first one is lost, and for that HAProxy copies a
-whole buffer, however short the request is: {BUFFER_KIB} KiB, of which `model_gateway_max_body_kib` is the most. With
+whole buffer, however short the request is: {BUFFER_KIB} KiB, of which `model_gateway_max_body_kib` is the most. A plain
+HAProxy that does so pays the same, so the rows beside it are what keys and routing cost then. With
 `model_gateway_resend: never` there are no copies, and clients whose server is lost get status 502.
 
 | | clients | requests/s | p50 | p99 |
@@ -219,10 +225,10 @@ whole buffer, however short the request is: {BUFFER_KIB} KiB, of which `model_ga
 """
 
 
-def _beside_plain(found: Found, kind: str, proxy: str) -> tuple[float, float]:
+def _beside(found: Found, kind: str, proxy: str, plain: str) -> tuple[float, float]:
     """How often as long one client waits, and how often as many requests many have answered."""
-    alone, plain_alone = (found.loads[kind, one, ALONE] for one in (proxy, PLAIN))
-    many, plain_many = (found.loads[kind, one, MANY] for one in (proxy, PLAIN))
+    alone, plain_alone = (found.loads[kind, one, ALONE] for one in (proxy, plain))
+    many, plain_many = (found.loads[kind, one, MANY] for one in (proxy, plain))
     return alone.p50 / plain_alone.p50, many.rate / plain_many.rate
 
 
