@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the scenarios of the engine, and of what users do with the whole site, with ansible-core versions other than the
-pinned one, deprecation warnings on."""
+pinned one, deprecation warnings on, or the sanity tests that these versions bring."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ CORES = {
 # Of these there is no final release yet, but one that comes before it.
 CANDIDATES = {"2.22": "2.22.0rc1"}
 SCENARIOS = ("component", "as_users_do")
+# No scenario: the tests of that version's ansible-test.
+SANITY = "sanity"
 # What tools/scenario.py, tools.hosts and the scenarios' tools need besides.
 NEEDED = ("molecule", "docker", "cryptography", "gguf", "jmespath")
 
@@ -34,7 +36,9 @@ NEEDED = ("molecule", "docker", "cryptography", "gguf", "jmespath")
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cores", nargs="*", metavar="VERSION", help=f"one of {', '.join(CORES)}; all by default")
-    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="all of them by default")
+    parser.add_argument(
+        "--scenario", action="append", choices=(*SCENARIOS, SANITY), help=f"all but {SANITY} by default"
+    )
     options = parser.parse_args(argv)
     if unknown := [core for core in options.cores if core not in CORES]:
         parser.error(f"{', '.join(unknown)} is not tested; versions are {', '.join(CORES)}")
@@ -44,13 +48,18 @@ def main(argv: list[str]) -> int:
     return 1 if any(outcome.startswith("failed") for outcome in outcomes.values()) else 0
 
 
-def _outcome(core: str, scenarios: Sequence[str]) -> str:
+def _outcome(core: str, rings: Sequence[str]) -> str:
     python = next((found for version in CORES[core] if (found := _python(version))), None)
     if python is None:
         return f"not run, for this machine has no Python {' or '.join(CORES[core])}"
     inside = _environment(core, python)
-    failed = [name for name in scenarios if not _passes(inside, name)]
-    return f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(scenarios)}"
+    failed = [name for name in rings if not (_is_sane(core, inside) if name == SANITY else _passes(inside, name))]
+    return f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(rings)}"
+
+
+def _is_sane(core: str, python: Path) -> bool:
+    passes = (["tools/release/sanity.py", "--ansible-test"], ["tools/runs.py", f"ansible-core-{core}/{SANITY}"])
+    return all(subprocess.run([python, *argv], cwd=ROOT, check=False).returncode == 0 for argv in passes)
 
 
 def _passes(python: Path, scenario: str) -> bool:
