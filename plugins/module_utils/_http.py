@@ -58,7 +58,8 @@ class Fetch(t.Protocol):
         data: bytes | None = None,
         timeout_s: float = 30,
         sign: Sign | None = None,
-    ) -> contextlib.AbstractContextManager[Response]: ...
+    ) -> contextlib.AbstractContextManager[Response]:
+        """The answer, whose body is read within the context."""
 
 
 def without_query(url: str) -> str:

@@ -65,7 +65,8 @@ class Completed:
 class Runner(t.Protocol):
     """Runs a program by argv, never through a shell. It does not raise when the program fails."""
 
-    def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed: ...
+    def __call__(self, *argv: str, timeout_s: float | None = None, stdin: str | None = None) -> Completed:
+        """What it printed, and how it ended."""
 
 
 class ModuleRunner:

@@ -25,20 +25,29 @@ _PLACEHOLDER = re.compile(r"\{(what|found)\}")
 class Reader(t.Protocol):
     """What is read of a host."""
 
-    def path(self, path: str) -> _preflight.Path: ...
+    def path(self, path: str) -> _preflight.Path:
+        """What is there, links followed."""
 
-    def listeners(self, port: int) -> t.Sequence[_preflight.Listener]: ...
+    def listeners(self, port: int) -> t.Sequence[_preflight.Listener]:
+        """TCP sockets that listen at this port."""
 
-    def is_mount(self, path: str) -> bool: ...
+    def is_mount(self, path: str) -> bool:
+        """Whether a file system of its own is there."""
 
-    def names(self, directory: str) -> t.Sequence[str]: ...
+    def names(self, directory: str) -> t.Sequence[str]:
+        """Of what is in this directory."""
 
-    def resolves(self, name: str) -> bool: ...
+    def resolves(self, name: str) -> bool:
+        """Whether this host finds an address for it."""
 
-    def disk_bytes(self, path: str) -> int: ...
-    def programs(self, names: t.Collection[str], folder: str) -> t.Sequence[_preflight.Program]: ...
+    def disk_bytes(self, path: str) -> int:
+        """Of the whole file system that has the path, or will have it."""
 
-    def is_file(self, path: str) -> bool: ...
+    def programs(self, names: t.Collection[str], folder: str) -> t.Sequence[_preflight.Program]:
+        """Processes of programs of these names."""
+
+    def is_file(self, path: str) -> bool:
+        """Whether a plain file is there."""
 
 
 class HostReader:

@@ -22,7 +22,8 @@ class NoAnswer(HostError):
 class Cli(t.Protocol):
     """Sends a command, and returns all that is said to it. A payload has as many lines as it likes, and none empty."""
 
-    def __call__(self, command: str, payload: str = "") -> str: ...
+    def __call__(self, command: str, payload: str = "") -> str:
+        """The answer, whole; empty where the command has none."""
 
 
 class Socket:

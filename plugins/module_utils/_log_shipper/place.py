@@ -30,7 +30,8 @@ SEARCH_S = 45
 class Reader(t.Protocol):
     """Entries of the journal, with their fields, from a cursor on, which is among them where it is still there."""
 
-    def __call__(self, cursor: str, *, reverse: bool) -> t.ContextManager[t.Iterator[t.Mapping[str, t.Any]]]: ...
+    def __call__(self, cursor: str, *, reverse: bool) -> t.ContextManager[t.Iterator[t.Mapping[str, t.Any]]]:
+        """From the newest on with ``reverse``."""
 
 
 class Journalctl:

@@ -36,7 +36,8 @@ class Versions:
 class Cluster(t.Protocol):
     """HostError, with a sentence, where there is no answer."""
 
-    def nodes(self) -> t.Sequence[Node]: ...
+    def nodes(self) -> t.Sequence[Node]:
+        """All that the head knows, dead ones among them."""
 
     def versions(self) -> Versions | None:
         """Those that the head was started with. None while it has not said so."""

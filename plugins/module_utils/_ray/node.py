@@ -51,7 +51,8 @@ class Ended(HostError):
 class Host(t.Protocol):
     """What is read and done on the host."""
 
-    def has_address(self, address: str) -> bool: ...
+    def has_address(self, address: str) -> bool:
+        """Whether one of its interfaces has it."""
 
     def free_shared_memory(self) -> int:
         """Bytes that are free in /dev/shm, as Ray's unit sees it."""
@@ -62,14 +63,17 @@ class Host(t.Protocol):
     def reaches(self, address: str, port: int) -> str | None:
         """None, or why not."""
 
-    def runs(self, process: int) -> bool: ...
+    def runs(self, process: int) -> bool:
+        """Whether a process of this id runs."""
 
     def forget_sessions(self) -> None:
         """Remove what earlier starts of Ray have left, but the last."""
 
-    def clock(self) -> float: ...
+    def clock(self) -> float:
+        """Seconds, of a clock that is never set."""
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float) -> None:
+        """Wait so long."""
 
 
 class ThisHost:

@@ -111,12 +111,14 @@ class Shipper(t.Protocol):
     def repositories(self) -> list[dict[str, t.Any]]:
         """Of its vendor, as options of the module ``component``."""
 
-    def packages(self, pipeline: Pipeline) -> list[str]: ...
+    def packages(self, pipeline: Pipeline) -> list[str]:
+        """Names of what it is installed from, for these sinks."""
 
     def files(self, pipeline: Pipeline) -> list[dict[str, t.Any]]:
         """The configuration, as options of the module ``component``. Certificates, keys and secrets are there."""
 
-    def service(self, pipeline: Pipeline) -> Service: ...
+    def service(self, pipeline: Pipeline) -> Service:
+        """How it is started and asked to reload."""
 
     def state(self) -> str:
         """The file in which it keeps its place in the journal as a cursor; "" where nobody can read it. Where that is

@@ -48,7 +48,8 @@ class Engine(t.Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As users write it."""
 
     @property
     def program(self) -> str:
