@@ -360,7 +360,7 @@ def words_are_those_of_the_field(root: pathlib.Path) -> t.Iterator[str]:
 
 
 def a_method_without_a_body_says_what_it_returns(root: pathlib.Path) -> t.Iterator[str]:
-    """Dots on the line of a definition are a second statement to pycodestyle (E704), which is in ansible-test of 2.18."""
+    """Dots on the line of a definition are a second statement (E704) to the pycodestyle in ansible-test of 2.18."""
     for path in sorted(root.glob("plugins/**/*.py")):
         for place, line in enumerate(path.read_text().splitlines(), 1):
             if line.endswith(": ...") and ("def " in line or line.lstrip().startswith(")")):
