@@ -334,6 +334,9 @@ options:
         type: str
         choices: [docker, podman]
         required: true
+      mirror:
+        description: Address of the mirror of a bundle that has it, as M(mlops.hosts.container_image) takes it.
+        type: str
       needs_driver:
         description:
           - Whether its programs run on GPUs of NVIDIA. Then a change is refused where the driver that is loaded does

@@ -26,6 +26,14 @@ options:
       - For V(containerd) they lie in the namespace C(k8s.io), and registries are looked up in
         C(/etc/containerd/certs.d).
       - V(crio) is asked by C(crictl), which Kubernetes has in its package C(cri-tools).
+  mirrors:
+    description:
+      - Images that a bundle of M(mlops.hosts.bundle) has, each with the address of the mirror where its C(bundle.json)
+        is. Docker, Podman and containerd pull them from a registry that this module has on 127.0.0.1 meanwhile.
+      - Docker knows such an image by its name there, as C(127.0.0.1:5098/registry/name@sha256:...), with C(_) for the
+        colon in C(registry). Name it so, in O(images) too.
+    type: dict
+    default: {}
   timeout_s:
     description: How long one image may take, in seconds.
     type: int
@@ -82,7 +90,8 @@ def main() -> None:
     lacking = missing(module.params["images"], provider, run)
     try:
         for image in [] if module.check_mode else lacking:
-            pull(image, provider, run, timeout_s=module.params["timeout_s"])
+            mirror = module.params["mirrors"].get(image)
+            pull(image, provider, run, timeout_s=module.params["timeout_s"], mirror=mirror)
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     module.exit_json(changed=bool(lacking), pulled=lacking)

@@ -88,6 +88,7 @@ SPEC = {
         name=_text(required=True),
         engine=_text(choices=["docker", "podman"], required=True),
         needs_driver={"type": "bool", "default": False},
+        mirror=_text(),
     ),
     "units": _dicts(
         name=_text(required=True),

@@ -102,12 +102,13 @@ class DesiredUser:
 class DesiredImage:
     """A container image by its digest. It is pulled before anything changes, and never removed.
 
-    ``needs_driver``: its programs run on NVIDIA's GPUs.
+    ``needs_driver``: its programs run on NVIDIA's GPUs. ``mirror``: the address of a bundle that has it.
     """
 
     name: str
     engine: str
     needs_driver: bool = False
+    mirror: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,7 +250,7 @@ def _unit(item: t.Mapping[str, t.Any]) -> DesiredUnit:
 def _image(item: t.Mapping[str, t.Any]) -> DesiredImage:
     if not _IMAGE.match(item["name"]):
         raise HostError(f"image {item['name']!r} has no digest; name it as registry/name@sha256:...")
-    return DesiredImage(item["name"], item["engine"], item["needs_driver"])
+    return DesiredImage(item["name"], item["engine"], item["needs_driver"], item.get("mirror"))
 
 
 def _file(item: t.Mapping[str, t.Any]) -> DesiredFile:

@@ -236,7 +236,8 @@ class _Call:
             from .._container_runtime import images
 
             for image in planned.images:
-                images.pull(image.name, image.engine, self.env.run, timeout_s=images.PULL_TIMEOUT_S)
+                timeout_s = images.PULL_TIMEOUT_S
+                images.pull(image.name, image.engine, self.env.run, timeout_s=timeout_s, mirror=image.mirror)
 
     def _continue(self, journal: Journal) -> dict[str, t.Any]:
         """The package manager has been at work."""

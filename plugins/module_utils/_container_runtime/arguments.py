@@ -17,5 +17,6 @@ INFO = {
 IMAGE = {
     "images": {"type": "list", "elements": "str", "required": True},
     "provider": _PROVIDER,
+    "mirrors": {"type": "dict", "default": {}},
     "timeout_s": {"type": "int", "default": PULL_TIMEOUT_S},
 }

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from .._errors import CommandError
-from .._runner import NOT_FOUND, Runner
+from .._runner import NOT_FOUND, Completed, Runner
 
 # Kubernetes looks for its images in this namespace of containerd.
 _CTR = ("ctr", "--namespace", "k8s.io", "images")
@@ -55,22 +55,48 @@ def missing(images: t.Sequence[str], provider: str, run: Runner) -> list[str]:
     return [image for image in images if not _is_there(image, provider, run)]
 
 
-def pull(image: str, provider: str, run: Runner, *, timeout_s: float) -> None:
-    """Raises CommandError with what is in the way."""
-    done = run(*_PULL[provider], image, timeout_s=timeout_s)
-    if done.rc == 0:
+def pull(image: str, provider: str, run: Runner, *, timeout_s: float, mirror: str | None = None) -> None:
+    """Raises CommandError with what is in the way. ``mirror``: the address of a bundle that has it."""
+    if mirror:
+        _pull_from(mirror, image, provider, run, timeout_s=timeout_s)
         return
+    done = run(*_PULL[provider], image, timeout_s=timeout_s)
+    if done.rc != 0:
+        raise _failed(image, provider, done, timeout_s)
+
+
+def _pull_from(mirror: str, image: str, provider: str, run: Runner, *, timeout_s: float) -> None:
+    from .._http_plain import PlainFetch  # few hosts have a mirror
+    from . import mirror as mirrors
+
+    registry = mirrors.Registry(mirror, PlainFetch())
+    port = mirrors.DOCKER_PORT if provider == "docker" else 0
+    with registry.open(port) as at, mirrors.told(image, provider, at) as (before, options):
+        command = list(_PULL[provider])
+        if options:
+            command = command[: command.index(options[0])]
+        done = run(*before, *command, *options, image, timeout_s=timeout_s)
+    if done.rc != 0 and registry.problems:
+        why = " ".join(f"{one}." for one in dict.fromkeys(registry.problems))
+        raise CommandError(
+            f"image {image} cannot be pulled from the mirror: {why} {provider} says: {done.last_words}", done
+        )
+    if done.rc != 0:
+        raise _failed(image, provider, done, timeout_s)
+
+
+def _failed(image: str, provider: str, done: Completed, timeout_s: float) -> CommandError:
     registry = registry_of(image)
     if done.timed_out:
         why = f"{registry} did not send it within {timeout_s:g} s"
     elif done.rc == NOT_FOUND:
-        why = f"{done.argv[0]} is not installed"
+        why = f"{_PULL[provider][0]} is not installed"
         if provider == "crio":
             why += ", and CRI-O cannot be asked without it; it is in the package cri-tools of Kubernetes"
     else:
         meanings = (text for pattern, text in _MEANINGS if re.search(pattern, done.stderr))
         why = next(meanings, "{registry} or the engine refused it").format(registry=registry)
-    raise CommandError(f"image {image} cannot be pulled: {why}: {done.last_words}", done)
+    return CommandError(f"image {image} cannot be pulled: {why}: {done.last_words}", done)
 
 
 def environment(image: str, provider: str, run: Runner) -> dict[str, str]:
