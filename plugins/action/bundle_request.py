@@ -10,8 +10,9 @@ import typing as t
 from ansible.errors import AnsibleError
 
 from ..module_utils._bundle.models import is_mirrored
+from ..module_utils._container_runtime.mirror import ENGINES
 from ..plugin_utils._roles import variables
-from ..plugin_utils._roles.mirror import present
+from ..plugin_utils._roles.mirror import images_of, present
 from . import role_component
 
 # It must be built from where things come, and not from a mirror.
@@ -54,9 +55,11 @@ class ActionModule(role_component.ActionModule):
             pins = [one["content"] for one in component.get("files") or () if _pins(one)]
             part = {"role": name, "name": component["name"], "repositories": repositories}
             found["components"].append({**part, "packages": packages, "preferences": pins})
-        found["images"] += [one["name"] for one in component.get("images") or ()]
-        pulled = [check.question for check in built.checks if check.question.module == "mlops.hosts.container_image"]
-        found["images"] += [image for question in pulled for image in question.args["images"]]
+        for image, engine in images_of(built):
+            if engine in ENGINES:
+                found["images"].append({"name": image, "role": name})
+            else:
+                found["not_mirrored"].append(image)
         releases = [question for question in built.before if question.module == "mlops.hosts.release"]
         found["not_mirrored"] += [question.args["url"] for question in releases]
         if name == "model_store":

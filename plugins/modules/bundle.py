@@ -9,7 +9,8 @@ module: bundle
 short_description: Make a part of a bundle for hosts without the internet
 description:
   - Fetches the packages of a component with all that they depend on, publishes a model, or fetches the files of a
-    Python environment, and writes them to a directory that any web server can serve, with one manifest, C(bundle.json).
+    Python environment or a container image, and writes them to a directory that any web server can serve, with one
+    manifest, C(bundle.json).
   - Runs on a host that reaches the internet, of the same distribution, release and architecture as the hosts that the
     bundle is for.
   - Packages are resolved by apt for a host on which nothing is installed, are verified by the signed indexes of their
@@ -21,7 +22,8 @@ author:
   - The mlops.hosts founders (@mlops-hosts)
 options:
   dir:
-    description: Directory of the bundle. Nothing else may be in its folders C(apt), C(hub), C(web) and C(wheels).
+    description: Directory of the bundle. Nothing else may be in its folders C(apt), C(hub), C(images),
+      C(web) and C(wheels).
     type: path
     required: true
   work:
@@ -136,6 +138,30 @@ options:
         description: How long pip may take, in seconds.
         type: int
         default: 3600
+  image:
+    description:
+      - A container image by its digest, from its registry, verified by its digests.
+      - The layers are those of the architecture of this host, manifests and configurations those of all platforms.
+    type: dict
+    suboptions:
+      name:
+        description: The image, as C(registry/name@sha256:...). A registry on this host is asked without TLS.
+        type: str
+        required: true
+      component:
+        description: The role whose hosts need it.
+        type: str
+        required: true
+      registries:
+        description: How registries are asked, as C(container_runtime_registries).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name: {description: "Host and port, as in the names of images.", type: str, required: true}
+          ca: {description: "Certificates (PEM) of the one authority to trust. Without it, the host's.", type: str}
+          username: {description: "Who to be there.", type: str}
+          password: {description: "The password.", type: str}
 attributes:
   check_mode:
     description: Nothing can be said of files that are not there yet.
@@ -182,11 +208,14 @@ fingerprint:
   returned: success
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._bundle import make
+from ..module_utils._bundle import files, images, make
 from ..module_utils._bundle.arguments import BUNDLE, PARTS
 from ..module_utils._errors import HostError
+from ..module_utils._http_module import ModuleFetch
 from ..module_utils._runner import ModuleRunner
 from ..module_utils._umask import usual_umask
 
@@ -197,12 +226,25 @@ def main() -> None:
     (part,) = (name for name in PARTS if module.params[name])
     try:
         make.claim(module.params["dir"])
-        made = getattr(make, part)(module.params[part], module.params, ModuleRunner(module))
+        if part == "image":
+            made = _image(module)
+        else:
+            made = getattr(make, part)(module.params[part], module.params, ModuleRunner(module))
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)
     except OSError as exc:
         module.fail_json(msg=f"the bundle cannot be written: {exc}")
     module.exit_json(**made.as_result())
+
+
+def _image(module: AnsibleModule) -> make.Made:
+    item = module.params["image"]
+    ca = images.login(item["name"], item["registries"]).ca
+    path = None
+    if ca:
+        path = os.path.join(module.tmpdir, "ca.pem")
+        files.write(path, ca.encode())
+    return make.image(item, module.params, ModuleRunner(module), ModuleFetch(ca_path=path))
 
 
 if __name__ == "__main__":

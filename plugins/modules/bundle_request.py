@@ -56,9 +56,9 @@ components:
   elements: dict
   returned: success
 images:
-  description: Container images, which no bundle has.
+  description: Container images, each with C(name) and the C(role) that has an engine pull it.
   type: list
-  elements: str
+  elements: dict
   returned: success
 models:
   description: The artefacts of C(model_store) that a bundle can have.

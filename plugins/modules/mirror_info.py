@@ -10,7 +10,7 @@ short_description: Tell whether a host reaches all that it needs of a mirror of 
 description:
   - Asks the mirror, from the host, for each file that the manifest names for these components and the release of the
     host. The sizes of all files are compared, and the contents of indexes.
-  - Contents of packages, models and wheels are verified when they are installed.
+  - Contents of packages, models, wheels and images are verified when they are installed.
   - M(mlops.hosts.host_check) runs it where C(mlops_hosts_mirror) is set, before a role changes the host.
 version_added: 0.1.0
 author:
@@ -33,7 +33,7 @@ options:
     description: The release of the host, such as V(trixie). Without it, it is read.
     type: str
   arch:
-    description: The architecture of the host, as dpkg calls it. Without it, it is read.
+    description: The architecture of the host, as dpkg and images call it. Without it, it is read.
     type: str
 extends_documentation_fragment:
   - mlops.hosts._attributes.read_only
@@ -67,12 +67,12 @@ import json
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bundle.arguments import MIRROR_INFO
-from ..module_utils._bundle.make import release
+from ..module_utils._bundle.host import architecture, suite
 from ..module_utils._bundle.manifest import parse
 from ..module_utils._bundle.reach import problems
 from ..module_utils._errors import HostError
 from ..module_utils._http_module import ModuleFetch
-from ..module_utils._runner import ModuleRunner, must
+from ..module_utils._runner import ModuleRunner
 
 
 def main() -> None:
@@ -80,10 +80,9 @@ def main() -> None:
     params = module.params
     text = params["manifest"] if isinstance(params["manifest"], str) else json.dumps(params["manifest"])
     try:
-        suite = params["suite"] or release()
-        run = ModuleRunner(module)
-        arch = params["arch"] or must(run("dpkg", "--print-architecture"), "the architecture cannot be read").stdout
-        needed = parse(text, "the manifest").needed(params["components"], suite, arch.strip())
+        release = params["suite"] or suite()
+        arch = params["arch"] or architecture(ModuleRunner(module))
+        needed = parse(text, "the manifest").needed(params["components"], release, arch)
         found = problems(params["url"], needed, ModuleFetch())
     except HostError as exc:
         module.fail_json(msg=str(exc), **exc.details)

@@ -51,8 +51,26 @@ BUNDLE = {
             "timeout_s": {"type": "int", "default": 3600},
         },
     },
+    "image": {
+        "type": "dict",
+        "options": {
+            "name": _text(required=True),
+            "component": _text(required=True),
+            "registries": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": _text(required=True),
+                    "ca": _text(),
+                    "username": _text(),
+                    "password": _text(no_log=True),
+                },
+            },
+        },
+    },
 }
-PARTS = ("component", "model", "environment")
+PARTS = ("component", "model", "environment", "image")
 MIRROR_INFO = {
     "url": _text(required=True),
     "manifest": {"type": "raw", "required": True},

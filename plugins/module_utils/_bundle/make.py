@@ -11,10 +11,12 @@ import os
 import time
 import typing as t
 
-from .. import _text_file
 from .._errors import HostError
-from .._runner import Runner, must
-from . import apt, files, gpg, models, wheels
+from .._http import Fetch
+from .._runner import Runner
+from . import apt, files, gpg, images, models, wheels
+from .host import architecture
+from .host import suite as suite_of_host
 from .manifest import NAME, Entry, Manifest, read
 
 Data = t.Mapping[str, t.Any]
@@ -53,8 +55,7 @@ def claim(out: str) -> None:
 
 def component(item: Data, params: Data, run: Runner) -> Made:
     """The packages of a component, in a signed repository of their own."""
-    out, name, suite = params["dir"], item["name"], release()
-    arch = must(run("dpkg", "--print-architecture"), "the architecture cannot be read").stdout.strip()
+    out, name, suite, arch = params["dir"], item["name"], release(), architecture(run)
     work = apt.Apt(os.path.join(params["work"], "apt"), run)
     names = [*apt.names(item["packages"]), *apt.ALWAYS]
     work.configure([apt.source(one) for one in item["repositories"]], item["preferences"])
@@ -93,11 +94,20 @@ def environment(item: Data, params: Data, run: Runner) -> Made:
     return _added(out, manifest, [*found, *wheels.index(known.values(), out)], new)
 
 
+def image(item: Data, params: Data, run: Runner, fetch: Fetch) -> Made:
+    """An image from its registry, with the layers of this host's architecture."""
+    out, manifest, arch = params["dir"], read(params["dir"]), architecture(run)
+    name = item["name"]
+    fetcher = images.Fetcher(name, images.login(name, item["registries"]), params["work"], fetch)
+    found, new = images.entries(name, item["component"], fetcher, arch, manifest, out)
+    return _added(out, manifest.with_repository(images.listed(manifest, name, arch)), found, new)
+
+
 def release() -> str:
     """The name of the distribution's release, such as trixie."""
-    for line in (_text_file.read("/etc/os-release") or "").splitlines():
-        if line.startswith("VERSION_CODENAME="):
-            return line.partition("=")[2].strip("\"'")
+    found = suite_of_host()
+    if found:
+        return found
     raise HostError("/etc/os-release names no release of a distribution; make the bundle on Debian or Ubuntu")
 
 
@@ -120,7 +130,7 @@ def _signed(signer: gpg.Signer, packages: bytes, out: str, at: str, of: tuple[st
 
 
 def _added(out: str, manifest: Manifest, entries: t.Sequence[Entry], new: int) -> Made:
-    """Models and wheels stay until the bundle is begun anew: another host may need those that this one does not."""
+    """Models, wheels and images stay until the bundle is begun anew: another host may need what this one does not."""
     known = {(one.path, one.suite): one for one in (*manifest.entries, *entries)}
     return _done(out, dataclasses.replace(manifest, entries=tuple(known[at] for at in sorted(known))), entries, new)
 

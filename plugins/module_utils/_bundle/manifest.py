@@ -22,7 +22,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A file of the bundle. ``kind`` is apt, key, wheel, model, or file: an index of others.
+    """A file of the bundle. ``kind`` is apt, key, wheel, model, image, or file: an index of others.
 
     ``components``: whose it is on hosts. ``suite``: the release of the distribution whose hosts need it, empty for all.
     """
@@ -41,7 +41,10 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Repository:
-    """What a component installs from, on hosts of one release and architecture: ``packages`` have all dependencies."""
+    """What a component installs from, on hosts of one release and architecture: ``packages`` have all dependencies.
+
+    The images that hosts of an architecture can have are one, too, of all releases.
+    """
 
     component: str
     suite: str

@@ -42,7 +42,7 @@ _REFERENCE = re.compile(
 _TAG = re.compile(r"\w[\w.-]{0,127}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 # A registry denies having a manifest whose type is not accepted.
-_MANIFESTS = (
+MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -257,7 +257,7 @@ class OciSource(Source):
 
     def _manifest(self, artifact: DesiredArtifact, reference: str, ask: Questions) -> bytes:
         url = f"{self.address}/manifests/{urllib.parse.quote(reference, safe=':')}"
-        answer, body = ask(url, name=artifact.name, headers={"Accept": ", ".join(_MANIFESTS)})
+        answer, body = ask(url, name=artifact.name, headers={"Accept": ", ".join(MANIFESTS)})
         if answer.status != 200:
             what = f"{reference} of {self.shown}"
             raise refusal(answer, name=artifact.name, what=what, access=ask.access, body=body)

@@ -13,13 +13,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 import typing as t
 import urllib.parse
 
-from ...module_utils._bundle import models, wheels
+from ...module_utils._bundle import images, models, wheels
 from ...module_utils._bundle.manifest import Manifest, parse
+from ...module_utils._container_runtime import mirror
 from ...module_utils._errors import HostError
-from .built import Built, Data
+from .built import Built, Check, Data
 
 URL, MANIFEST = "mlops_hosts_mirror", "mlops_hosts_mirror_manifest"
 FACTS = ("distribution", "distribution_release", "os_family", "architecture")
@@ -32,6 +34,7 @@ OWN_REPOSITORIES = {
     "log_shipper": ("repository_url",),
 }
 OWN_SOURCES = {"model_runtime": ("index_url", "extra_index_urls"), "model_store": ("endpoint",)}
+PULLS = "mlops.hosts.container_image"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -66,7 +69,48 @@ class Mirror:
         return {**plain, "source": f"{self.url}/{urllib.parse.quote(models.place(source, None))}"}
 
     def apply(self, built: Built, facts: Data) -> Built:
-        """With the bundle's repository in the place of those that the component has."""
+        """With the bundle's repository in the place of those that the component has, and its images."""
+        return self._packages(self._images(built, facts), facts)
+
+    def _images(self, built: Built, facts: Data) -> Built:
+        """Images that the bundle does not have are those of a registry that the host reaches."""
+        arch = _ARCHITECTURES.get(str(facts.get("architecture")), str(facts.get("architecture")))
+        engines = {image: engine for image, engine in images_of(built) if engine in mirror.ENGINES}
+        had = {
+            one.arch: set(engines) & set(one.packages)
+            for one in self.manifest.repositories
+            if one.component == images.REPOSITORY
+        }
+        lacking = sorted(set().union(*had.values()) - had.get(arch, set()))
+        problems = [
+            f"The bundle of {MANIFEST} has the image {image} for {', '.join(sorted(had))}, and not for {arch}; run the "
+            "playbook bundle for a host like this one, and copy the bundle to the mirror."
+            for image in lacking
+        ]
+        names = {
+            image: mirror.docker_name(image) if engines[image] == "docker" else image for image in had.get(arch, ())
+        }
+        if not names:
+            return dataclasses.replace(built, problems=(*built.problems, *problems))
+        mirrors = {name: self.url for name in names.values()}
+        component = _renamed(built.component, names)
+        for one in (component or {}).get("images") or ():
+            if one["name"] in mirrors:
+                one["mirror"] = self.url
+
+        def rest(changed: bool, dry_run: bool) -> Data | None:
+            found = built.rest(changed, dry_run)
+            return {**_renamed(found, names), "mirrors": mirrors} if found and found.get("images") else found
+
+        return dataclasses.replace(
+            built,
+            problems=(*built.problems, *problems),
+            component=component,
+            checks=tuple(_check(one, names) for one in built.checks),
+            rest=rest,
+        )
+
+    def _packages(self, built: Built, facts: Data) -> Built:
         component = built.component
         if component is None or component.get("state") == "absent" or not present(component):
             return built
@@ -125,6 +169,31 @@ def has_own_repository(role: str, options: Data, spec: Data) -> bool:
 
 def _has_own(nouns: t.Iterable[str], role: str, options: Data, spec: Data) -> bool:
     return any(options.get(noun) not in (None, "", [], spec.get(f"{role}_{noun}", {}).get("default")) for noun in nouns)
+
+
+def images_of(built: Built) -> list[tuple[str, str]]:
+    """The images that a role has engines pull, each with its engine."""
+    found = [(one["name"], one["engine"]) for one in (built.component or {}).get("images") or ()]
+    pulled = [check.question.args for check in built.checks if check.question.module == PULLS]
+    return [*found, *((image, args["provider"]) for args in pulled for image in args["images"])]
+
+
+def _check(check: Check, names: t.Mapping[str, str]) -> Check:
+    if check.question.module != PULLS:
+        return check
+    question = dataclasses.replace(check.question, args=_renamed(check.question.args, names))
+    return dataclasses.replace(check, question=question)
+
+
+def _renamed(value: t.Any, names: t.Mapping[str, str]) -> t.Any:
+    """A copy of what was built, with other names of images. Each has a digest, and nothing else is called so."""
+    if isinstance(value, str):
+        return re.sub(r"[\w./:-]+@sha256:[0-9a-f]{64}", lambda found: names.get(found[0], found[0]), value)
+    if isinstance(value, t.Mapping):
+        return {key: _renamed(one, names) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_renamed(one, names) for one in value)
+    return value
 
 
 def present(component: Data) -> list[Data]:

@@ -111,3 +111,15 @@ def test_the_playbook_asks_for_the_roles_of_the_site():
     site = yaml.safe_load((ROLES.parent / "playbooks/site.yml").read_text())
     (roles,) = [play["tasks"][0]["mlops.hosts.host_check"]["roles"] for play in site if "ml_hosts" in play["hosts"]]
     assert play["vars"]["bundle_roles"] == roles
+
+
+@pytest.mark.parametrize("engine", ["docker", "crio"])
+def test_images_are_named_with_the_role_that_has_them_pulled(request_of, engine):
+    image = "r.site/a@sha256:" + "1" * 64
+    more = {"provider": engine, "images": [image], "repository_fingerprint": "AB" * 20}
+    more["version"] = "1.34.*" if engine == "crio" else ""
+    options = {**VENDOR, **{f"container_runtime_{name}": value for name, value in more.items()}}
+    found = request_of("container_runtime", **options)
+    assert found["refused"] == []
+    named = {"docker": ([{"name": image, "role": "container_runtime"}], []), "crio": ([], [image])}
+    assert (found["images"], found["not_mirrored"]) == named[engine]

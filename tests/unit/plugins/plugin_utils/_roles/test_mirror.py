@@ -10,7 +10,7 @@ import json
 import pytest
 from ansible_collections.mlops.hosts.plugins.module_utils._bundle.manifest import Manifest, Repository
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles import variables
-from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built
+from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.built import Built, Check, Question
 from ansible_collections.mlops.hosts.plugins.plugin_utils._roles.mirror import (
     MANIFEST,
     OWN_REPOSITORIES,
@@ -143,3 +143,42 @@ def test_a_mirror_without_its_manifest_is_refused(read):
 def test_a_mirror_that_is_no_address_is_refused(read):
     (problem,) = read("model_store", **{URL: "mirror.example.org"}).problems
     assert problem.startswith("mlops_hosts_mirror must be an address such as https://")
+
+
+IMAGE, POD = "r.site:5000/a@sha256:" + "1" * 64, "r.site/b@sha256:" + "2" * 64
+DOCKER_IMAGE = "127.0.0.1:5098/r.site_5000/a@sha256:" + "1" * 64
+IMAGES = Mirror("https://m/b", Manifest(repositories=(Repository("images", "", "amd64", (IMAGE, POD)),)))
+
+
+def test_images_come_from_the_bundle_and_docker_has_them_by_another_name():
+    images = [{"name": IMAGE, "engine": "docker"}, {"name": POD, "engine": "podman"}]
+    files = [{"path": "/x", "content": f"run {IMAGE} {POD} and {IMAGE[:-1]}"}]
+    built = IMAGES.apply(Built(component={"name": "x", "files": files, "images": images}), FACTS)
+    assert built.problems == () and built.component["images"] == [
+        {"name": DOCKER_IMAGE, "engine": "docker", "mirror": "https://m/b"},
+        {"name": POD, "engine": "podman", "mirror": "https://m/b"},
+    ]
+    assert built.component["files"][0]["content"] == f"run {DOCKER_IMAGE} {POD} and {IMAGE[:-1]}"
+
+
+def test_images_that_a_role_pulls_by_itself_come_from_the_bundle():
+    other = "r.site/other@sha256:" + "3" * 64
+    check = Check(
+        Question("mlops.hosts.container_image", {"images": [IMAGE, other], "provider": "docker"}), lambda _: []
+    )
+    built = IMAGES.apply(Built(checks=(check,), rest=lambda *_: {"images": [IMAGE, other]}), FACTS)
+    assert built.checks[0].question.args["images"] == [DOCKER_IMAGE, other]
+    assert built.rest(True, False) == {"images": [DOCKER_IMAGE, other], "mirrors": {DOCKER_IMAGE: "https://m/b"}}
+
+
+@pytest.mark.parametrize("engine", ["docker", "crio"])
+def test_an_image_that_the_bundle_or_the_engine_has_not_stays_as_it_is(engine):
+    image = POD if engine == "crio" else "r.site/other@sha256:" + "3" * 64
+    built = Built(component={"name": "x", "images": [{"name": image, "engine": engine}]})
+    assert IMAGES.apply(built, FACTS).component == built.component
+
+
+def test_an_image_of_another_architecture_is_a_sentence():
+    built = Built(component={"name": "x", "images": [{"name": IMAGE, "engine": "podman"}]})
+    (problem,) = IMAGES.apply(built, {**FACTS, "architecture": "aarch64"}).problems
+    assert f"has the image {IMAGE} for amd64, and not for arm64" in problem
