@@ -6,9 +6,9 @@
 
     fake_image_registry.py PORT LAYER.tar DIGESTS.json [PROGRAM]
 
-It has three images: "server" and "other", which have the files of the layer and differ in a label, and "empty", which
-has none. With PROGRAM, "program" has the layer and it, which is its entry point. Their digests are written to
-DIGESTS.json, by name.
+It has "server" and "other", which have the files of the layer and differ in a label, "empty", which has none, and
+"index", which is "server" on amd64 and "empty" on arm64. With PROGRAM, "program" has the layer and it, which is its
+entry point. Their digests are written to DIGESTS.json, by name.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import sys
 import tarfile
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 # As real ones say it.
@@ -55,6 +56,19 @@ class Blobs(dict[str, tuple[str, bytes]]):
             "layers": files,
         }
         return str(self.add(MANIFEST, json.dumps(manifest).encode())["digest"])
+
+    def index(self, **by_architecture: str) -> str:
+        """The digest of an index of images."""
+        manifests = [
+            {
+                "mediaType": MANIFEST,
+                "digest": digest,
+                "size": len(self[digest][1]),
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+            for architecture, digest in by_architecture.items()
+        ]
+        return str(self.add(INDEX, json.dumps({"schemaVersion": 2, "manifests": manifests}).encode())["digest"])
 
 
 def handler(blobs: Blobs) -> type[http.server.BaseHTTPRequestHandler]:
@@ -96,6 +110,7 @@ def main(port: str, layer: str, digests: str, program: str | None = None) -> Non
         name: blobs.image(name, data)
         for name, data in (("server", files), ("other", files), ("empty", _layer("nothing")))
     }
+    found["index"] = blobs.index(arm64=found["empty"], amd64=found["server"])
     if program is not None:
         path = f"usr/bin/{pathlib.Path(program).stem}"
         ours = _layer(path, pathlib.Path(program).read_bytes())
