@@ -24,7 +24,7 @@ from pathlib import Path
 from .._errors import HostError
 from .._journal import Journal
 from .._runner import PlainRunner
-from . import metrics, paths, place, plan, ready
+from . import engines, metrics, paths, place, plan, ready
 
 _CONNECT_S = 3
 
@@ -90,11 +90,12 @@ def _ready(found: plan.Plan, timeout_s: float) -> int:
     problems = [*ready.certificate_problems(found, now), *ready.file_problems(found)]
     if problems := [*problems, *ready.unit_problems(found, PlainRunner())] or ready.peer_problems(found, _CONNECT_S):
         return _said(problems)
-    warnings = ready.peer_notices(found, _CONNECT_S)
+    waits = ready.peer_notices(found, _CONNECT_S)
+    warnings = [*waits, *engines.notices(found, PlainRunner())]
     first_us = ready.place_us(found)
     lost = ready.lost_lines(found, now.strftime("%Y%m%dT%H%M%S.%f"), Journal().write, timeout_s)
     where = ", ".join(lost)
-    if lost and warnings:
+    if lost and waits:
         warnings.append(f"test lines wait behind others, and it is not known whether they come as far as {where}")
     elif lost and ready.behind(first_us, ready.place_us(found), int(now.timestamp() * 1e6)):
         warnings.append(f"it still reads what was logged before, and test lines have not come as far as {where} yet")
