@@ -5,8 +5,8 @@
 """Where in the journal a shipper goes on that keeps its place as a cursor in a file.
 
 What it had read and only held in memory is lost when it is killed, and its place is behind it. So after such an end its
-place is set back, before as many lines of each sink as can have been in memory: the journal is the durable buffer, and
-lines may arrive twice. A place that was lost itself is taken from a copy.
+place is set back, before as many lines of each sink as can have been in memory, and not before the place where it
+began: the journal is the durable buffer, and lines may arrive twice. A place that was lost itself is taken from a copy.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Journalctl:
 
 def before_start(plan: Plan, spool: Path, reader: Reader, clock: t.Callable[[], float] = time.monotonic) -> list[str]:
     """Sets the place where it has to be, and returns sentences on what was found."""
-    state, copy, running = Path(plan.state), spool / "journal.copy", spool / "running"
+    state, copy, since, running = Path(plan.state), spool / "journal.copy", spool / "journal.since", spool / "running"
     said = []
     cursor = _cursor(state)
     if cursor is None and (cursor := _cursor(copy)) is not None:
@@ -67,11 +67,14 @@ def before_start(plan: Plan, spool: Path, reader: Reader, clock: t.Callable[[], 
     if cursor is not None:
         said += _gone(cursor, reader)
         if running.exists():
-            back, lines, whole = _set_back(cursor, plan.sinks, reader, clock)
+            cursor, lines, whole = _set_back(cursor, _cursor(since), plan.sinks, reader, clock)
             said.append(f"It did not end by itself; {lines} lines that may have been in memory are read again.")
             if not whole:
                 said.append(f"The search for such lines ended after {SEARCH_S} s: older ones may be lost.")
-            _write(state, back)
+            _write(state, cursor)
+        # What is in a buffer on disk comes into memory, too, and was read before.
+        if not _buffered(spool, plan.sinks):
+            _write(since, cursor)
     running.touch()
     return said
 
@@ -117,17 +120,25 @@ def _gone(cursor: str, reader: Reader) -> list[str]:
     return [f"{gone} entries of the journal were removed before they were read."] if gone > 0 else []
 
 
+def _buffered(spool: Path, sinks: t.Sequence[Sink]) -> bool:
+    """Whether lines of a sink may wait in files. rsyslog 8.2608 leaves one that says how it writes these."""
+    files = (path for sink in sinks for path in spool.glob(f"{sink.name}.*") if path.suffix != ".da-engine")
+    return any(path.is_file() for path in files)
+
+
 def _set_back(
-    cursor: str, sinks: t.Sequence[Sink], reader: Reader, clock: t.Callable[[], float]
+    cursor: str, since: str | None, sinks: t.Sequence[Sink], reader: Reader, clock: t.Callable[[], float]
 ) -> tuple[str, int, bool]:
     """The cursor before what may have been in memory, how many entries after it are for a sink, and whether it was
-    reached in time."""
+    reached in time. ``since``: nothing up to there was in memory."""
     left = {sink.name: sink.memory + ON_THEIR_WAY for sink in sinks if sink.flows}
     lines, end = 0, clock() + SEARCH_S
     with reader(cursor, reverse=True) as entries:
         for one in entries:
             # The entry at the place is not read again.
             cursor = one["__CURSOR"]
+            if since is not None and _up_to(cursor, since):
+                break
             taken = [sink.name for sink in sinks if any(flow.takes(one) for flow in sink.flows)]
             lines += bool(taken)
             for name in taken:
@@ -137,3 +148,8 @@ def _set_back(
             if clock() >= end:
                 return cursor, lines, False
     return cursor, lines, True
+
+
+def _up_to(cursor: str, since: str) -> bool:
+    here, there = place(cursor), place(since)
+    return here.number <= there.number if here.series == there.series else here.time_us < there.time_us

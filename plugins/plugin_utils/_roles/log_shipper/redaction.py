@@ -54,7 +54,7 @@ class Redaction:
 
 
 _TOKEN = "[A-Za-z0-9._~+/=-]{8,}"
-# Of a JSON text, up to its closing mark, or to the end of a line that was cut (journald 48 KiB, rsyslog 8 KiB).
+# Of a JSON text, up to its closing mark, or to the end of a line that was cut (journald 48 KiB, Docker 16 KiB).
 _JSON_TEXT = r'([^"\\]|\\.)+'
 _MEMBERS = ("prompt", "content", "text", "input", "completion", "system")
 BUILT_IN = (

@@ -71,8 +71,9 @@ def test_after_a_clean_end_it_goes_on_where_it_was(plan, spool):
 
 
 def test_after_a_kill_it_reads_again_what_may_have_been_in_memory(plan, spool):
-    (spool / "journal.state").write_text(cursor(50_000))
+    (spool / "journal.state").write_text(cursor(10_000))
     place.before_start(plan, spool, FakeJournal(1, 60_000))
+    (spool / "journal.state").write_text(cursor(50_000))
     place.after_stop(plan, spool, clean=False)
     said, number = started(plan, spool, FakeJournal(1, 60_000))
     assert said == ["It did not end by itself; 2300 lines that may have been in memory are read again."]
@@ -82,9 +83,39 @@ def test_after_a_kill_it_reads_again_what_may_have_been_in_memory(plan, spool):
     assert number == 50_000 - 2299 * 10
 
 
-def test_a_host_that_went_down_counts_as_a_kill(plan, spool):
-    (spool / "journal.state").write_text(cursor(50_000))
+def test_what_it_had_not_read_itself_was_not_in_its_memory(plan, spool):
+    """Where lines of a sink are rare, each end would have the others get again all that the journal has."""
+    (spool / "journal.state").write_text(cursor(49_000))
     place.before_start(plan, spool, FakeJournal(1, 60_000))
+    (spool / "journal.state").write_text(cursor(50_000))
+    said, number = started(plan, spool, FakeJournal(1, 60_000))
+    assert (said, number) == (
+        ["It did not end by itself; 100 lines that may have been in memory are read again."],
+        49_000,
+    )
+    # Killed once more before it had read that far: what it was to read again is no less lost.
+    assert started(plan, spool, FakeJournal(1, 60_000))[1] == 49_000
+
+
+def test_what_a_buffer_on_disk_had_may_have_been_in_memory(plan, spool):
+    (spool / "central.00000001").write_text("lines")
+    (spool / "journal.state").write_text(cursor(49_000))
+    place.before_start(plan, spool, FakeJournal(1, 60_000))
+    (spool / "journal.state").write_text(cursor(50_000))
+    assert started(plan, spool, FakeJournal(1, 60_000))[1] < 49_000
+
+
+def test_a_journal_that_was_removed_meanwhile_is_read_from_its_beginning(plan, spool):
+    (spool / "journal.state").write_text(cursor(49_000, "c" * 32))
+    place.before_start(plan, spool, FakeJournal(1, 60_000))
+    (spool / "journal.state").write_text(cursor(50_000))
+    assert started(plan, spool, FakeJournal(49_500, 60_000))[1] == 49_500
+
+
+def test_a_host_that_went_down_counts_as_a_kill(plan, spool):
+    (spool / "journal.state").write_text(cursor(10_000))
+    place.before_start(plan, spool, FakeJournal(1, 60_000))
+    (spool / "journal.state").write_text(cursor(50_000))
     # Nothing ran after the stop.
     assert started(plan, spool, FakeJournal(1, 60_000))[1] < 50_000
 
