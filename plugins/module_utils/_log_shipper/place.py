@@ -121,9 +121,10 @@ def _gone(cursor: str, reader: Reader) -> list[str]:
 
 
 def _buffered(spool: Path, sinks: t.Sequence[Sink]) -> bool:
-    """Whether lines of a sink may wait in files. rsyslog 8.2608 leaves one that says how it writes these."""
-    files = (path for sink in sinks for path in spool.glob(f"{sink.name}.*") if path.suffix != ".da-engine")
-    return any(path.is_file() for path in files)
+    """Whether lines of a sink may wait on disk. rsyslog 8.2608 leaves a file that says how it writes them, and moves
+    away those that it cannot read."""
+    names = [path.name for sink in sinks for path in spool.glob(f"{sink.name}.*")]
+    return not all(name.endswith(".da-engine") or ".bad." in name for name in names)
 
 
 def _set_back(
