@@ -9,6 +9,7 @@
     reliability_rows.py drivers    what they saw of each phase of the scenario driver_upgrade_load
     reliability_rows.py logs       what became of numbered lines in the scenario log_loss
     reliability_rows.py events     what became of faults of GPUs there
+    reliability_rows.py upgrades   what became there of lines that waited while rsyslog got another version
     reliability_rows.py starts     how long a start took in the scenario model_server_vllm, into docs/model-servers.md
 
 Exits with status 1 and says what it was when something went wrong that must not; the page stays then.
@@ -253,6 +254,44 @@ the GPU, in a file of the log host. Then one Xid is logged {STORM:,} times.
     _wrong_events,
 )
 
+
+def _upgrade_rows(found: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[t.Sequence[object]]:
+    for row in found:
+        stop = f"{row['stop_s']} s, {'by itself' if row['clean'] else 'killed'}"
+        lost = row["lines"] - row["arrived"]
+        versions = (row["was"], row["now"], f"`{row['sink']}`", f"`{row['what']}`")
+        yield *versions, row["lines"], row["arrived"], lost, row["twice"], stop
+
+
+def _wrong_upgrades(found: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """What is dropped when a buffer is full may be lost with it: the file is of one version."""
+    wrong = [] if found else ["nothing was upgraded"]
+    for row in found:
+        step, lost = f"{row['was']} to {row['now']}", row["lines"] - row["arrived"]
+        if row["was"] == row["now"]:
+            wrong.append(f"{row['was']} stayed")
+        if row["what"] == "block" and lost:
+            wrong.append(f"{step}, {row['sink']}: {lost} of {row['lines']} are lost")
+    return wrong
+
+
+UPGRADES = Part(
+    "upgrades",
+    "log_loss",
+    """## Lines that wait while rsyslog gets another version
+
+Written by the scenario `log_loss`: the log host is down, lines for each sink wait, and rsyslog of Debian 13 becomes
+that of forky, with other lines the other way round. Then the shipper is stopped and started, and the log host is there
+again. With `block` lines wait in the journal, and none may be lost. With `drop_newest` they wait in a file, whose
+format is of a version, too. *Stop* is how long it took while no sink answered, and whether it was killed after 90 s.
+
+| rsyslog | becomes | sink | `when_full` | lines | arrived | lost | arrived twice or more | stop |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+""",
+    _upgrade_rows,
+    _wrong_upgrades,
+)
+
 STARTS_OF = {
     "cold": "cold: its files not in the memory of the host, and nothing that it compiled before",
     "warm": "warm: the start after that",
@@ -304,7 +343,7 @@ is that of the machine in the minute before: above the number of its cores, the 
     page=DOCS / "model-servers.md",
 )
 
-PARTS = {part.name: part for part in (CLIENTS, DISTURBED, DRIVERS, LOGS, EVENTS, STARTS)}
+PARTS = {part.name: part for part in (CLIENTS, DISTURBED, DRIVERS, LOGS, EVENTS, UPGRADES, STARTS)}
 
 
 def main(argv: t.Sequence[str] | None = None) -> int:
