@@ -254,10 +254,13 @@ the GPU, in a file of the log host. Then one Xid is logged {STORM:,} times.
     _wrong_events,
 )
 
+# What systemd calls it.
+STOPS = {"success": "by itself", "timeout": "killed", "signal": "crashed", "core-dump": "crashed"}
+
 
 def _upgrade_rows(found: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[t.Sequence[object]]:
     for row in found:
-        stop = f"{row['stop_s']} s, {'by itself' if row['clean'] else 'killed'}"
+        stop = f"{row['stop_s']} s, {STOPS.get(row['result'], row['result'])}"
         lost = row["lines"] - row["arrived"]
         versions = (row["was"], row["now"], f"`{row['sink']}`", f"`{row['what']}`")
         yield *versions, row["lines"], row["arrived"], lost, row["twice"], stop
@@ -283,7 +286,8 @@ UPGRADES = Part(
 Written by the scenario `log_loss`: the log host is down, lines for each sink wait, and rsyslog of Debian 13 becomes
 that of forky, with other lines the other way round. Then the shipper is stopped and started, and the log host is there
 again. With `block` lines wait in the journal, and none may be lost. With `drop_newest` they wait in a file, whose
-format is of a version, too. *Stop* is how long it took while no sink answered, and whether it was killed after 90 s.
+format is of a version, too: what is not lost there was read from the journal again. *Stop* is how long it took while no
+sink answered, and whether it ended by itself, crashed, or was killed by systemd after 90 s.
 
 | rsyslog | becomes | sink | `when_full` | lines | arrived | lost | arrived twice or more | stop |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |

@@ -42,12 +42,12 @@ def versions(box: Box) -> dict[str, str]:
     return {row[1]: row[2] for row in rows if row[0] == "installed"}
 
 
-def stopped(box: Box) -> tuple[int, bool]:
-    """Seconds that a stop took, and whether it ended by itself."""
+def stopped(box: Box) -> tuple[int, str]:
+    """Seconds that a stop took, and what systemd says of it: success, timeout, signal or core-dump."""
     begun = time.monotonic()
     box.sh(f"systemctl stop {SHIPPER}")
-    result = box.sh(f"systemctl show --property=Result --value {SHIPPER}")
-    return round(time.monotonic() - begun), result == "success"
+    took_s = round(time.monotonic() - begun)
+    return took_s, box.sh(f"systemctl show --property=Result --value {SHIPPER}")
 
 
 def step(run: Run, install: str) -> list[dict[str, t.Any]]:
@@ -64,8 +64,8 @@ def step(run: Run, install: str) -> list[dict[str, t.Any]]:
     box.sh(install)
     now = versions(box)
     run.say(f"rsyslog {was['rsyslog']} became {now['rsyslog']}")
-    seconds, clean = stopped(box)
-    run.say(f"stopped in {seconds} s, by {'itself' if clean else 'systemd'}")
+    took_s, result = stopped(box)
+    run.say(f"stopped in {took_s} s: {result}")
     box.sh(f"systemctl start {SHIPPER}")
     run.log_host.sh(f"systemctl start {RECEIVERS}")
     shipper, sinks = SENDERS[box.name]
@@ -77,8 +77,8 @@ def step(run: Run, install: str) -> list[dict[str, t.Any]]:
             **run.row(shipper, sink, what, LINES, found[f"{name} {place}"]),
             "was": was["rsyslog"],
             "now": now["rsyslog"],
-            "stop_s": seconds,
-            "clean": clean,
+            "stop_s": took_s,
+            "result": result,
         }
         for what, sink, name, place in rows
     ]
