@@ -30,16 +30,24 @@ ROUNDS_FIRST = 1
 # A file of each is removed: the one has no unit, of the other rsyslog is restarted.
 DIFFER = ("cuda_toolkit", "log_shipper")
 BASE = "57be16e"
-# The server of the inventory, for it.
-BASE_SERVER = {
-    "name": "chat",
-    "model": {"path": "/var/lib/mlops-models/models/chat/current/good.gguf"},
-    "served_name": "chat",
-    "port": 8001,
-    "api_key": "{{ bench_api_key }}",
-    "context_size": 512,
-    "threads": 1,
-    "gate": {"timeout_s": 20, "settle_s": 2},
+# What the inventory has, in its words: it cannot name a model by its artefact.
+BASE_VARS = {
+    "model_server_instances": [
+        {
+            "name": "chat",
+            "model": {"path": "/var/lib/mlops-models/models/chat/current/good.gguf"},
+            "served_name": "chat",
+            "port": 8001,
+            "api_key": "{{ bench_api_key }}",
+            "context_size": 512,
+            "threads": 1,
+            "gate": {"timeout_s": 20, "settle_s": 2},
+        }
+    ],
+    "log_shipper_sources": [
+        {"name": "models", "type": "journald_units", "units": ["mlops-model-*"]},
+        {"name": "kernel", "type": "kernel"},
+    ],
 }
 PEER = "geerlingguy.docker"
 # It is in no file of this folder: those must be right without the role.
@@ -149,9 +157,8 @@ def _first(rounds: int) -> dict[str, Cost]:
         ways = {"now": Play("first", stack.SITE, must_change=True)}
         if _check_out(BASE, Path(folder)):
             site = Path(folder) / "ansible_collections" / "mlops" / "hosts" / "playbooks" / "site.yml"
-            # It cannot name a model by its artefact.
-            servers = "--extra-vars=" + json.dumps({"model_server_instances": [BASE_SERVER]})
-            ways["base"] = Play("first of before", site, (servers,), must_change=True, collections=Path(folder))
+            given = f"--extra-vars={json.dumps(BASE_VARS)}"
+            ways["base"] = Play("first of before", site, (given,), must_change=True, collections=Path(folder))
         names = iter(stack.FRESH)
         for number in range(rounds):
             for way in ways if number % 2 == 0 else reversed(ways):
