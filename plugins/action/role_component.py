@@ -253,11 +253,13 @@ class ActionModule(component.ActionModule):
         self._refuse(decision.conflicts)
         pending = [*compared["pending"], *decision.pending]
         if dry_run:
-            return {**compared, "changed": bool(compared["drift"]), "pending": pending}, checked
+            warnings = [*compared.get("warnings", ()), *decision.notices]
+            return {**compared, "changed": bool(compared["drift"]), "pending": pending, "warnings": warnings}, checked
         if pending or (not compared["drift"] and compared["recovered"] == "none"):
             return {**compared, "changed": False, "pending": pending}, checked
         desired = self.prepared(dict(built.component or {}), task_vars)
-        return self.ensure(desired, task_vars), checked
+        done = self.ensure(desired, task_vars)
+        return {**done, "warnings": [*done.get("warnings", ()), *decision.notices]}, checked
 
     def comparison(self, name: str, built: Built, task_vars: dict[str, t.Any]) -> list[Asked]:
         """What tells whether something differs: the component, where there is one, and the checks."""

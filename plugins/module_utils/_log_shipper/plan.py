@@ -65,11 +65,13 @@ def _severity(entry: _Entry) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Sink:
-    """``memory`` is how many lines may be in memory alone."""
+    """``memory`` is how many lines may be in memory alone. ``buffer`` tells who can read what it has on disk, "" where
+    lines wait in the journal; None in a plan of before it was noted."""
 
     name: str
     memory: int
     flows: tuple[Flow, ...]
+    buffer: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Plan:
     sink ``host`` and ``port``, else "" and 0. ``peers`` are where sinks are, with ``sink``, ``host`` and ``port``.
     ``files`` are sinks, too. ``modules`` are those of the shipper that are loaded at run time, and the package of each.
     ``state`` is the file in which the shipper has its place in the journal as a cursor, "" where it has none.
+    ``provider`` is the program that ships.
     """
 
     unit: str
@@ -94,6 +97,7 @@ class Plan:
     modules: t.Mapping[str, str]
     state: str
     sinks: tuple[Sink, ...]
+    provider: str = ""
 
 
 def read(raw: str, path: str) -> Plan:
@@ -112,6 +116,7 @@ def read(raw: str, path: str) -> Plan:
             modules=dict(found["modules"]),
             state=found["state"],
             sinks=tuple(map(_sink, found["sinks"])),
+            provider=str(found.get("provider", "")),
         )
     except (ValueError, KeyError, TypeError) as exc:
         raise HostError(
@@ -120,7 +125,7 @@ def read(raw: str, path: str) -> Plan:
 
 
 def _sink(item: t.Mapping[str, t.Any]) -> Sink:
-    return Sink(str(item["name"]), int(item["memory"]), tuple(map(_flow, item["flows"])))
+    return Sink(str(item["name"]), int(item["memory"]), tuple(map(_flow, item["flows"])), item.get("buffer"))
 
 
 def _flow(item: t.Mapping[str, t.Any]) -> Flow:

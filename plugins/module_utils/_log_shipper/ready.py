@@ -89,15 +89,26 @@ def peer_problems(plan: Plan, timeout_s: float) -> list[str]:
 def peer_notices(plan: Plan, timeout_s: float) -> list[str]:
     """Sinks that cannot be reached: no failure of this host, and nothing that anybody else would say."""
     found = []
-    for row in plan.peers:
+    for row, exc in _unreached(plan, timeout_s):
         where = f"{row['host']}:{row['port']}, the sink {row['sink']}"
-        try:
-            socket.create_connection((row["host"], row["port"]), timeout_s).close()
-        except socket.gaierror as exc:
+        if isinstance(exc, socket.gaierror):
             found.append(f"{where}, cannot be resolved ({exc.strerror}): lines wait until it can be")
-        except OSError as exc:
+        else:
             found.append(f"{where}, does not answer ({exc.strerror or exc}): lines wait until it does")
     return found
+
+
+def quiet_sinks(plan: Plan, timeout_s: float) -> set[str]:
+    """Sinks that cannot be reached, by name."""
+    return {str(row["sink"]) for row, _exc in _unreached(plan, timeout_s)}
+
+
+def _unreached(plan: Plan, timeout_s: float) -> t.Iterator[tuple[t.Mapping[str, t.Any], OSError]]:
+    for row in plan.peers:
+        try:
+            socket.create_connection((row["host"], row["port"]), timeout_s).close()
+        except OSError as exc:
+            yield row, exc
 
 
 def file_problems(plan: Plan) -> list[str]:

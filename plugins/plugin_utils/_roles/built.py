@@ -29,11 +29,13 @@ class Decision:
     """What becomes of a change, once the host is known.
 
     ``conflicts``: sentences; with one, nothing changes. ``pending``: what waits, each with ``what``, ``why`` (a
-    sentence) and ``ends_with`` (what would end the wait); with one, the component waits.
+    sentence) and ``ends_with`` (what would end the wait); with one, the component waits. ``notices``: sentences on what
+    the change costs, no reason to stop.
     """
 
     conflicts: tuple[str, ...] = ()
     pending: tuple[Data, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import typing as t
 from ....module_utils._log_shipper import paths
 from ..._packed_program import Program
 from .. import textfile
-from ..built import Built, Data
+from ..built import Built, Data, Decision, Question
 from ..platform import Platform
 from .pipeline import (
     CONFIG_DIR,
@@ -28,6 +28,7 @@ from .pipeline import (
     Flow,
     Pipeline,
     Receiver,
+    Sink,
     parse,
     unit_pattern,
     wildcards,
@@ -38,6 +39,7 @@ from .shippers.base import flows as all_flows
 from .validate import problems, requires
 
 PLAN = paths.PLAN
+_INFO = "mlops.hosts.log_shipper_info"
 PROGRAM = Program(
     name="log_shipper",
     path=paths.PROGRAM,
@@ -63,7 +65,12 @@ def build(options: Data, platform: Platform) -> Built:
     if options["state"] == "absent":
         # What runs of the shipper wrote and no component owns; an earlier run may have ended before it removed them.
         rest = {"leftovers": [SPOOL, RECEIPTS, paths.STATE]}
-        return Built(component={"name": "log_shipper", "state": "absent"}, rest=lambda _changed, _dry_run: rest)
+        return Built(
+            component={"name": "log_shipper", "state": "absent"},
+            question=Question(_INFO, {}),
+            decide=lambda waiting, _compared, _dry_run: _decide(options, waiting),
+            rest=lambda _changed, _dry_run: rest,
+        )
     pipeline, program = parse(options), SHIPPERS[options["provider"]]
     rows: Data = platform.known.get("shippers", {})
     row: Data = rows.get(program.name, {"releases": []})
@@ -84,8 +91,33 @@ def build(options: Data, platform: Platform) -> Built:
             "requires": requires(pipeline, row["rivals"], _package(row), options["python"]),
             **_component(pipeline, shipper, platform.known["platform"], options["python"]),
         },
+        question=Question(_INFO, {"desired": _plan(pipeline, shipper)}),
+        decide=lambda waiting, _compared, _dry_run: _decide(options, waiting),
         verify={"command": [PROGRAM.path, "ready"]} if pipeline.endpoints else None,
     )
+
+
+def _decide(options: Data, waiting: Data) -> Decision:
+    """``waiting``: for which sinks lines wait that the change would lose."""
+    sinks = waiting["sinks"]
+    if options["discard"] == "when_needed":
+        notices = (f"Lines that wait for the sink {sink['name']} ({_number(sink)}) are discarded." for sink in sinks)
+        return Decision(notices=tuple(notices))
+    return Decision(pending=tuple(map(_pending, sinks)))
+
+
+def _pending(sink: Data) -> Data:
+    name, since = sink["name"], f", it takes none since {sink['since']}" if sink["since"] else ""
+    return {
+        "what": f"sink {name}",
+        "why": f"Nothing was changed: lines wait for the sink {name} ({_number(sink)}{since}) and would be lost. "
+        "Bring the sink back and let them be sent, or set log_shipper_discard to when_needed.",
+        "ends_with": "discard",
+    }
+
+
+def _number(sink: Data) -> str:
+    return "an unknown number" if sink["lines"] is None else f"about {sink['lines']}"
 
 
 def _package(row: Data) -> str:
@@ -132,7 +164,12 @@ def _component(pipeline: Pipeline, shipper: Shipper, known: Data, python: str) -
         "files": [
             *own_files(pipeline),
             *program["files"],
-            {"path": PLAN, "content": _plan(pipeline, shipper), "mode": "0600", "on_change": "none"},
+            {
+                "path": PLAN,
+                "content": json.dumps(_plan(pipeline, shipper), indent=1, sort_keys=True) + "\n",
+                "mode": "0600",
+                "on_change": "none",
+            },
             _unit_file(pipeline, shipper),
             *shipper.files(pipeline),
             *_rotation(pipeline.receivers, shipper, known),
@@ -193,14 +230,14 @@ def kept(receivers: t.Iterable[Receiver]) -> list[dict[str, t.Any]]:
     return [{"files": re.sub(r"[{][a-z]+[}]", "*", path), "days": days[path]} for path in sorted(days)]
 
 
-def _plan(pipeline: Pipeline, shipper: Shipper) -> str:
+def _plan(pipeline: Pipeline, shipper: Shipper) -> dict[str, t.Any]:
     """For the program on the host, as ``module_utils/_log_shipper/plan.py`` reads it.
 
     A test line for each source that a route takes, and the receipts that they leave. Nobody writes to files of others.
     """
     flows = [(flow, sink) for flow, sink in all_flows(pipeline) if flow.source.type != "files"]
     sources = dict.fromkeys(flow.source for flow, _sink in flows if shipper.receipts)
-    plan = {
+    return {
         "unit": UNIT,
         "receipts": RECEIPTS,
         "complaints": shipper.complaints,
@@ -222,16 +259,24 @@ def _plan(pipeline: Pipeline, shipper: Shipper) -> str:
         "modules": shipper.modules(pipeline),
         "files": [str(sink.given["path"]) for sink in pipeline.sinks if sink.type == "file"],
         "state": shipper.state(),
+        "provider": shipper.name,
         "sinks": [
             {
                 "name": sink.name,
                 "memory": int(sink.queue["memory_max_records"]),
                 "flows": [_flow(flow) for flow, to in flows if to is sink],
+                "buffer": _buffer(sink, number, shipper),
             }
-            for sink in pipeline.sinks
+            for number, sink in enumerate(pipeline.sinks, 1)
         ],
     }
-    return json.dumps(plan, indent=1, sort_keys=True) + "\n"
+
+
+def _buffer(sink: Sink, number: int, shipper: Shipper) -> str:
+    """Who can read what the sink has on disk, by what was worked out for it. Empty where lines wait in the journal."""
+    if shipper.state() and sink.queue["when_full"] == "block":
+        return ""
+    return f"{sink.type} {number}" if shipper.numbers else sink.type
 
 
 def _peers(pipeline: Pipeline) -> t.Iterator[tuple[Endpoint, str]]:

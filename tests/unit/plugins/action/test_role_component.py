@@ -174,6 +174,13 @@ def test_what_waits_changes_nothing_and_is_said(host):
     assert ("converge", "demo", True) not in differs.asked
 
 
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_a_change_costs_is_a_warning(host, check_mode):
+    built = Built(component=COMPONENT, question=LOOK, decide=lambda *_args: Decision(notices=("Lines are discarded.",)))
+    result = host(answers={LOOK.module: {}}).run(built, check_mode=check_mode)
+    assert result["changed"] and result["warnings"] == ["a warning", "Lines are discarded."]
+
+
 @pytest.mark.parametrize("step", ["compare", "converge"])
 def test_a_component_that_waits_is_no_change_and_nothing_follows(host, step):
     pending = {"what": "port 80", "why": "Port 80 is taken.", "ends_with": "its end"}

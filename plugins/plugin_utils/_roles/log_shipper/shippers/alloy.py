@@ -69,6 +69,7 @@ class Alloy:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/config.alloy"
     receipts: t.ClassVar[bool] = False
+    numbers: t.ClassVar[bool] = False
     counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:

@@ -97,6 +97,9 @@ class Shipper(t.Protocol):
     receipts: t.ClassVar[bool]
     """Whether it writes receipts for test lines."""
 
+    numbers: t.ClassVar[bool]
+    """Whether what it has on disk is for a sink of that number, in the order of the sinks."""
+
     counts: t.ClassVar[bool]
     """Whether it fills the file of metrics (``_log_shipper.paths.METRICS``), with a directory for them."""
 

@@ -74,6 +74,7 @@ class FluentBit:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/fluent-bit.yaml"
     receipts: t.ClassVar[bool] = False
+    numbers: t.ClassVar[bool] = False
     counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:

@@ -71,6 +71,7 @@ class Otelcol:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/otelcol.yaml"
     receipts: t.ClassVar[bool] = False
+    numbers: t.ClassVar[bool] = False
     counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:

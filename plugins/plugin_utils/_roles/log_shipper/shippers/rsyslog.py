@@ -45,6 +45,7 @@ class Rsyslog:
     reopen: t.ClassVar[str] = "HUP"
     config: t.ClassVar[str] = f"{CONFIG_DIR}/rsyslog.conf"
     receipts: t.ClassVar[bool] = True
+    numbers: t.ClassVar[bool] = True
     counts: t.ClassVar[bool] = True
 
     def __init__(self, known: Data) -> None:

@@ -82,6 +82,7 @@ class SyslogNg:
     reopen: t.ClassVar[str] = "HUP"
     config: t.ClassVar[str] = f"{CONFIG_DIR}/syslog-ng.conf"
     receipts: t.ClassVar[bool] = True
+    numbers: t.ClassVar[bool] = False
     counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:

@@ -64,6 +64,7 @@ class Vector:
     reopen: t.ClassVar[str] = ""
     config: t.ClassVar[str] = f"{CONFIG_DIR}/vector.yaml"
     receipts: t.ClassVar[bool] = False
+    numbers: t.ClassVar[bool] = False
     counts: t.ClassVar[bool] = False
 
     def __init__(self, known: Data) -> None:

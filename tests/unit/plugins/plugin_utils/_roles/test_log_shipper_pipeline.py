@@ -273,8 +273,9 @@ def test_the_host_knows_of_the_pipeline_what_it_needs_and_no_key():
                     "ways": [{"severity": 3, "contains": ["x"], "excludes": ["y"]}],
                 }
             ],
+            "buffer": "",
         },
-        {"name": "plain", "memory": 2000, "flows": []},
+        {"name": "plain", "memory": 2000, "flows": [], "buffer": ""},
     ]
     assert found["certificates"][0]["key"] == "/etc/mlops-log-shipper/sink-central.key.pem"
     assert (found["certificates"][0]["host"], found["certificates"][0]["port"]) == ("loghost", 6514)
@@ -299,7 +300,7 @@ def test_each_shipper_is_a_provider_with_a_row_of_vars():
 class Other:
     """A shipper with nothing of rsyslog."""
 
-    name, complaints, reopen, receipts, counts = "other", "panic", "USR1", True, False
+    name, complaints, reopen, receipts, numbers, counts = "other", "panic", "USR1", True, False, False
     sources, receivers, when_full, least_mib = frozenset({"journald"}), frozenset({"syslog_tls"}), ("drop_oldest",), 64
     config = "/etc/mlops-log-shipper/other.toml"
 
@@ -423,3 +424,68 @@ def test_the_host_knows_where_its_sinks_are():
         {"sink": "bus", "host": "a", "port": 9093},
         {"sink": "bus", "host": "b", "port": 9093},
     ]
+
+
+@pytest.mark.parametrize(
+    ("provider", "kind", "buffer"),
+    [
+        ("rsyslog", {"type": "relp_tls", "host": "loghost", "ca": CA}, "relp_tls 2"),
+        ("otelcol", {"type": "loki", "url": "https://loki"}, "loki"),
+    ],
+)
+def test_the_host_knows_who_can_read_a_buffer_on_disk(provider, kind, buffer):
+    sinks = [{"name": "first", **kind}, {"name": "second", **kind, "queue": {"when_full": "drop_newest"}}]
+    routes = [route(sinks=("first", "second"))]
+    component = made(provider=provider, sources=[source()], sinks=sinks, routes=routes)
+    found = plan.read(file(component, builder.PLAN)["content"], builder.PLAN)
+    # One that blocks waits in the journal where its provider has a place there.
+    first = "" if provider == "rsyslog" else "loki"
+    assert (found.provider, [one.buffer for one in found.sinks]) == (provider, [first, buffer])
+
+
+WAITING = {
+    "sinks": [
+        {"name": "central", "lines": 40, "since": "2026-12-01T10:00:00Z"},
+        {"name": "plain", "lines": 1, "since": None},
+        {"name": "other", "lines": None, "since": None},
+    ]
+}
+SHIPS = {"provider": "rsyslog", "sources": [source()], "sinks": [sink()], "routes": [route()]}
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_change_that_would_lose_lines_waits_and_says_which(state):
+    found = build({"state": state, "python": PYTHON, "discard": "never", **SHIPS}, DEBIAN)
+    assert found.question.module == "mlops.hosts.log_shipper_info"
+    decision = found.decide(WAITING, {}, False)
+    cure = "and would be lost. Bring the sink back and let them be sent, or set log_shipper_discard to when_needed."
+    assert [item["why"] for item in decision.pending] == [
+        "Nothing was changed: lines wait for the sink central (about 40, it takes none since 2026-12-01T10:00:00Z) "
+        + cure,
+        f"Nothing was changed: lines wait for the sink plain (about 1) {cure}",
+        f"Nothing was changed: lines wait for the sink other (an unknown number) {cure}",
+    ]
+    assert [item["what"] for item in decision.pending] == ["sink central", "sink plain", "sink other"]
+    assert found.decide({"sinks": []}, {}, False).pending == ()
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_with_consent_it_says_what_is_discarded(state):
+    found = build({"state": state, "python": PYTHON, "discard": "when_needed", **SHIPS}, DEBIAN)
+    decision = found.decide(WAITING, {}, False)
+    assert decision.pending == ()
+    assert decision.notices == (
+        "Lines that wait for the sink central (about 40) are discarded.",
+        "Lines that wait for the sink plain (about 1) are discarded.",
+        "Lines that wait for the sink other (an unknown number) are discarded.",
+    )
+
+
+def test_the_host_is_told_what_is_desired_and_absent_loses_all():
+    found = build({"state": "present", "python": PYTHON, **SHIPS}, DEBIAN)
+    assert found.question.args["desired"] == json.loads(file(found.component, builder.PLAN)["content"])
+    assert build({"state": "absent", **SHIPS}, DEBIAN).question.args == {}
+
+
+def test_a_site_that_says_nothing_of_logs_loses_none():
+    assert build({"state": "present"}, DEBIAN).question is None
