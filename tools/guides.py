@@ -1,20 +1,20 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Do what guides tell their readers: write their files, run their commands in order, compare what comes out with what they show.
+"""Do what guides tell their readers: write the files, run the commands in order, compare what comes out.
 
-    guides.py --ring RING --folder FOLDER [PAGE ...]    the commands that tests/guides.yml gives to a ring, of these pages
+    guides.py --ring RING --folder FOLDER PAGE ...    the commands that tests/guides.yml gives to a ring, of these pages
 
-FOLDER is the reader's own: what is not there of it is made, and what a page says of a file comes over what an earlier one said.
-All commands are those of one shell. One that fails ends the run, but where the page asks for its exit status next.
+FOLDER is the reader's own, and is made. All commands are those of one shell. One that fails ends the
+run, but where the page asks for its exit status next.
 
 In a page
 
-- each block of ``console`` begins with a command after ``$ ``, which ``\\`` at its end takes to the next line; lines that are
-  no command are what the command before them prints. ``...`` and ``…`` stand for anything in a line, a line ``...`` for
-  any lines. Nothing is compared for a command without such lines;
-- a block of ``yaml`` whose first line is a comment with nothing but a path that ends in ``.yml`` is this file. A second one with
-  the same path replaces the variables that it has, and leaves the others of the file.
+- each block of ``console`` begins with a command after ``$ ``, which ``\\`` at its end takes to the next line; lines
+  that are no command are what the command before them prints. ``...`` and ``…`` stand for anything in a line, a line
+  ``...`` for any lines. Nothing is compared for a command without such lines;
+- a block of ``yaml`` whose first line is a comment with nothing but a path that ends in ``.yml`` is this file. A second
+  one with the same path replaces the variables that it has, and leaves the others of the file.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tools.docs import pages
 PLAN = ROOT / "tests" / "guides.yml"
 LANGUAGES = ("console", "yaml")
 ASK_STATUS = "echo $?"
+# It changes how long a run takes, and nothing else.
 KEPT = ("ANSIBLE_PIPELINING",)
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\S*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _PROMPT = "$ "
@@ -111,7 +112,9 @@ def steps(page: str, text: str) -> t.Iterator[Command | File]:
         if found["language"] == "console":
             yield from commands(page, line, body)
         elif found["language"] in ("bash", "sh", "shell"):
-            raise Problem(f"{page}:{line - 1}: a block of {found['language']}, which nothing runs; make it one of console")
+            raise Problem(
+                f"{page}:{line - 1}: a block of {found['language']}, which nothing runs; make it one of console"
+            )
         elif found["language"] == "yaml" and (name := _FILE.match(body.partition("\n")[0])):
             yield File(page, line, name["path"], body)
 
@@ -135,7 +138,7 @@ def commands(page: str, line: int, block: str) -> t.Iterator[Command]:
 
 
 def merged(before: str, after: str) -> str:
-    """A file of variables after a page has said more of it: what it says of a variable comes in the place of what was there."""
+    """A file of variables after a page has said more of it, which comes in the place of what was there of them."""
     ours = sections(after)
     kept = {name: text for name, text in sections(before).items() if name not in ours}
     return "".join([*kept.values(), *ours.values()])
@@ -165,7 +168,9 @@ def script(todo: t.Sequence[Command | File], folder: Path) -> str:
             continue
         after = todo[at + 1] if at + 1 < len(todo) else None
         asked = isinstance(after, Command) and after.text == ASK_STATUS
-        told.append(f"printf '\\002{at}\\n'\n(exit ${{status:-0}})\n{step.text}\nstatus=$?\nprintf '\\003%d\\n' $status\n")
+        told.append(
+            f"printf '\\002{at}\\n'\n(exit ${{status:-0}})\n{step.text}\nstatus=$?\nprintf '\\003%d\\n' $status\n"
+        )
         told.append("" if asked else '[ "$status" = 0 ] || exit "$status"\n')
     return "".join(told)
 
@@ -174,12 +179,14 @@ def differs(command: Command, printed: str) -> str | None:
     """A sentence where what came out is not what the page shows."""
     if not command.shown:
         return None
-    wanted = "".join(
+    expected = "".join(
         r"(?:.*\n)*?" if line.strip() in ("...", "…") else rf"{_line(line)}[ \t]*\n" for line in command.shown
     )
-    if re.fullmatch(wanted, f"{printed.rstrip()}\n"):
+    if re.fullmatch(expected, f"{printed.rstrip()}\n"):
         return None
-    return f"{command.page}:{command.line}: {command.text}\ndid not print what the page shows:\n" + "\n".join(command.shown)
+    return f"{command.page}:{command.line}: {command.text}\ndid not print what the page shows:\n" + "\n".join(
+        command.shown
+    )
 
 
 def _line(shown: str) -> str:
@@ -219,7 +226,9 @@ def run(todo: t.Sequence[Command | File], folder: Path, environment: t.Mapping[s
             out.flush()
     if shell.returncode or step:
         last = [one for one in re.findall(r".+", printed)][-5:]
-        raise Problem("\n".join([*problems, f"exited with status {shell.returncode}, and no command after it was run", *last]))
+        raise Problem(
+            "\n".join([*problems, f"exited with status {shell.returncode}, and no command after it was run", *last])
+        )
     if problems:
         raise Problem("\n".join(problems))
 
@@ -245,7 +254,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--folder", required=True, type=Path, help="the reader's own")
     options = parser.parse_args(argv)
     programs = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
-    # What whoever runs this has set for Ansible, readers have not; the one that is left changes how long a run takes, and nothing else.
+    # Readers have not set for Ansible what whoever runs this has.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_") or name in KEPT}
     environment |= {"ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build/collections"), "PATH": programs}
     try:

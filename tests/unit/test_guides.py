@@ -1,67 +1,50 @@
 # Copyright (c) 2026, The mlops.hosts founders
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pages tell people to type, to write and to look for is there: commands, variables, files, sentences."""
+"""What pages tell people to type is run; what they tell them to write, and to look for, is there."""
 
 from __future__ import annotations
 
 import ast
 import functools
+import io
+import os
 import pathlib
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import typing as t
 
 import pytest
 import yaml
 
+from tools import guides
 from tools.docs import pages
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = pages.pages(ROOT)
-GUIDES = [name for name in PAGES if name != "docs/reliability.md"]
-_BLOCK = re.compile(r"^ *```(console|bash|yaml)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-# Programs that a reader has, with what follows them taken as it is.
-SYSTEM = {
-    "apt-cache",
-    "cd",
-    "chromium",
-    "curl",
-    "docker",
-    "export",
-    "openssl",
-    "pip",
-    "podman",
-    "read",
-    "sha256sum",
-    "ssh",
-    "uv",
-}
-ANSIBLE = {"ansible-builder", "ansible-galaxy"}
+GUIDES = guides.page_names()
+_BLOCK = re.compile(r"^ *```(yaml)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 # Variables of playbooks, which no role has, and of tasks that playbooks include.
 _IN_PLAYBOOKS = re.compile(r"\b[a-z][a-z0-9]*(?:_[a-z0-9]+)+\b")
 PLACEHOLDER = "…"
 
 
-def blocks(text: str, *languages: str) -> list[str]:
-    return [found[2] for found in _BLOCK.finditer(text) if found[1] in languages]
+PLAN = guides.plan()
+PROGRAMS = f"{pathlib.Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
 
 
-def commands(text: str) -> list[list[str]]:
-    """The words of each command of a page: lines after a prompt, with those that they go on in, without comments."""
-    found = []
-    for block in blocks(text, "console", "bash"):
-        joined = re.sub(r"\\\n\s*(?:> )?", "", block)
-        lines = [line[2:] for line in joined.splitlines() if line.startswith("$ ")]
-        if not lines:
-            continue
-        for line in lines:
-            words = shlex.split(line, comments=True)
-            while words:
-                end = next((place for place, word in enumerate(words) if word in ("&&", "|", ";")), len(words))
-                found.append(words[:end])
-                words = words[end + 1 :]
-    return found
+def blocks(text: str) -> list[str]:
+    return [found[2] for found in _BLOCK.finditer(text)]
+
+
+@functools.cache
+def typed() -> tuple[guides.Command, ...]:
+    """The commands of all pages."""
+    told = [step for name in GUIDES for step in guides.steps(name, (ROOT / name).read_text())]
+    return tuple(step for step in told if isinstance(step, guides.Command))
 
 
 @functools.cache
@@ -82,117 +65,196 @@ def variables() -> frozenset[str]:
     return options() | frozenset(_IN_PLAYBOOKS.findall(text)) | {"target"}
 
 
-@functools.cache
-def verbs() -> frozenset[str]:
-    return frozenset(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-
-
-def wrong(words: list[str]) -> t.Iterator[str]:
-    """What is not there of a command, each in a clause."""
-    words = [*words]
-    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-        name, _, value = words.pop(0).partition("=")
-        if name == "ANSIBLE_CALLBACKS_ENABLED" and not is_plugin("callback", value):
-            yield f"there is no callback {value}"
-    if not words:
-        return
-    program, rest = words[0], words[1:]
-    if program == "make":
-        yield from (f"make has no {one}" for one in rest if "=" not in one and one not in verbs())
-        scenarios = [one[2:] for one in rest if one.startswith("s=")]
-        yield from (f"there is no scenario {one}" for one in scenarios if not (ROOT / "molecule" / one).is_dir())
-    elif program == "ansible-playbook":
-        yield from wrong_playbook(rest)
-    elif program == "ansible":
-        names = [rest[place + 1] for place, word in enumerate(rest) if word == "-m"]
-        yield from (f"there is no module {one}" for one in names if not is_plugin("modules", one))
-        yield from wrong_arguments(rest)
-    elif program == "ansible-doc":
-        for one in (word for word in rest if word.startswith("mlops.hosts.")):
-            kind = ROOT / "roles" / one.rpartition(".")[2] if "role" in rest else None
-            if not (kind.is_dir() if kind else is_plugin("modules", one)):
-                yield f"there is no {one}"
-    elif program in ("python", "python3"):
-        named = [one for one in rest if one.endswith(".py")]
-        named += [f"{rest[place + 1].replace('.', '/')}" for place, word in enumerate(rest) if word == "-m"]
-        yield from (f"there is no {one}" for one in named if not list(ROOT.glob(f"{one}*")))
-    elif program not in SYSTEM | ANSIBLE:
-        yield f"{program} is no program that a reader has"
-
-
-def wrong_playbook(rest: list[str]) -> t.Iterator[str]:
-    names = [word for word in rest if word.startswith("mlops.hosts.")]
-    if not names and not any(word.endswith(".yml") for word in rest):
-        yield "no playbook is named"
-    yield from (f"there is no playbook {one}" for one in names if not is_playbook(one))
-    for place, word in enumerate(rest):
-        if word in ("-e", "--extra-vars"):
-            given = rest[place + 1]
-            if given.startswith("@"):
-                continue
-            named = yaml.safe_load(given) if given.startswith("{") else {given.partition("=")[0]: None}
-            yield from (f"there is no variable {one}" for one in named if not is_variable(one))
-        if word == "--tags":
-            tags = rest[place + 1].split(",")
-            yield from (f"there is no tag {one}" for one in tags if not (ROOT / "roles" / one).is_dir())
-
-
-def wrong_arguments(rest: list[str]) -> t.Iterator[str]:
-    """Of a module of this collection that is called by ``ansible -m NAME -a 'a=b'``."""
-    if "-m" not in rest or "-a" not in rest:
-        return
-    module, given = rest[rest.index("-m") + 1], rest[rest.index("-a") + 1]
-    if module.startswith("mlops.hosts."):
-        text = (ROOT / f"plugins/modules/{module.rpartition('.')[2]}.py").read_text()
-        (documented,) = re.findall(r'^DOCUMENTATION = r?"""(.*?)"""', text, re.MULTILINE | re.DOTALL)
-        known = yaml.safe_load(documented)["options"]
-        for word in shlex.split(given):
-            if word.partition("=")[0] not in known:
-                yield f"{module} has no option {word.partition('=')[0]}"
-
-
-def is_plugin(kind: str, name: str) -> bool:
-    return name.startswith("ansible.builtin.") or (
-        name.startswith("mlops.hosts.") and (ROOT / f"plugins/{kind}/{name.rpartition('.')[2]}.py").is_file()
-    )
-
-
-def is_playbook(name: str) -> bool:
-    return (ROOT / f"playbooks/{name.rpartition('.')[2]}.yml").is_file()
-
-
 def is_variable(name: str) -> bool:
     return name in variables()
 
 
-@pytest.mark.parametrize("name", GUIDES)
-def test_commands_of_a_page_are_there(name):
-    found = commands((ROOT / name).read_text())
-    assert [f"{' '.join(words)}: {clause}" for words in found for clause in wrong(words)] == []
+def test_each_command_of_a_page_is_run_or_listed_with_the_reason_why_not():
+    assert [f"{one.page}:{one.line}: {one.text}" for one in typed() if PLAN.ring(one) is None] == []
+
+
+def test_nothing_is_listed_in_vain():
+    there = {one.text for one in typed()}
+    listed = [*PLAN.unit, *PLAN.not_run]
+    assert [text for text in listed if text not in there] == []
+    assert len(listed) == len(set(listed)), "a command is run, and is not"
+    of_scenarios = [page for listed in PLAN.scenarios.values() for page in listed]
+    assert len(of_scenarios) == len(set(of_scenarios)), "a page is in two scenarios"
+    left = {one.page for one in typed() if PLAN.ring(one) in PLAN.scenarios}
+    assert left == set(of_scenarios)
+
+
+@pytest.mark.parametrize("scenario", PLAN.scenarios)
+def test_a_scenario_runs_the_pages_that_it_is_said_to_run(scenario):
+    text = "".join(path.read_text() for path in (ROOT / "molecule" / scenario).glob("*.yml"))
+    assert f"--ring={scenario}" in text
+    assert [page for page in PLAN.scenarios[scenario] if page not in text] == []
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """As a fresh clone has it, with what is not committed yet."""
+    to = tmp_path / "checkout"
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, listed.split("\0")):
+        # Recorded output and captures are most of a checkout, and in no artifact.
+        if (ROOT / name).is_file() and not name.startswith(("tests/unit/", "findings/")):
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    return to
+
+
+def environment(home: pathlib.Path) -> dict[str, str]:
+    """Of a reader who has installed nothing but Ansible."""
+    ours = ("ANSIBLE_", "MAKEFLAGS", "MFLAGS", "SSL_CERT_FILE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PATH": PROGRAMS, "HOME": str(home), "ANSIBLE_HOME": str(home / ".ansible")}
+
+
+@pytest.mark.parametrize("page", sorted({one.page for one in typed() if PLAN.ring(one) == "unit"}))
+def test_commands_that_need_no_host_do_what_the_page_says(page, checkout, tmp_path):
+    todo = [one for one in typed() if one.page == page and PLAN.ring(one) == "unit"]
+    guides.run(todo, checkout, environment(tmp_path), io.StringIO())
+
+
+@pytest.mark.parametrize("command", [text for text in PLAN.not_run if text.startswith("make ")])
+def test_make_has_what_a_page_tells_to_make(command, tmp_path):
+    words = shlex.split(command)
+    done = subprocess.run(
+        [words[0], "--dry-run", *words[1:]],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [one for one in words if one.startswith("s=") and not (ROOT / "molecule" / one[2:]).is_dir()] == []
 
 
 @pytest.mark.parametrize(
-    ("command", "clause"),
+    ("command", "asked"),
     [
-        ("make demo-up", "make has no demo-up"),
-        ("make molecule s=nothing", "there is no scenario nothing"),
-        ("ansible-playbook -i inventory mlops.hosts.sites", "there is no playbook mlops.hosts.sites"),
-        ("ansible-playbook mlops.hosts.site -e site_batch=2", "there is no variable site_batch"),
-        ("ansible-playbook mlops.hosts.site --tags gpu_drivers", "there is no tag gpu_drivers"),
-        ("ansible all -m mlops.hosts.gpu_infos", "there is no module mlops.hosts.gpu_infos"),
-        ("ansible all -m mlops.hosts.model_probe -a 'uri=x'", "mlops.hosts.model_probe has no option uri"),
-        (
-            "ANSIBLE_CALLBACKS_ENABLED=mlops.hosts.audits ansible-playbook x.yml",
-            "there is no callback mlops.hosts.audits",
-        ),
-        ("python3 tools/frobnicate.py", "there is no tools/frobnicate.py"),
-        ("python -m tools.frobnicate", "there is no tools/frobnicate"),
-        ("frobnicate --all", "frobnicate is no program that a reader has"),
+        (text, asked)
+        for text in PLAN.not_run
+        for asked in ("ansible-builder build", "docker push")
+        if text.startswith(asked)
     ],
 )
-def test_a_command_that_is_not_there_is_found(command, clause):
-    (words,) = commands(f"```console\n$ {command}   # a comment\n```\n")
-    assert list(wrong(words)) == [clause]
+def test_a_program_that_is_not_run_has_the_options_of_the_page(command, asked):
+    if shutil.which(asked.split()[0], path=PROGRAMS) is None:
+        pytest.skip(f"{asked} is not on this machine")
+    known = subprocess.run(
+        [*asked.split(), "--help"], env={**os.environ, "PATH": PROGRAMS}, capture_output=True, text=True
+    )
+    options = [word for word in shlex.split(command.replace("\\\n", "")) if word.startswith("--")]
+    assert [one for one in options if not re.search(rf"{one}\b", known.stdout)] == []
+
+
+def test_a_playbook_that_is_not_run_is_there():
+    named = [name for text in PLAN.not_run for name in re.findall(r"ansible-playbook .*?\bmlops\.hosts\.(\w+)", text)]
+    assert named
+    assert [name for name in named if not (ROOT / f"playbooks/{name}.yml").is_file()] == []
+
+
+def steps_of(text: str) -> list[guides.Command | guides.File]:
+    return list(guides.steps("page.md", text))
+
+
+@pytest.mark.parametrize(
+    ("block", "why"),
+    [
+        ("```console\nmake demo\n```\n", "page.md:2: a block of console begins with '$ ' and a command"),
+        ("```console\n# make demo\n```\n", "page.md:2: a block of console begins with '$ ' and a command"),
+        ("```console\n```\n", "page.md:2: a block of console begins with '$ ' and a command"),
+        ("```bash\nmake demo\n```\n", "page.md:1: a block of bash, which nothing runs; make it one of console"),
+    ],
+)
+def test_a_block_that_nothing_would_run_is_refused(block, why):
+    with pytest.raises(guides.Problem) as refused:
+        steps_of(block)
+    assert str(refused.value) == why
+
+
+def test_a_page_is_read_as_its_reader_does_it():
+    text = """
+```yaml
+# inventory/hosts.yml
+all:
+```
+
+```yaml
+- hosts: all
+```
+
+```console
+$ first \\
+    --option
+$ second   # a comment
+it says
+...
+```
+"""
+    assert steps_of(text) == [
+        guides.File("page.md", 3, "inventory/hosts.yml", "# inventory/hosts.yml\nall:\n"),
+        guides.Command("page.md", 12, "first \\\n    --option"),
+        guides.Command("page.md", 14, "second   # a comment", ("it says", "...")),
+    ]
+
+
+def did(text: str, folder: pathlib.Path) -> str:
+    out = io.StringIO()
+    guides.run(steps_of(text), folder, {"PATH": os.environ["PATH"]}, out)
+    return out.getvalue()
+
+
+def test_commands_are_those_of_one_shell_in_the_folder_of_the_reader(tmp_path):
+    did("```yaml\n# a/b.yml\nx: 1\ny: 1\n```\n```console\n$ export V=7\n$ cd a\n```\n", tmp_path)
+    look = "```console\n$ echo $V; cat b.yml\n7\n...\ny: 2\n```\n"
+    text = f"```yaml\n# a/b.yml\ny: 2\n```\n```console\n$ export V=7\n$ cd a\n```\n{look}"
+    assert "x: 1" in did(text, tmp_path)
+    assert yaml.safe_load((tmp_path / "a/b.yml").read_text()) == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize(
+    ("shown", "fits"),
+    [
+        ("one\ntwo 2 three", True),
+        ("one\ntwo ... three", True),
+        ("one\ntwo … three", True),
+        ("...\ntwo 2 three", True),
+        ("one\n...", True),
+        ("one", False),
+        ("two 2 three", False),
+        ("one\ntwo . three", False),
+        ("...\ntwo", False),
+    ],
+)
+def test_what_comes_out_is_compared_with_what_the_page_shows(shown, fits, tmp_path):
+    text = f"```console\n$ printf 'one\\ntwo 2 three'\n{shown}\n```\n"
+    if fits:
+        did(text, tmp_path)
+    else:
+        with pytest.raises(guides.Problem, match="did not print what the page shows"):
+            did(text, tmp_path)
+
+
+def test_a_command_that_fails_ends_the_page(tmp_path):
+    with pytest.raises(guides.Problem, match="exited with status 3, and no command after it was run\nwhy"):
+        did("```console\n$ echo why; (exit 3)\n$ touch after\n```\n", tmp_path)
+    assert not (tmp_path / "after").exists()
+
+
+def test_a_page_may_say_that_a_command_fails(tmp_path):
+    did("```console\n$ (exit 16)\n$ echo $?\n16\n$ touch after\n```\n", tmp_path)
+    assert (tmp_path / "after").exists()
+    with pytest.raises(guides.Problem, match="did not print"):
+        did("```console\n$ (exit 2)\n$ echo $?\n16\n```\n", tmp_path)
 
 
 class Loader(yaml.SafeLoader):
@@ -204,7 +266,7 @@ Loader.add_multi_constructor("!", lambda loader, _suffix, node: getattr(node, "v
 
 def inventories(text: str) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
     """Variables that a page writes into files of an inventory: name of the file, and its data."""
-    for block in blocks(text, "yaml"):
+    for block in blocks(text):
         first, _, _ = block.partition("\n")
         if re.match(r"# (inventory/)?(group_vars|host_vars)/\S+", first):
             yield first[2:], yaml.load(block, Loader)
