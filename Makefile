@@ -4,7 +4,7 @@ export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 MAKEFLAGS += --no-print-directory
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup check unit sanity molecule faults vm vllm ee docs compat pins matrix test demo demo-down bench clean
+.PHONY: help setup check unit sanity molecule faults vm vllm sglang ee docs compat pins matrix test demo demo-down bench clean
 
 help:  ## say what the verbs do
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -43,8 +43,12 @@ docs: setup  ## the site of the documentation, without a warning or a broken lin
 	$(PY) -m tools.docs
 
 vllm: setup  ## real vLLM for CPUs under the roles, from its wheels: 5 GiB and half an hour
-	$(PY) tools/vllm_wheels.py
+	$(PY) tools/engine_wheels.py vllm
 	$(PY) tools/scenario.py model_server_vllm
+
+sglang: setup  ## real SGLang on CPUs under the roles, from its wheels: 15 GiB and half an hour
+	$(PY) tools/engine_wheels.py sglang
+	$(PY) tools/scenario.py model_server_sglang
 
 compat: setup  ## the engine, and what users do, with the other ansible-core versions that this machine's Pythons can run
 	$(PY) tools/release/compat.py $(v) $(if $(s),--scenario=$(s))

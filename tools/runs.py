@@ -48,6 +48,7 @@ COMPONENTS = {
     "Ray": r"ray",
     "ROCm": r"rocm-core.*",
     "rsyslog": r"rsyslog",
+    "SGLang": r"sglang",
     "syslog-ng": r"syslog-ng-core",
     "systemd": r"systemd",
     "vLLM": r"vllm(-cpu)?",

@@ -51,9 +51,10 @@ STEP_LIMIT_S = 2700
 TAIL_LINES = 120
 # What `make test` leaves out, so that it ends in time on a slow machine of two processors; `--all` runs them, too.
 BY_NAME_ONLY = (
-    # Real builds of drivers, real vLLM, and real Ray, which gives up its start after 30 s: each takes all processors.
+    # Real builds of drivers, real vLLM and SGLang, and real Ray, which gives up its start after 30 s: each takes all processors.
     "gpu_driver",
     "gpu_driver_trixie",
+    "model_server_sglang",
     "model_server_vllm",
     "ray_cluster",
     # Clients load three servers for a quarter of an hour. The gateway under load is in host_drain.

