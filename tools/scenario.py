@@ -51,7 +51,7 @@ STEP_LIMIT_S = 2700
 TAIL_LINES = 120
 # What `make test` leaves out, so that it ends in time on a slow machine of two processors; `--all` runs them, too.
 BY_NAME_ONLY = (
-    # Real builds of drivers, real vLLM and SGLang, and real Ray, which gives up its start after 30 s: each takes all processors.
+    # Real builds of drivers, real vLLM and SGLang, and real Ray, which gives up its start after 30 s: all processors.
     "gpu_driver",
     "gpu_driver_trixie",
     "model_server_sglang",
