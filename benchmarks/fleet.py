@@ -26,7 +26,7 @@ ROUNDS_ONE = 7
 ROUNDS_DIFFER = 3
 ROUNDS_AUDIT = 2
 # More of them with --first-changes: each takes a minute or two.
-ROUNDS_FIRST = 1
+ROUNDS_FIRST = 3
 # A file of each is removed: the one has no unit, of the other rsyslog is restarted.
 DIFFER = ("cuda_toolkit", "log_shipper")
 BASE = "57be16e"
