@@ -171,7 +171,7 @@ def test_an_index_that_answers_with_an_error_says_nothing_of_the_pin(index):
 def test_an_index_that_is_away_says_nothing_of_the_pin(index, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     found = resolver.Resolver(index.files, nobody, None)(wheels("mdurl", "0.1.2", MDURL))
-    assert str(found) == "not reachable here: a package index: ConnectionError"
+    assert str(found) == "not reachable here: a package index: ConnectionFailedError"
 
 
 def test_the_wheel_that_is_made_here_is_made():
