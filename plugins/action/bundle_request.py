@@ -29,7 +29,9 @@ class ActionModule(role_component.ActionModule):
         _result, args = self.validate_argument_spec({"roles": {"type": "list", "elements": "str", "required": True}})
         known = {name: value for name, value in (task_vars or {}).items() if name not in _DROPPED}
         # Facts of the host itself say nothing of the one that is asked in its place, and the other way round.
-        known["ansible_facts"] = {}
+        with self._reading(True):
+            asked = self._ask(role_component.PLATFORM, known | {"ansible_facts": {}})["ansible_facts"]
+        known["ansible_facts"] = {name.removeprefix("ansible_"): value for name, value in asked.items()}
         found: dict[str, t.Any] = {"components": [], "images": [], "models": [], "not_mirrored": [], "environments": []}
         refused: list[str] = []
         with self._reading(True):
@@ -39,7 +41,7 @@ class ActionModule(role_component.ActionModule):
                 except AnsibleError as exc:
                     refused.append(f"{name}: {exc}")
         self._facts.clear()
-        return {"changed": False, **found, "refused": refused}
+        return {"changed": False, "os_family": known["ansible_facts"]["os_family"], **found, "refused": refused}
 
     def _add(self, name: str, found: dict[str, t.Any], task_vars: dict[str, t.Any]) -> None:
         role = self._read(name, task_vars)
@@ -72,5 +74,8 @@ class ActionModule(role_component.ActionModule):
 
 
 def _pins(file: t.Mapping[str, t.Any]) -> bool:
-    """Whether a file of a component says which versions apt takes."""
-    return str(file["path"]).startswith("/etc/apt/preferences.d/") and file.get("content") is not None
+    """Whether a file of a component says which versions apt or dnf takes."""
+    return (
+        str(file["path"]).startswith(("/etc/apt/preferences.d/", "/etc/dnf/modules.d/"))
+        and file.get("content") is not None
+    )

@@ -13,8 +13,8 @@ description:
     manifest, C(bundle.json).
   - Runs on a host that reaches the internet, of the same distribution, release and architecture as the hosts that the
     bundle is for.
-  - Packages are resolved by apt for a host on which nothing is installed, are verified by the signed indexes of their
-    repositories, and get an index of their own, which is signed by the key of the operator.
+  - Packages are resolved by apt or dnf 4 for a host on which nothing is installed, are verified as their repositories
+    have it, and get an index of their own, which is signed by the key of the operator.
   - What is there is not fetched again, and what was interrupted is gone on with.
   - The playbook C(mlops.hosts.bundle) runs it for all that the roles of a host desire.
 version_added: 0.1.0
@@ -23,7 +23,7 @@ author:
 options:
   dir:
     description: Directory of the bundle. Nothing else may be in its folders C(apt), C(hub), C(images),
-      C(web) and C(wheels).
+      C(rpm), C(web) and C(wheels).
     type: path
     required: true
   work:
@@ -58,7 +58,11 @@ options:
           key: {description: "As in M(mlops.hosts.component).", type: str}
           key_src: {description: "Not read here.", type: str}
           fingerprint: {description: "As in M(mlops.hosts.component).", type: str, required: true}
-          gpg_check: {description: "Not read here.", type: str, choices: [packages, metadata], default: packages}
+          gpg_check:
+            description: As in M(mlops.hosts.component).
+            type: str
+            choices: [packages, metadata]
+            default: packages
       packages:
         description: As in M(mlops.hosts.component). Those that are to be absent are left out.
         type: list
@@ -77,7 +81,8 @@ options:
           before_packages: {description: "Not read here.", type: bool, default: false}
           owned: {description: "Not read here.", type: bool, default: true}
       preferences:
-        description: Texts of files for C(/etc/apt/preferences.d), by which versions are chosen.
+        description: Texts of files for C(/etc/apt/preferences.d), or for C(/etc/dnf/modules.d), by which versions are
+          chosen.
         type: list
         elements: str
         default: []
@@ -170,8 +175,8 @@ attributes:
     description: The result says what is new.
     support: none
   platform:
-    description: Debian and Ubuntu.
-    platforms: debian
+    description: Packages of an Enterprise Linux are indexed by C(createrepo_c), which has to be installed.
+    platforms: debian, rhel
     support: full
 seealso:
   - module: mlops.hosts.mirror_info

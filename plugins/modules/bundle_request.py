@@ -50,6 +50,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+os_family:
+  description: Name of the family of distributions of the host that was asked.
+  type: str
+  returned: success
 components:
   description: Those that install packages, each with C(role), C(name), C(repositories), C(packages) and C(preferences).
   type: list

@@ -30,7 +30,7 @@ options:
     elements: str
     required: true
   suite:
-    description: The release of the host, such as V(trixie). Without it, it is read.
+    description: The release of the host, such as V(trixie) or V(el9). Without it, it is read.
     type: str
   arch:
     description: The architecture of the host, as dpkg and images call it. Without it, it is read.

@@ -14,19 +14,16 @@ import time
 import typing as t
 import urllib.parse
 
-from .._component import openpgp, repositories
-from .._component.desired import DesiredPackage, Effect
+from .._component import repositories
 from .._component.desired import Repository as Source
-from .._component.packages import install_name
 from .._errors import HostError
 from .._runner import Completed, Runner, must
-from . import files
-from .manifest import Entry, Repository
+from . import files, gpg
+from .manifest import Entry
+from .packages import FRESH_S, TIMEOUT_S, Place, beside, names, replace
 
 # What Ansible's own module installs first where it is not there.
 ALWAYS = ("python3-apt",)
-_TIMEOUT_S = 3600
-_FRESH_S = 600
 _URI = re.compile(r"'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})")
 
 
@@ -47,12 +44,15 @@ class File:
 class Apt:
     """An apt of its own, with the sources of this host and some more, that knows of no installed package."""
 
+    top = "apt"
+    signature = "InRelease"
+
     def __init__(self, work: str, run: Runner) -> None:
         self._work = work
         self._run = run
         self._archives = os.path.join(work, "archives")
-        self._controls: dict[File, str] = {}
-        for name in ("sources.d", "preferences.d", "keys", "lists/partial", "archives/partial", "none/partial"):
+        self._controls: dict[str, str] = {}
+        for name in ("keys", "lists/partial", "archives/partial", "none/partial"):
             os.makedirs(os.path.join(work, name), exist_ok=True)
         for name in ("status", "extended_states"):
             with open(os.path.join(work, name), "w", encoding="utf-8"):
@@ -60,17 +60,14 @@ class Apt:
 
     def configure(self, sources: t.Sequence[Source], preferences: t.Sequence[str], etc: str = "/etc/apt") -> None:
         """Have these beside those of the host, each source trusted by its own key alone."""
-        folder = self._beside(f"{etc}/sources.list.d", "sources.d")
-        pins = self._beside(f"{etc}/preferences.d", "preferences.d")
+        folder = beside(f"{etc}/sources.list.d", os.path.join(self._work, "sources.d"))
+        pins = beside(f"{etc}/preferences.d", os.path.join(self._work, "preferences.d"))
         for place, text in enumerate(preferences):
             files.write(os.path.join(pins, f"mlops-bundle-{place}"), text.encode())
         for one in sources:
             key = os.path.join(self._work, "keys", f"{one.name}.asc")
             files.write(key, one.key.encode())
-            path = os.path.join(folder, f"{one.name}.sources")
-            if os.path.lexists(path):
-                os.unlink(path)  # the host has it as well
-            files.write(path, repositories.deb822(one, key).encode())
+            replace(os.path.join(folder, f"{one.name}.sources"), repositories.deb822(one, key))
         if not self._is_fresh():
             self._update()
 
@@ -79,7 +76,7 @@ class Apt:
         try:
             age = time.time() - os.stat(self._stamp).st_mtime
             with open(self._stamp, encoding="utf-8") as stamp:
-                return 0 <= age < _FRESH_S and stamp.read() == self._sources_digest()
+                return 0 <= age < FRESH_S and stamp.read() == self._sources_digest()
         except FileNotFoundError:
             return False
 
@@ -100,14 +97,12 @@ class Apt:
         files.write(self._stamp, self._sources_digest().encode())
         os.utime(self._stamp)
 
-    def _beside(self, parts: str, name: str) -> str:
-        """A folder with what the host has in one of its own."""
-        folder = os.path.join(self._work, name)
-        for old in os.listdir(folder):
-            os.unlink(os.path.join(folder, old))
-        for one in os.listdir(parts) if os.path.isdir(parts) else ():
-            os.symlink(os.path.join(parts, one), os.path.join(folder, one))
-        return folder
+    def fetch(self, packages: t.Iterable[t.Mapping[str, t.Any]], place: Place) -> list[tuple[str, Entry]]:
+        """Have these and all that they depend on here. Path and entry of each."""
+        asked = [*names(packages, "apt"), *ALWAYS]
+        found = sorted(self.closure(asked, place.component), key=lambda one: one.name)
+        self.download(asked, found, place.component)
+        return [(self.path(one), self.entry(one, place)) for one in found]
 
     def closure(self, names: t.Sequence[str], what: str) -> list[File]:
         """The files of these packages and of all that they depend on."""
@@ -134,12 +129,31 @@ class Apt:
     def path(self, one: File) -> str:
         return os.path.join(self._archives, one.name)
 
-    def control(self, one: File) -> str:
-        """Its stanza of an index, without what tells where it is."""
-        if one not in self._controls:
-            said = self._run("dpkg-deb", "--field", self.path(one), timeout_s=60)
-            self._controls[one] = must(said, f"the package {one.name} cannot be read").stdout.rstrip("\n")
-        return self._controls[one]
+    def entry(self, one: File, place: Place) -> Entry:
+        name, version, arch = _identity(self._control(self.path(one)))
+        path = place.pooled(one.sha256, one.published)
+        return Entry("apt", name, version, arch, place.suite, path, one.sha256, one.size, one.uri, (place.component,))
+
+    def index(self, published: t.Sequence[tuple[str, Entry]], place: Place) -> dict[str, bytes]:
+        """A Packages file of these."""
+        stanzas = [
+            f"{self._control(path)}\nFilename: {os.path.relpath(entry.path, place.top)}\nSize: {entry.size}\n"
+            f"SHA256: {entry.sha256}\n"
+            for path, entry in published
+        ]
+        return {"Packages": "\n".join(stanzas).encode("utf-8", "surrogateescape")}
+
+    def sign(self, index: t.Mapping[str, bytes], place: Place, signer: gpg.Signer) -> bytes:
+        date = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime())
+        return signer.sign(release(index["Packages"], place, date))
+
+    def _control(self, path: str) -> str:
+        """The stanza of a package in an index, without what tells where it is."""
+        if path not in self._controls:
+            said = self._run("dpkg-deb", "--field", path, timeout_s=60)
+            must(said, f"the package {os.path.basename(path)} cannot be read")
+            self._controls[path] = said.stdout.rstrip("\n")
+        return self._controls[path]
 
     def _is_there(self, one: File) -> bool:
         path = self.path(one)
@@ -162,50 +176,16 @@ class Apt:
             "Debug::NoLocking": "1",
         }
         options = [word for name, value in places.items() for word in ("-o", f"{name}={value}")]
-        return self._run("apt-get", *options, *argv, timeout_s=_TIMEOUT_S)
+        return self._run("apt-get", *options, *argv, timeout_s=TIMEOUT_S)
 
 
-def source(item: t.Mapping[str, t.Any]) -> Source:
-    """A repository of a component, as the module component takes it."""
-    if not item.get("key"):
-        raise HostError(f"repository {item['name']!r} has no signing key")
-    openpgp.require_fingerprint(item["key"], item["fingerprint"], f"repository {item['name']!r}")
-    uris, suites, components, arches = (tuple(item[name]) for name in ("uris", "suites", "components", "architectures"))
-    return Source(item["name"], uris, suites, components, arches, item["key"])
-
-
-def names(packages: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
-    """Packages of a component that are to be installed, as apt is asked for them."""
-    present = [one for one in packages if one["state"] == "present"]
-    return [install_name(DesiredPackage(one["name"], True, one["version"], False, Effect()), "apt") for one in present]
-
-
-def index(apt: Apt, published: t.Sequence[tuple[File, Entry]], root: str) -> bytes:
-    """A Packages file of these, whose paths are below ``root``."""
-    stanzas = [
-        f"{apt.control(one)}\nFilename: {os.path.relpath(entry.path, root)}\nSize: {entry.size}\n"
-        f"SHA256: {entry.sha256}\n"
-        for one, entry in published
-    ]
-    return "\n".join(stanzas).encode("utf-8", "surrogateescape")
-
-
-def release(packages: bytes, component: str, suite: str, arch: str, date: str) -> str:
+def release(packages: bytes, place: Place, date: str) -> str:
     """A Release file for one index of a flat repository."""
     return (
-        f"Origin: mlops.hosts bundle\nLabel: {component}\nSuite: {component}\nCodename: {suite}\nDate: {date}\n"
-        f"Architectures: {arch}\nSHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
+        f"Origin: mlops.hosts bundle\nLabel: {place.component}\nSuite: {place.component}\nCodename: {place.suite}\n"
+        f"Date: {date}\nArchitectures: {place.arch}\n"
+        f"SHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} Packages\n"
     )
-
-
-def entry_of(one: File, apt: Apt, component: str, suite: str) -> Entry:
-    name, version, arch = _identity(apt.control(one))
-    path = f"apt/{suite}/pool/{one.sha256[:16]}/{one.published}"
-    return Entry("apt", name, version, arch, suite, path, one.sha256, one.size, one.uri, (component,))
-
-
-def repository(component: str, suite: str, arch: str, entries: t.Iterable[Entry]) -> Repository:
-    return Repository(component, suite, arch, tuple(sorted({one.name for one in entries})))
 
 
 def _identity(control: str) -> tuple[str, str, str]:

@@ -13,7 +13,7 @@ import typing as t
 
 _PIECE = 1024 * 1024
 # The folders of a bundle, in which nothing else may be.
-TOPS = ("apt", "hub", "images", "web", "wheels")
+TOPS = ("apt", "hub", "images", "rpm", "web", "wheels")
 
 
 def digest(path: str) -> str:

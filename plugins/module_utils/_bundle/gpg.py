@@ -29,9 +29,10 @@ class Signer:
         self.public = must(self._gpg("--armor", "--export"), "the signing key cannot be read").stdout
         self.fingerprint = openpgp.fingerprint(self.public, "the signing key").upper()
 
-    def sign(self, text: str) -> bytes:
-        """The text, signed as a Release file is."""
-        said = self._gpg("--local-user", self.fingerprint, "--clearsign", "--output", "-", stdin=text)
+    def sign(self, text: str, *, detached: bool = False) -> bytes:
+        """The text, signed as a Release file is, or its signature alone, ASCII-armoured."""
+        how = ("--armor", "--detach-sign") if detached else ("--clearsign",)
+        said = self._gpg("--local-user", self.fingerprint, *how, "--output", "-", stdin=text)
         why = "has it a passphrase? A key that signs a bundle must have none" if said.rc else None
         return must(said, "the package lists cannot be signed", why=why and f"{said.last_words}; {why}").stdout.encode()
 

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import os
 
-from .. import _text_file
+from .. import _env_file, _text_file
 from .._runner import Runner
 
+# Oracle's has nothing of them in its ID_LIKE.
+_ENTERPRISE = {"rhel", "centos", "ol"}
 # As dpkg and images call them.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def suite() -> str:
-    """The name of the distribution's release, such as trixie. Empty for a distribution that names none, of which a
-    bundle has no packages."""
-    for line in (_text_file.read("/etc/os-release") or "").splitlines():
-        if line.startswith("VERSION_CODENAME="):
-            return line.partition("=")[2].strip("\"'")
-    return ""
+    """The name of the distribution's release, such as trixie, or el9 for an Enterprise Linux. Empty for a distribution
+    that names none, of which a bundle has no packages."""
+    said = _env_file.parse(_text_file.read("/etc/os-release"))
+    if _ENTERPRISE & {said.get("ID", ""), *said.get("ID_LIKE", "").split()}:
+        return f"el{major()}"
+    return said.get("VERSION_CODENAME", "")
+
+
+def major() -> str:
+    """The first number of the distribution's version."""
+    return _env_file.parse(_text_file.read("/etc/os-release")).get("VERSION_ID", "").partition(".")[0]
 
 
 def architecture(run: Runner) -> str:

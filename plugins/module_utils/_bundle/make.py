@@ -13,11 +13,13 @@ import typing as t
 
 from .._errors import HostError
 from .._http import Fetch
+from .._package_manager import find_manager
 from .._runner import Runner
-from . import apt, files, gpg, images, models, wheels
+from . import apt, dnf, files, gpg, images, models, wheels
 from .host import architecture
 from .host import suite as suite_of_host
 from .manifest import NAME, Entry, Manifest, read
+from .packages import Packages, Place, source
 
 Data = t.Mapping[str, t.Any]
 
@@ -55,23 +57,19 @@ def claim(out: str) -> None:
 
 def component(item: Data, params: Data, run: Runner) -> Made:
     """The packages of a component, in a signed repository of their own."""
-    out, name, suite, arch = params["dir"], item["name"], release(), architecture(run)
-    work = apt.Apt(os.path.join(params["work"], "apt"), run)
-    names = [*apt.names(item["packages"]), *apt.ALWAYS]
-    work.configure([apt.source(one) for one in item["repositories"]], item["preferences"])
-    found = sorted(work.closure(names, name), key=lambda one: one.name)
-    work.download(names, found, name)
-    published = [(one, apt.entry_of(one, work, name, suite)) for one in found]
-    new = sum(files.publish(work.path(one), os.path.join(out, at.path), at.sha256) for one, at in published)
+    out, name, suite = params["dir"], item["name"], release()
+    work = _packages(params["work"], run)
+    place = Place(name, suite, architecture(run), f"{work.top}/{suite}")
+    work.configure([source(one) for one in item["repositories"]], item["preferences"])
+    published = work.fetch(item["packages"], place)
+    new = sum(files.publish(path, os.path.join(out, at.path), at.sha256) for path, at in published)
     if not params["signing_key"]:
         raise HostError("signing_key must be the path of a key, since hosts trust packages by it alone")
     with gpg.signer(params["signing_key"], run) as signer:
         manifest = dataclasses.replace(read(out), key=signer.public, fingerprint=signer.fingerprint)
-        root = f"apt/{suite}"
-        packages = apt.index(work, published, root)
-        indexes = _signed(signer, packages, out, f"{root}/{name}", (name, suite, arch))
-    manifest = manifest.with_repository(apt.repository(name, suite, arch, (at for _one, at in published)))
-    return _written(out, manifest, name, suite, [*(at for _one, at in published), *indexes], new)
+        indexes = _signed(signer, work, published, out, place)
+    entries = [at for _path, at in published]
+    return _written(out, manifest.with_repository(place.repository(entries)), name, suite, [*entries, *indexes], new)
 
 
 def model(item: Data, params: Data, _run: Runner) -> Made:
@@ -108,24 +106,36 @@ def release() -> str:
     found = suite_of_host()
     if found:
         return found
-    raise HostError("/etc/os-release names no release of a distribution; make the bundle on Debian or Ubuntu")
+    raise HostError(
+        "/etc/os-release names no release of a distribution; make the bundle on Debian, Ubuntu or an Enterprise Linux"
+    )
 
 
-def _signed(signer: gpg.Signer, packages: bytes, out: str, at: str, of: tuple[str, str, str]) -> list[Entry]:
+def _packages(work: str, run: Runner) -> Packages:
+    manager = find_manager()
+    if manager == "apt":
+        return apt.Apt(os.path.join(work, "apt"), run)
+    if manager == "dnf":
+        return dnf.Dnf(os.path.join(work, "dnf"), run)
+    raise HostError("packages are fetched by apt or by dnf 4, and this host has dnf 5; make the bundle on another host")
+
+
+def _signed(
+    signer: gpg.Signer, work: Packages, published: t.Sequence[tuple[str, Entry]], out: str, place: Place
+) -> list[Entry]:
     """The index and its signature, which stays as it is while the index does and the key does."""
-    component, suite, arch = of
-    path = os.path.join(out, at)
-    changed = files.write(f"{path}/Packages", packages)
-    signed = os.path.exists(f"{path}/InRelease") and read(out).fingerprint == signer.fingerprint
+    path, index = os.path.join(out, place.folder), work.index(published, place)
+    changed = [name for name, data in index.items() if files.write(f"{path}/{name}", data)]
+    signed = os.path.exists(f"{path}/{work.signature}") and read(out).fingerprint == signer.fingerprint
     if changed or not signed:
-        date = time.strftime("%a, %d %b %Y %H:%M:%S UTC", time.gmtime())
-        files.write(f"{path}/InRelease", signer.sign(apt.release(packages, component, suite, arch, date)))
+        files.write(f"{path}/{work.signature}", work.sign(index, place, signer))
+    of, source_of = (place.component,), "the packages of this bundle"
     return [
         Entry(
-            *("file", f"{component} {name}", "", "", suite, f"{at}/{name}", files.digest(f"{path}/{name}")),
-            *(os.path.getsize(f"{path}/{name}"), "the packages of this bundle", (component,)),
+            *("file", f"{place.component} {name}", "", "", place.suite, f"{place.folder}/{name}"),
+            *(files.digest(f"{path}/{name}"), os.path.getsize(f"{path}/{name}"), source_of, of),
         )
-        for name in ("InRelease", "Packages")
+        for name in (work.signature, *index)
     ]
 
 

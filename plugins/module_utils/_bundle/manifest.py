@@ -22,7 +22,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A file of the bundle. ``kind`` is apt, key, wheel, model, image, or file: an index of others.
+    """A file of the bundle. ``kind`` is apt, rpm, key, wheel, model, image, or file: an index of others.
 
     ``components``: whose it is on hosts. ``suite``: the release of the distribution whose hosts need it, empty for all.
     """

@@ -19,7 +19,7 @@ def files(repository: Repository, manager: Manager) -> tuple[DesiredFile, Desire
         list_path, text = f"/etc/apt/sources.list.d/{repository.name}.sources", deb822(repository, key_path)
     else:
         key_path = f"/etc/pki/rpm-gpg/RPM-GPG-KEY-{repository.name}"
-        list_path, text = f"/etc/yum.repos.d/{repository.name}.repo", _yum(repository, key_path)
+        list_path, text = f"/etc/yum.repos.d/{repository.name}.repo", yum(repository, key_path)
     return (
         DesiredFile(key_path, repository.key.encode(), effect=_NOTHING, kind="repository"),
         DesiredFile(list_path, text.encode(), effect=_NOTHING, kind="repository"),
@@ -39,7 +39,8 @@ def deb822(repository: Repository, key_path: str) -> str:
     return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
 
 
-def _yum(repository: Repository, key_path: str) -> str:
+def yum(repository: Repository, key_path: str) -> str:
+    """A source list of dnf, whose key this one alone is."""
     checks = "gpgcheck=1\nrepo_gpgcheck=0" if repository.gpg_check == "packages" else "gpgcheck=0\nrepo_gpgcheck=1"
     return (
         f"[{repository.name}]\nname={repository.name}\nbaseurl={' '.join(repository.uris)}\n"

@@ -114,10 +114,9 @@ class Mirror:
         component = built.component
         if component is None or component.get("state") == "absent" or not present(component):
             return built
-        # Other families have no part in a bundle.
-        if facts.get("os_family") != "Debian":
-            return built
-        name, suite = component["name"], str(facts.get("distribution_release"))
+        is_el = facts.get("os_family") == "RedHat"
+        release = "distribution_major_version" if is_el else "distribution_release"
+        name, suite = component["name"], f"{'el' if is_el else ''}{facts.get(release)}"
         arch = _ARCHITECTURES.get(str(facts.get("architecture")), str(facts.get("architecture")))
         repository = self.manifest.repository(name, suite, arch)
         lacking = [one["name"] for one in present(component) if repository and one["name"] not in repository.packages]
@@ -129,13 +128,16 @@ class Mirror:
                 "copy the bundle to the mirror."
             )
             return dataclasses.replace(built, problems=(*built.problems, problem))
-        mirrored = {
+        mirrored: dict[str, t.Any] = {
             "name": f"mlops-mirror-{name}",
-            "uris": [f"{self.url}/apt/{suite}/"],
-            "suites": [f"{name}/"],
             "key": self.manifest.key,
             "fingerprint": self.manifest.fingerprint,
         }
+        if is_el:
+            # The packages are signed by their vendors, whose keys the host is not to know.
+            mirrored.update(uris=[f"{self.url}/rpm/{suite}/{name}/"], gpg_check="metadata")
+        else:
+            mirrored.update(uris=[f"{self.url}/apt/{suite}/"], suites=[f"{name}/"])
         return dataclasses.replace(built, component={**component, "repositories": [mirrored]})
 
 

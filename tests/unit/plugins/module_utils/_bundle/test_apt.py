@@ -8,15 +8,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from ansible_collections.mlops.hosts.plugins.module_utils._bundle.apt import (
-    Apt,
-    File,
-    entry_of,
-    index,
-    names,
-    release,
-    source,
-)
+from ansible_collections.mlops.hosts.plugins.module_utils._bundle.apt import Apt, File, release
+from ansible_collections.mlops.hosts.plugins.module_utils._bundle.packages import Place, names, source
 from ansible_collections.mlops.hosts.plugins.module_utils._component.desired import Repository
 from ansible_collections.mlops.hosts.plugins.module_utils._errors import HostError
 from ansible_collections.mlops.hosts.tests.unit.fakes import Replay, Told
@@ -71,8 +64,9 @@ def test_a_file_that_is_here_is_not_fetched_again_and_a_broken_one_is_refused(tm
 
 
 def test_versions_are_asked_for_as_the_component_would():
-    found = names([package("a"), package("b", version="26.1.*"), package("gone", state="absent")])
-    assert found == ["a", "b=26.1.*"]
+    packages = [package("a"), package("b", version="26.1.*"), package("gone", state="absent")]
+    assert names(packages, "apt") == ["a", "b=26.1.*"]
+    assert names(packages, "dnf") == ["a", "b-26.1.*"]
 
 
 def test_sources_and_pins_stand_beside_those_of_the_host_without_touching_them(tmp_path):
@@ -103,10 +97,11 @@ def test_a_repository_without_a_key_is_refused():
 def test_an_index_says_where_a_file_is_below_its_own_root(tmp_path):
     work = apt(tmp_path, Told(dpkg_deb=CONTROL))
     one = File("http://x/pool/j/jq_1.8_amd64.deb", "jq_1%3a1.8_amd64.deb", 7, "ab" * 32)
-    entry = entry_of(one, work, "tools", "trixie")
+    place = Place("tools", "trixie", "amd64", "apt/trixie")
+    entry = work.entry(one, place)
     assert (entry.name, entry.version, entry.arch) == ("jq", "1:1.8", "amd64")
     assert entry.path == "apt/trixie/pool/abababababababab/jq_1.8_amd64.deb"
-    text = index(work, [(one, entry)], "apt/trixie").decode()
+    text = work.index([(work.path(one), entry)], place)["Packages"].decode()
     assert text == f"{CONTROL}Filename: pool/abababababababab/jq_1.8_amd64.deb\nSize: 7\nSHA256: {'ab' * 32}\n"
-    signed = release(text.encode(), "tools", "trixie", "amd64", "now")
+    signed = release(text.encode(), place, "now")
     assert f" {hashlib.sha256(text.encode()).hexdigest()} {len(text)} Packages\n" in signed

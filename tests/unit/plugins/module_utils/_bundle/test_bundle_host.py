@@ -23,11 +23,31 @@ def test_the_release_is_that_of_the_distribution(monkeypatch):
     assert host.suite() == make.release() == "trixie"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.6"\n',
+        'ID="rhel"\nID_LIKE="fedora"\nVERSION_ID="9.4"\nVERSION_CODENAME=""\n',
+        'ID="ol"\nID_LIKE="fedora"\nVERSION_ID="9.5"\n',
+        'ID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="9"\n',
+    ],
+)
+def test_the_release_of_an_enterprise_linux_is_its_major_version(monkeypatch, said):
+    reads(monkeypatch, said)
+    assert host.suite() == make.release() == "el9"
+
+
 def test_a_distribution_that_names_no_release_has_models_wheels_and_images_and_makes_nothing(monkeypatch):
-    reads(monkeypatch, "ID=rocky\nVERSION_ID=9.6\n")
+    reads(monkeypatch, "ID=arch\n")
     assert host.suite() == ""
-    with pytest.raises(HostError, match="make the bundle on Debian or Ubuntu"):
+    with pytest.raises(HostError, match="make the bundle on Debian, Ubuntu or an Enterprise Linux"):
         make.release()
+
+
+def test_dnf_5_makes_no_bundle(monkeypatch):
+    monkeypatch.setattr(make, "find_manager", lambda: "dnf5")
+    with pytest.raises(HostError, match="by apt or by dnf 4, and this host has dnf 5; make the bundle on another host"):
+        make._packages("/nowhere", None)
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,34 @@ def test_what_installs_nothing_stays_as_it_is(built):
     assert MIRROR.apply(built, FACTS) == built
 
 
-def test_a_family_that_no_bundle_knows_keeps_its_own():
-    assert MIRROR.apply(component("docker-ce"), {**FACTS, "os_family": "RedHat"}) == component("docker-ce")
+EL = {
+    "distribution": "Rocky",
+    "distribution_release": "Blue Onyx",
+    "distribution_major_version": "9",
+    "os_family": "RedHat",
+    "architecture": "x86_64",
+}
+OF_EL = Mirror("https://m/b", Manifest("now", "a key", "AB" * 20, (Repository("docker", "el9", "amd64", ("runc",)),)))
+
+
+def test_packages_of_an_enterprise_linux_are_trusted_by_the_signature_of_their_index():
+    built = OF_EL.apply(component("runc", repositories=[{"name": "theirs", "uris": ["https://vendor"]}]), EL)
+    assert built.problems == () and built.component["repositories"] == [
+        {
+            "name": "mlops-mirror-docker",
+            "uris": ["https://m/b/rpm/el9/docker/"],
+            "key": "a key",
+            "fingerprint": "AB" * 20,
+            "gpg_check": "metadata",
+        }
+    ]
+
+
+def test_an_enterprise_linux_that_the_bundle_lacks_is_a_sentence():
+    (problem,) = MIRROR.apply(component("runc"), EL).problems
+    assert "has no packages of docker for Rocky el9 on amd64; run the playbook bundle" in problem
+    (problem,) = OF_EL.apply(component("docker-ce"), EL).problems
+    assert "lacks the packages docker-ce of docker for Rocky el9 on amd64" in problem
 
 
 def test_a_package_that_the_bundle_lacks_is_a_sentence():
