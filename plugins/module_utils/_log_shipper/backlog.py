@@ -276,11 +276,18 @@ def _counters(plan: Plan, run: Runner) -> dict[str, tuple[int, int]]:
 def collect(path: Path, desired: t.Mapping[str, t.Any] | None, host: Host) -> dict[str, t.Any]:
     """The return values of the module ``log_shipper_info``. ``path``: of the plan on the host. ``desired``: a plan."""
     try:
-        old = plans.read(path.read_text(), str(path))
+        raw = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return {"provider": None, "sinks": []}
     except OSError as exc:
         raise HostError(f"{path} cannot be read: {exc.strerror}") from exc
+    try:
+        old = plans.read(raw, str(path))
+    except HostError:
+        if desired is None:
+            raise
+        # The role is about to write it anew, which is the cure.
+        return {"provider": None, "sinks": []}
     old = old if old.provider else dataclasses.replace(old, provider=_PROVIDERS.get(Path(old.state).name, ""))
     sinks = list(old.sinks) if desired is None else lost(old, plans.read(json.dumps(desired), "the desired plan"))
     return {

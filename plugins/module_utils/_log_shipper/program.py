@@ -47,7 +47,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
     try:
         if arguments.verb == "metrics":
             return _count(Path(arguments.to))
-        found = plan.read(Path(arguments.plan).read_text(), arguments.plan)
+        found = plan.read(Path(arguments.plan).read_text(encoding="utf-8", errors="replace"), arguments.plan)
         if arguments.verb == "modules":
             return _said(ready.module_problems(found, PlainRunner()))
         if arguments.verb == "ready":

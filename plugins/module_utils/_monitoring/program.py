@@ -39,7 +39,7 @@ def main(argv: t.Sequence[str] | None = None, *, run: Runner | None = None, fetc
     arguments = parser.parse_args(argv)
     ask, start = fetch or PlainFetch(), run or PlainRunner()
     try:
-        found = plan.read(Path(arguments.plan).read_text(), arguments.plan)
+        found = plan.read(Path(arguments.plan).read_text(encoding="utf-8", errors="replace"), arguments.plan)
         if arguments.verb == "reload":
             # From systemd, in ExecReload.
             pid = int(os.environ.get("MAINPID", 0))

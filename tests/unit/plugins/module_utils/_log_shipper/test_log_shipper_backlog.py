@@ -247,7 +247,11 @@ def test_a_plan_of_before_has_a_provider_too(spool):
     assert backlog.collect(path, {**desired, "provider": "vector"}, host.asked)["sinks"] == sinks
 
 
-def test_what_is_no_plan_is_said(spool):
-    (spool / "plan.json").write_text("{}")
+@pytest.mark.parametrize("raw", [b"{}", b"", b"\xff\x00", b"[]", b'{"sinks": 1}'])
+def test_what_is_no_plan_is_said_and_the_role_can_write_it_anew(spool, raw):
+    path, host = spool / "plan.json", FakeHost(spool)
+    path.write_bytes(raw)
     with pytest.raises(HostError, match="run the role again"):
-        backlog.collect(spool / "plan.json", None, FakeHost(spool).asked)
+        backlog.collect(path, None, host.asked)
+    desired = {**WRITTEN, "state": "", "provider": "rsyslog"}
+    assert backlog.collect(path, desired, host.asked) == {"provider": None, "sinks": []}

@@ -209,6 +209,15 @@ def test_a_plan_that_is_not_there_is_a_sentence(tmp_path, capsys):
     assert capsys.readouterr().err == f"{tmp_path}/plan.json: No such file or directory\n"
 
 
+@pytest.mark.parametrize("raw", [b"{}", b"", b"\xff\x00"])
+def test_a_plan_that_is_damaged_is_a_sentence(tmp_path, capsys, raw):
+    (tmp_path / "plan.json").write_bytes(raw)
+    assert program.main(["--plan", str(tmp_path / "plan.json"), "ready"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{tmp_path}/plan.json must be as the role log_shipper writes it, and is not (")
+    assert said.endswith("): run the role again\n")
+
+
 @pytest.mark.parametrize("verb", ["place", "stopped"])
 def test_what_keeps_the_unit_from_its_place_is_in_its_log(tmp_path, monkeypatch, verb):
     """The unit's own output goes nowhere, where the shipper would repeat there what it logs."""

@@ -225,3 +225,12 @@ class TestProgram:
         (tmp_path / "plan.json").write_text(plan(tmp_path).text())
         assert program.main(["--plan", f"{tmp_path}/plan.json", "reload", "prometheus"]) == 1
         assert "run systemctl reload mlops-prometheus.service" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"", b"\xff\x00"])
+def test_a_plan_that_is_damaged_is_a_sentence(tmp_path, capsys, raw):
+    (tmp_path / "plan.json").write_bytes(raw)
+    assert program.main(["--plan", f"{tmp_path}/plan.json", "check"], fetch=recorded("trixie")) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{tmp_path}/plan.json must be as the role monitoring writes it, and is not (")
+    assert said.endswith("); run the role\n")
